@@ -1,0 +1,1 @@
+//! The promised ratios, each against a baseline run in the same process.

@@ -1,0 +1,1 @@
+//! Payload bytes and a topic in, Arrow rows and rejects out; pure.

@@ -1,0 +1,1 @@
+//! The segment directory: index, retention, clip assembly, fsck.

@@ -1,0 +1,1 @@
+//! HTTP and WebSocket edge: SQL, live protocol, clips, console.

@@ -1,0 +1,1 @@
+//! Latest-value views, snapshot and numbered deltas, slow-client policy; transport-free.

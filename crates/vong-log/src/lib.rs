@@ -1,0 +1,1 @@
+//! The durable append log: group commit, CRC, cursors, trim.

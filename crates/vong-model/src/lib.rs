@@ -1,0 +1,20 @@
+//! The words of the domain: ids, time, severity, places, who may do what, and the Arrow schema
+//! *with its documentation* of every stream and table.
+//!
+//! Knows no task, no SQL engine and no JSON. A column that exists anywhere in the product is
+//! described here and nowhere else; SQL's `information_schema`, the generated table reference and
+//! the live views read these texts.
+
+mod access;
+mod assets;
+mod ids;
+mod severity;
+pub mod streams;
+mod time;
+
+pub use access::{AccessDenied, Action, Principal, Role, authorize};
+pub use assets::{Assets, Camera, Place, Sensor, Unit};
+pub use ids::{AlertId, CameraId, ClipId, Offset, RuleId, SensorId, SourceId, UnitCode};
+pub use severity::{Severity, UnknownSeverity};
+pub use streams::{Column, Role as ColumnRole, Stream};
+pub use time::EventTime;

@@ -1,0 +1,1 @@
+//! MQTT intake: subscribe, decode, append, acknowledge.

@@ -1,0 +1,1 @@
+//! Analyst SQL over history and live tail.

@@ -1,0 +1,1 @@
+//! Access units to footage; clips filed for alerts.

@@ -1,0 +1,1 @@
+//! RTSP intake: retina sessions, reconnect, camera facts.

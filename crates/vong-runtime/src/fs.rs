@@ -1,0 +1,54 @@
+//! Files that survive a power cut whole: either the old content or the new, never a mixture.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Replaces the file at `path` by `content`, durably.
+///
+/// Writes a sibling, syncs it, renames it over `path`, syncs the directory. Once this returns the
+/// new content survives a power cut.
+#[expect(clippy::disallowed_methods, reason = "the one place that renames")]
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory =
+        path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut temporary = name.to_os_string();
+    temporary.push(".new");
+    let temporary = directory.join(temporary);
+    {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?; // before the rename, or the name could come to point at nothing
+    }
+    std::fs::rename(&temporary, path)?;
+    sync_directory(directory)
+}
+
+/// Renames a file that is already synced, durably.
+#[expect(clippy::disallowed_methods, reason = "the one place that renames")]
+pub fn rename_durable(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_directory(to.parent().unwrap_or_else(|| Path::new(".")))
+}
+
+/// Makes creations, renames and removals inside `directory` durable.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_file_holds_the_new_content_and_leaves_no_sibling() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        replace_file(&path, b"old").unwrap();
+        replace_file(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

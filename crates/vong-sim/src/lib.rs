@@ -1,0 +1,1 @@
+//! The sample city: a seeded world of sensors, cameras, faults and their ground truth.

@@ -1,0 +1,1 @@
+//! The one SQL dialect: session factory, functions, rule DDL parser, limits.

@@ -1,0 +1,1 @@
+//! History tables: Parquet partitions, commit, retention.

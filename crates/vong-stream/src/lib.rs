@@ -1,0 +1,1 @@
+//! Sequencer, watermarks, shared rule operator, backtest.

@@ -1,0 +1,28 @@
+//! Sets up structured logging once per process.
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look: for a person at a terminal or for a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Installs the process-wide subscriber, writing to standard error.
+///
+/// `filter` uses the `tracing` directive syntax (`info,vong_mqtt=debug`). A second call is
+/// ignored: tests share one process.
+pub fn init_logging(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true);
+    let installed = match format {
+        LogFormat::Text => builder.compact().try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    drop(installed); // already installed by an earlier call: keep that one
+}

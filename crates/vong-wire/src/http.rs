@@ -1,0 +1,107 @@
+//! Bodies of the HTTP interface under `/api/v1`.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// `POST /api/v1/sql`.
+#[derive(Clone, Debug, Serialize, Deserialize, TS, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRequest {
+    /// One read-only statement.
+    pub sql: String,
+}
+
+/// Every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Problem {
+    /// The class, as in `invalid_input`, `not_found`, `unavailable`.
+    pub kind: String,
+    /// What failed and why, as a sentence.
+    pub message: String,
+    /// What to do about it, when that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hint: Option<String>,
+    /// 1-based, when the fault has a place in the text that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub column: Option<u32>,
+}
+
+/// `POST /api/v1/alerts/{alert_id}/{acknowledge|shelve|unshelve|comment}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, TS, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommandRequest {
+    /// Chosen by the client; sending it again does nothing more.
+    pub command_id: Option<String>,
+    pub reason: Option<String>,
+    /// End of a shelving.
+    #[ts(type = "number | null")]
+    pub until_ms: Option<i64>,
+}
+
+/// The command is durable in the log at `offset`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct CommandAccepted {
+    pub command_id: String,
+    #[ts(type = "number")]
+    pub offset: u64,
+}
+
+/// `GET /api/v1/about`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct About {
+    pub version: String,
+    pub city_name_vi: String,
+    pub city_name_en: String,
+    pub simulated: bool,
+    #[ts(type = "number")]
+    pub server_time_ms: i64,
+}
+
+/// `GET /api/v1/sensors`: what stands where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct SensorInfo {
+    pub sensor_id: String,
+    pub kind: String,
+    pub name_vi: String,
+    pub name_en: String,
+    pub lon: f64,
+    pub lat: f64,
+    pub unit_code: String,
+}
+
+/// `GET /api/v1/cameras`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct CameraInfo {
+    pub camera_id: String,
+    pub name_vi: String,
+    pub name_en: String,
+    pub lon: f64,
+    pub lat: f64,
+    pub heading_deg: f64,
+    pub unit_code: String,
+}
+
+/// First message of `GET /api/v1/cameras/{camera_id}/live` (a WebSocket); binary messages follow:
+/// the initialisation segment, then one fragmented-MP4 fragment each.
+/// Sent again, with a new initialisation segment after it, when the stream's parameters change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct LiveVideoInit {
+    /// For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
+    pub mime: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// `GET /readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct Readiness {
+    pub ready: bool,
+    /// What is still missing, by part.
+    pub waiting_for: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! The one binary: reads the configuration, builds, supervises; decides nothing.

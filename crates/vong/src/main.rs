@@ -1,0 +1,3 @@
+//! The one binary: reads the configuration, builds, supervises; decides nothing.
+
+fn main() {}

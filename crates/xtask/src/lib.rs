@@ -1,0 +1,1 @@
+//! Repository checks and generators: arch, tidy, gen, check.

@@ -1,0 +1,3 @@
+//! Repository checks and generators: arch, tidy, gen, check.
+
+fn main() {}

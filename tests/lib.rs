@@ -1,0 +1,1 @@
+//! One integration-test binary: cases are data, peers are real.

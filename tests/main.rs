@@ -1,0 +1,2 @@
+//! One integration-test binary: cases are data, peers are real.
+
