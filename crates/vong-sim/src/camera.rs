@@ -1,0 +1,1 @@
+//! The city's cameras: drawn from the world, encoded once each, served over RTSP to many viewers.

@@ -1,0 +1,25 @@
+//! What a camera sees, asked of the world: the seam between the city and its pictures.
+
+/// Traffic on the road in front of a camera or over a loop, at one instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoadState {
+    /// Mean speed of moving vehicles, km/h.
+    pub speed_kmh: f64,
+    /// Vehicles passing per minute, both directions together.
+    pub flow_per_min: f64,
+    /// Share of time a vehicle stands over the loop, 0 to 1.
+    pub occupancy: f64,
+    /// Vehicles that stand still in the middle of the picture (an accident); 0 normally.
+    pub stopped_vehicles: u32,
+}
+
+/// A pure function of the seed and of seconds since the start of the simulation.
+pub trait Scene: Send + Sync + std::fmt::Debug {
+    fn road(&self, camera_id: &str, at_s: f64) -> RoadState;
+
+    /// The camera repeats one picture (a scenario): frames keep coming, nothing in them moves.
+    fn is_frozen(&self, camera_id: &str, at_s: f64) -> bool;
+
+    /// The camera refuses connections and drops viewers (a scenario).
+    fn is_offline(&self, camera_id: &str, at_s: f64) -> bool;
+}

@@ -1,0 +1,1 @@
+//! Parses `CREATE ALERT RULE`.
