@@ -1,3 +1,3 @@
-//! The one binary: reads the configuration, builds, supervises; decides nothing.
+//! The one binary.
 
 fn main() {}

@@ -1,3 +1,76 @@
-//! Repository checks and generators: arch, tidy, gen, check.
+//! `cargo xtask`: the checks of this repository, in the order CI runs them.
 
-fn main() {}
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Checks and generators of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Layers: which crate may depend on which.
+    Arch,
+    /// File shape: opening lines, sizes, words.
+    Tidy,
+    /// Rewrite generated files (references, wire types, sample data).
+    Gen,
+    /// Everything CI runs, in CI's order.
+    Check,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Arch => report("arch", xtask::arch::violations(&xtask::root())?),
+        Task::Tidy => report("tidy", xtask::tidy::violations(&xtask::root())?),
+        Task::Gen => cargo(
+            "gen",
+            &["test", "--workspace", "--test", "it", "generated"],
+            &[("VONG_BLESS", "1")],
+        ),
+        Task::Check => check(),
+    }
+}
+
+fn check() -> Result<()> {
+    cargo("fmt", &["fmt", "--all", "--check"], &[])?;
+    report("arch", xtask::arch::violations(&xtask::root())?)?;
+    report("tidy", xtask::tidy::violations(&xtask::root())?)?;
+    // The tests first: they build what everything else reuses, and they say the most.
+    cargo("test", &["test", "--workspace", "--no-fail-fast"], &[])?;
+    cargo(
+        "clippy",
+        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        &[],
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
+fn report(task: &str, violations: Vec<String>) -> Result<()> {
+    for violation in &violations {
+        println!("{task}: {violation}");
+    }
+    ensure!(violations.is_empty(), "{task}: {} violation(s), listed above", violations.len());
+    println!("{task}: ok");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
+fn cargo(task: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    println!("{task}: cargo {}", arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(xtask::root())
+        .status()
+        .with_context(|| format!("could not start cargo for {task}"))?;
+    if !status.success() {
+        bail!("{task} failed");
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The one configuration file, `vong.toml`: what it may hold, what it defaults to, and how a
+//! mistake in it is told.
+//!
+//! Keys are strict: an unknown key is an error with its line, its column and the nearest known key.
+//! Paths are relative to the file itself, so that a directory of configuration can be moved whole.
+
+mod diagnostic;
+mod reference;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use diagnostic::{Diagnostic, from_toml};
+pub use reference::reference;
+
+/// Everything `vong serve` needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub city: CityConfig,
+    pub data: DataConfig,
+    pub files: FilesConfig,
+    pub http: HttpConfig,
+    #[serde(rename = "broker", skip_serializing_if = "Vec::is_empty")]
+    pub brokers: Vec<toml::Table>,
+    pub stream: StreamConfig,
+    pub video: VideoConfig,
+    pub query: QueryConfig,
+    pub telemetry: TelemetryConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CityConfig {
+    pub name_vi: String,
+    pub name_en: String,
+    pub simulated: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    pub directory: PathBuf,
+    pub log_segment_mib: u64,
+    pub log_segment_age_s: u64,
+    pub log_keep_days: u32,
+    pub footage_keep_days: u32,
+    pub footage_keep_gib: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesConfig {
+    pub rules: PathBuf,
+    pub sources: PathBuf,
+    pub sensors: PathBuf,
+    pub cameras: PathBuf,
+    pub units: PathBuf,
+    pub map: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    pub lateness_ms: u64,
+    pub idle_after_s: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VideoConfig {
+    pub transport: Transport,
+    pub pre_roll_s: u64,
+    pub post_roll_s: u64,
+    pub clip_radius_m: f64,
+    pub clip_cameras: usize,
+}
+
+/// How RTP travels from a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    Tcp,
+    Udp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueryConfig {
+    pub concurrent: usize,
+    pub deadline_s: u64,
+    pub max_rows: u64,
+    pub memory_mib: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    pub log_filter: String,
+    pub log_json: bool,
+}
+
+impl Default for CityConfig {
+    fn default() -> Self {
+        Self { name_vi: "Đô thị".to_owned(), name_en: "City".to_owned(), simulated: false }
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("data"),
+            log_segment_mib: 16,
+            log_segment_age_s: 300,
+            log_keep_days: 7,
+            footage_keep_days: 30,
+            footage_keep_gib: 100,
+        }
+    }
+}
+
+impl Default for FilesConfig {
+    fn default() -> Self {
+        Self {
+            rules: PathBuf::from("rules"),
+            sources: PathBuf::from("sources"),
+            sensors: PathBuf::from("sensors.csv"),
+            cameras: PathBuf::from("cameras.csv"),
+            units: PathBuf::from("units.csv"),
+            map: PathBuf::from("map"),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }
+    }
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self { lateness_ms: 2_000, idle_after_s: 10 }
+    }
+}
+
+impl Default for VideoConfig {
+    fn default() -> Self {
+        Self {
+            transport: Transport::Tcp,
+            pre_roll_s: 10,
+            post_roll_s: 10,
+            clip_radius_m: 800.0,
+            clip_cameras: 2,
+        }
+    }
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        Self { concurrent: 4, deadline_s: 30, max_rows: 1_000_000, memory_mib: 256 }
+    }
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { log_filter: "info".to_owned(), log_json: false }
+    }
+}
+
+impl Config {
+    /// Reads `path`; relative paths inside become relative to its directory.
+    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Diagnostic::of_file(path, format!("could not read the configuration: {e}")).with_hint(
+                "give the file with --config, or start with `vong demo`, which needs none",
+            )
+        })?;
+        let mut config: Self = from_toml(path, &text)?;
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
+        config.resolve(base);
+        config.refuse_open_doors(path, &text)?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let FilesConfig { rules, sources, sensors, cameras, units, map } = &mut self.files;
+        for path in [rules, sources, sensors, cameras, units, map, &mut self.data.directory] {
+            *path = base.join(&*path);
+        }
+    }
+
+    /// A listener without accounts is for this machine alone.
+    fn refuse_open_doors(&self, path: &Path, text: &str) -> Result<(), Diagnostic> {
+        if self.http.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        let message =
+            format!("http.listen = \"{}\" is reachable from other machines", self.http.listen);
+        let refused = Diagnostic::of_key(path, text, "listen", message);
+        Err(refused.with_hint(
+            "without TLS and accounts vong listens on loopback only: use 127.0.0.1, and a reverse proxy \
+             with TLS and log-in in front of it",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

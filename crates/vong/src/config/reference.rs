@@ -1,0 +1,120 @@
+//! `configs/reference.toml`: every key with its default and what it does for the operator.
+//!
+//! A test compares this list with the configuration types, so a key cannot be forgotten here.
+
+use std::fmt::Write as _;
+
+struct Key {
+    path: &'static str,
+    default: &'static str,
+    doc: &'static str,
+}
+
+const fn key(path: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key { path, default, doc }
+}
+
+const KEYS: &[Key] = &[
+    key("city.name_vi", "\"Đô thị\"", "Name of the city in the header of each screen, Vietnamese."),
+    key("city.name_en", "\"City\"", "The same in English."),
+    key("city.simulated", "false", "True when the data is made up: every screen then says so."),
+    key("data.directory", "\"data\"", "Log, history tables and footage live below this directory."),
+    key(
+        "data.log_segment_mib",
+        "16",
+        "A log file is closed at this size. Closed files become history tables.",
+    ),
+    key("data.log_segment_age_s", "300", "... or at this age, whichever comes first."),
+    key(
+        "data.log_keep_days",
+        "7",
+        "Log files older than this are deleted once they are in the history tables.",
+    ),
+    key(
+        "data.footage_keep_days",
+        "30",
+        "Footage older than this is deleted, oldest first, never what is on hold.",
+    ),
+    key("data.footage_keep_gib", "100", "Footage beyond this size is deleted in the same way."),
+    key("files.rules", "\"rules\"", "Directory of *.sql files with CREATE ALERT RULE statements."),
+    key("files.sources", "\"sources\"", "Directory of *.toml files that map MQTT topics to rows."),
+    key(
+        "files.sensors",
+        "\"sensors.csv\"",
+        "What stands where. A missing file means: no sensors are known by place.",
+    ),
+    key("files.cameras", "\"cameras.csv\"", "Cameras with their RTSP addresses. May be missing."),
+    key(
+        "files.units",
+        "\"units.csv\"",
+        "Administrative units with the dates they are valid. May be missing.",
+    ),
+    key(
+        "files.map",
+        "\"map\"",
+        "Directory with units.geojson, streets.geojson, river.geojson. May be missing.",
+    ),
+    key(
+        "http.listen",
+        "\"127.0.0.1:8080\"",
+        "Address of screens and interfaces. Loopback only, until TLS and accounts exist.",
+    ),
+    key("stream.lateness_ms", "2000", "How long a window waits for rows that come late."),
+    key("stream.idle_after_s", "10", "A source silent for so long no longer holds windows open."),
+    key("video.transport", "\"tcp\"", "How RTP travels: \"tcp\" (interleaved) or \"udp\"."),
+    key("video.pre_roll_s", "10", "A clip filed for an alert starts so long before it."),
+    key("video.post_roll_s", "10", "... and ends so long after it."),
+    key(
+        "video.clip_radius_m",
+        "800.0",
+        "Cameras within this distance of an alert get a clip filed.",
+    ),
+    key("video.clip_cameras", "2", "At most so many cameras per alert, nearest first."),
+    key("query.concurrent", "4", "Analyst queries that run at the same time; further ones wait."),
+    key("query.deadline_s", "30", "A query is stopped after this time."),
+    key("query.max_rows", "1000000", "A query is stopped after so many rows of result."),
+    key("query.memory_mib", "256", "Memory that all queries share."),
+    key("telemetry.log_filter", "\"info\"", "What is logged, as in \"info,vong_mqtt=debug\"."),
+    key("telemetry.log_json", "false", "One JSON object a line instead of text."),
+];
+
+/// The text of `configs/reference.toml`.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Every key of vong.toml with its default. Generated; change the code, then `cargo xtask gen`.\n\
+         # Paths are relative to the directory of the file that names them.\n",
+    );
+    let mut section = "";
+    for Key { path, default, doc } in KEYS {
+        let (own_section, name) = path.split_once('.').expect("every key has a section");
+        if own_section != section {
+            section = own_section;
+            append(&mut text, format_args!("\n[{section}]\n"));
+        }
+        append(&mut text, format_args!("# {doc}\n{name} = {default}\n"));
+    }
+    text.push_str(BROKER);
+    text
+}
+
+/// Brokers are a list, shown with one member.
+const BROKER: &str = r#"
+# One per MQTT broker; sources name it by `id`.
+[[broker]]
+id = "city"
+host = "127.0.0.1"
+port = 1883
+# "5" or "3.1.1".
+protocol = "5"
+# Kept by the broker across restarts of vong; must be unique on that broker.
+client_id = "vong-city"
+# Log-in, when the broker asks for it; the password stands alone in a file.
+# username = "vong"
+# password_file = "/etc/vong/mqtt-password"
+# [broker.tls]
+# ca_file = "/etc/vong/broker-ca.pem"
+"#;
+
+fn append(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("writing to a string cannot fail");
+}
