@@ -1,0 +1,39 @@
+# Two commands matter: `make demo` runs the main job, `make test` passes the tests.
+
+CONSOLE := dashboards/console
+STEP := .ci/step
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: demo test bench build console gen
+
+# The sample city, live: sensors, cameras, alerts, wall. Needs nothing running, leaves nothing behind.
+demo: build
+	@echo
+	exec $(TARGET)/release/vong demo $(DEMO)
+
+build:
+	@$(STEP) "system packages" .ci/packages build
+	@$(STEP) "screens (npm)" $(MAKE) --no-print-directory console
+	@$(STEP) "vong (cargo; the first time takes about as long as a lunch break)" \
+		cargo build --release --package vong
+
+console: $(CONSOLE)/dist/index.html
+
+$(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(shell find $(CONSOLE)/src $(CONSOLE)/public $(CONSOLE)/index.html -type f 2>/dev/null)
+	cd $(CONSOLE) && npm ci --no-audit --no-fund --silent && npm run build --silent
+	@touch $@
+
+# Everything continuous integration checks, against real peers.
+test:
+	@$(STEP) "system packages" .ci/packages test
+	@$(STEP) "screens (npm)" $(MAKE) --no-print-directory console
+	@$(STEP) "screens (checks)" sh -c 'cd $(CONSOLE) && npm run check --silent && npm test --silent'
+	@$(STEP) "checks and tests" cargo run --quiet --package xtask -- check
+
+# The promised ratios, each against its baseline in the same run; one line each in target/bench.jsonl.
+bench: console
+	cargo bench --package vong-benches
+
+# Rewrites generated files: references, wire types, sample data.
+gen: console
+	cargo run --quiet --package xtask -- gen
