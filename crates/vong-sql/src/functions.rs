@@ -1,0 +1,26 @@
+//! Functions of the dialect on top of DataFusion's own; all immutable, so that a rule may use them.
+
+mod place;
+mod text;
+mod window;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::ScalarUDF;
+
+pub use text::fold_vietnamese;
+pub use window::{bucket_start_local, window_start};
+
+/// Every scalar function we add.
+pub fn scalar() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        Arc::new(ScalarUDF::new_from_impl(window::Tumble::new())),
+        Arc::new(ScalarUDF::new_from_impl(window::TimeBucket::new())),
+        Arc::new(ScalarUDF::new_from_impl(text::VnSearch::new())),
+        Arc::new(ScalarUDF::new_from_impl(text::VnFold::new())),
+        Arc::new(ScalarUDF::new_from_impl(place::DistanceM::new())),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

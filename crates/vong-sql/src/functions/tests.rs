@@ -1,0 +1,115 @@
+//! Functions of the dialect, called from SQL.
+
+use expect_test::{Expect, expect};
+
+use super::{bucket_start_local, fold_vietnamese, window_start};
+use crate::{SessionLimits, session};
+
+async fn check(sql: &str, expected: Expect) {
+    let session = session(&SessionLimits::default()).unwrap();
+    let text = match session.sql(sql).await {
+        Ok(frame) => match frame.collect().await {
+            Ok(batches) => {
+                arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string()
+            }
+            Err(e) => e.strip_backtrace(),
+        },
+        Err(e) => e.strip_backtrace(),
+    };
+    expected.assert_eq(&text);
+}
+
+#[tokio::test]
+async fn tumble_aligns_to_the_epoch_and_keeps_the_type() {
+    check(
+        "SELECT tumble(TIMESTAMP '2026-11-22T03:04:59Z', INTERVAL '1 minute') AS a, \
+         arrow_typeof(tumble(TIMESTAMP '2026-11-22T03:04:59', INTERVAL '5 minutes')) AS b, \
+         tumble(CAST('2026-11-22T03:04:59+07:00' AS TIMESTAMP WITH TIME ZONE), INTERVAL '1 day') AS c",
+        expect![[r#"
+            +---------------------+---------------+----------------------+
+            | a                   | b             | c                    |
+            +---------------------+---------------+----------------------+
+            | 2026-11-22T03:04:00 | Timestamp(ns) | 2026-11-21T00:00:00Z |
+            +---------------------+---------------+----------------------+"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn time_bucket_counts_days_weeks_and_months_of_vietnam() {
+    check(
+        "SELECT time_bucket(INTERVAL '1 day', t) AS day, time_bucket(INTERVAL '7 days', t) AS week, \
+         time_bucket(INTERVAL '1 month', t) AS month, time_bucket(INTERVAL '3 months', t) AS quarter \
+         FROM (VALUES (arrow_cast('2026-11-21T17:00:00Z', 'Timestamp(Microsecond, Some(\"UTC\"))')), \
+         (arrow_cast('2026-11-30T16:59:59.999999Z', 'Timestamp(Microsecond, Some(\"UTC\"))')), \
+         (arrow_cast('1969-12-31T16:59:59Z', 'Timestamp(Microsecond, Some(\"UTC\"))'))) AS v(t)",
+        expect![[r#"
+            +----------------------+----------------------+----------------------+----------------------+
+            | day                  | week                 | month                | quarter              |
+            +----------------------+----------------------+----------------------+----------------------+
+            | 2026-11-21T17:00:00Z | 2026-11-15T17:00:00Z | 2026-10-31T17:00:00Z | 2026-09-30T17:00:00Z |
+            | 2026-11-29T17:00:00Z | 2026-11-29T17:00:00Z | 2026-10-31T17:00:00Z | 2026-09-30T17:00:00Z |
+            | 1969-12-30T17:00:00Z | 1969-12-28T17:00:00Z | 1969-11-30T17:00:00Z | 1969-09-30T17:00:00Z |
+            +----------------------+----------------------+----------------------+----------------------+"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_window_needs_a_constant_length() {
+    check("SELECT tumble(now(), INTERVAL '1 month')", expect!["Execution error: tumble: months differ in length; use time_bucket"]).await;
+    check("SELECT time_bucket(INTERVAL '0 seconds', now())", expect!["Execution error: time_bucket: the interval must be positive, and either months or days and time"]).await;
+    check("SELECT tumble(1, INTERVAL '1 minute')", expect![[r#"
+        Error during planning: Execution error: Function 'tumble' user-defined coercion failed with: Error during planning: expected a timestamp, found Int64. No function matches the given name and argument types 'tumble(Int64, Interval(MonthDayNano))'. You might need to add explicit type casts.
+        	Candidate functions:
+        	tumble(UserDefined)"#]]).await;
+}
+
+#[test]
+fn a_window_holds_its_instant() {
+    for instant in [i64::MIN / 2, -1, 0, 1, 946_857_600_000_000, i64::MAX / 2] {
+        for width in [1, 7, 60_000_000, 86_400_000_000] {
+            for start in [window_start(instant, width), bucket_start_local(instant, width)] {
+                assert!(start <= instant && instant - start < width, "{instant} {width} {start}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn search_does_not_mind_tones() {
+    check(
+        "SELECT t, vn_search(t, 'duong quang trung') AS a, vn_search(arrow_cast(t, 'Dictionary(Int32, Utf8)'), 'ĐƯỜNG') AS b \
+         FROM (VALUES ('Đường Quang Trung'), ('ĐƯỜNG QUẢNG TRUNG'), ('Cầu Rồng'), (NULL)) AS v(t)",
+        expect![[r#"
+            +-------------------+-------+-------+
+            | t                 | a     | b     |
+            +-------------------+-------+-------+
+            | Đường Quang Trung | true  | true  |
+            | ĐƯỜNG QUẢNG TRUNG | true  | true  |
+            | Cầu Rồng          | false | false |
+            |                   |       |       |
+            +-------------------+-------+-------+"#]],
+    )
+    .await;
+}
+
+#[test]
+fn decomposed_letters_fold_like_precomposed_ones() {
+    assert_eq!(fold_vietnamese("Tie\u{0302}\u{0301}ng Vie\u{0323}\u{0302}t"), "tieng viet");
+    assert_eq!(fold_vietnamese("Tiếng Việt, Đà Nẵng, Ươm"), "tieng viet, da nang, uom");
+}
+
+#[tokio::test]
+async fn distance_is_in_metres() {
+    check(
+        "SELECT round(st_distance_m(105.9, 18.34, 105.9, 18.35)) AS m, st_distance_m(NULL, 1, 2, 3) AS n",
+        expect![[r#"
+            +--------+---+
+            | m      | n |
+            +--------+---+
+            | 1112.0 |   |
+            +--------+---+"#]],
+    )
+    .await;
+}
