@@ -1,0 +1,208 @@
+//! Batches to bytes and back: a body is an Arrow IPC stream of one batch.
+//!
+//! What is written holds no more than the rows appended: a slice of a large batch, or a dictionary
+//! of which few values are used, is cut down first. The same holds for what stays in memory.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, StringBuilder,
+    new_null_array,
+};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Field, Int32Type, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::MetadataVersion;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use vong_model::Stream;
+
+use crate::{Entry, Error};
+
+/// A batch that may weigh this many times its encoded size stays as it is; above, it is copied.
+const SLACK: usize = 2;
+const SLACK_BYTES: usize = 16 * 1024;
+
+/// An entry ready to be written.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) stream: Stream,
+    pub(crate) batch: RecordBatch,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Says whether `batch` is one of `stream`, and gives it the stream's own schema object.
+pub(crate) fn validate(entry: Entry) -> Result<Entry, Error> {
+    let Entry { stream, batch } = entry;
+    let expected = stream.schema();
+    if Arc::ptr_eq(&expected, batch.schema_ref()) {
+        return Ok(Entry { stream, batch });
+    }
+    if let Some(detail) = difference(&expected, batch.schema_ref()) {
+        return Err(Error::Schema { stream, detail });
+    }
+    let batch = with_schema(expected, &batch)
+        .map_err(|e| Error::Schema { stream, detail: e.to_string() })?;
+    Ok(Entry { stream, batch })
+}
+
+/// The same rows under `schema`, which differs at most in metadata.
+fn with_schema(schema: SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)
+}
+
+/// In words, the first way in which `found` is not `expected`; metadata does not count.
+fn difference(expected: &SchemaRef, found: &SchemaRef) -> Option<String> {
+    for (index, want) in expected.fields().iter().enumerate() {
+        let Some(have) = found.fields().get(index) else {
+            return Some(format!("column {index} '{}' is missing", want.name()));
+        };
+        if !same_column(want, have) {
+            return Some(format!(
+                "column {index} must be '{}' {}{}, found '{}' {}{}",
+                want.name(),
+                want.data_type(),
+                nullability(want),
+                have.name(),
+                have.data_type(),
+                nullability(have),
+            ));
+        }
+    }
+    let extra = found.fields().get(expected.fields().len())?;
+    Some(format!("column '{}' does not exist in the stream", extra.name()))
+}
+
+fn same_column(a: &Field, b: &Field) -> bool {
+    a.name() == b.name() && a.data_type() == b.data_type() && a.is_nullable() == b.is_nullable()
+}
+
+fn nullability(field: &Field) -> &'static str {
+    if field.is_nullable() { " nullable" } else { " not null" }
+}
+
+/// Encodes an entry that was validated.
+pub(crate) fn encode(entry: Entry) -> Result<Encoded, Error> {
+    let Entry { stream, batch } = entry;
+    let failed = |source| Error::Encode { stream, source: Arc::new(source) };
+    let batch = compact_dictionaries(&batch).map_err(failed)?;
+    let body = to_ipc(&batch).map_err(failed)?;
+    let allowed = body.len().saturating_mul(SLACK).saturating_add(SLACK_BYTES);
+    let batch = if batch.get_array_memory_size() > allowed {
+        // A slice that would keep its large parent alive: what was written is the exact copy.
+        from_ipc(stream, Buffer::from(body.as_slice())).map_err(failed)?
+    } else {
+        batch
+    };
+    Ok(Encoded { stream, batch, body })
+}
+
+fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?;
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options)?;
+    writer.write(batch)?;
+    writer.into_inner()
+}
+
+/// Decodes a body. A batch written before columns were added gets them as nulls.
+pub(crate) fn from_ipc(stream: Stream, mut body: Buffer) -> Result<RecordBatch, ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let mut found = None;
+    while !body.is_empty() {
+        match decoder.decode(&mut body)? {
+            Some(batch) if found.is_none() => found = Some(batch),
+            Some(_) => return Err(ArrowError::IpcError("more than one batch in a record".into())),
+            None => {}
+        }
+    }
+    decoder.finish()?;
+    let batch = found.ok_or_else(|| ArrowError::IpcError("no batch in the record".into()))?;
+    widen(&stream.schema(), &batch)
+}
+
+fn widen(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let rows = batch.num_rows();
+    let mut columns = batch.columns().to_vec();
+    for (index, field) in schema.fields().iter().enumerate() {
+        match batch.schema_ref().fields().get(index) {
+            Some(have) if have.name() == field.name() => {}
+            Some(have) => {
+                return Err(ArrowError::SchemaError(format!(
+                    "column {index} is '{}' on disk and '{}' in this program",
+                    have.name(),
+                    field.name()
+                )));
+            }
+            None => columns.push(new_null_array(field.data_type(), rows)),
+        }
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
+
+fn compact_dictionaries(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let mut changed = false;
+    let columns: Vec<ArrayRef> = batch
+        .columns()
+        .iter()
+        .map(|column| match compact_dictionary(column)? {
+            Some(compacted) => {
+                changed = true;
+                Ok(compacted)
+            }
+            None => Ok(Arc::clone(column)),
+        })
+        .collect::<Result<_, ArrowError>>()?;
+    if !changed {
+        return Ok(batch.clone());
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+}
+
+/// The column with unused dictionary values left out; `None` when there are none.
+fn compact_dictionary(column: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
+    let DataType::Dictionary(..) = column.data_type() else { return Ok(None) };
+    let Some(column) = column.as_any().downcast_ref::<DictionaryArray<Int32Type>>() else {
+        return Ok(None);
+    };
+    let Some(values) = column.values().as_any().downcast_ref::<StringArray>() else {
+        return Ok(None);
+    };
+    let mut new_code: Vec<Option<i32>> = vec![None; values.len()];
+    let mut used = 0_i32;
+    for code in column.keys().iter().flatten() {
+        let slot = usize::try_from(code).ok().and_then(|code| new_code.get_mut(code));
+        if let Some(slot) = slot
+            && slot.is_none()
+        {
+            *slot = Some(used);
+            used += 1;
+        }
+    }
+    if usize::try_from(used).is_ok_and(|used| used == values.len()) {
+        return Ok(None);
+    }
+    let mut kept: Vec<Option<&str>> = vec![None; usize::try_from(used).unwrap_or(0)];
+    for (old, new) in new_code.iter().enumerate() {
+        let slot = new.and_then(|new| usize::try_from(new).ok()).and_then(|new| kept.get_mut(new));
+        if let Some(slot) = slot {
+            *slot = (!values.is_null(old)).then(|| values.value(old));
+        }
+    }
+    let mut builder = StringBuilder::new();
+    builder.extend(kept);
+    let keys: Int32Array = column
+        .keys()
+        .iter()
+        .map(|code| {
+            let code = usize::try_from(code?).ok()?;
+            new_code.get(code).copied().flatten()
+        })
+        .collect();
+    Ok(Some(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(builder.finish()))?)))
+}
+
+#[cfg(test)]
+mod tests;
