@@ -1,0 +1,29 @@
+//! What the RTSP intake counts.
+
+use vong_telemetry::{Counter, Gauge, Metrics};
+
+#[derive(Clone, Debug)]
+pub struct RtspMetrics {
+    pub frames: Counter,
+    pub bytes: Counter,
+    pub lost_packets: Counter,
+    pub attempts: Counter,
+    pub failures: Counter,
+    pub connected: Gauge,
+}
+
+impl RtspMetrics {
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            frames: metrics.counter("vong_rtsp_frames_total", "Coded pictures received."),
+            bytes: metrics.counter("vong_rtsp_bytes_total", "Bytes of coded pictures received."),
+            lost_packets: metrics
+                .counter("vong_rtsp_lost_packets_total", "RTP packets lost on the way."),
+            attempts: metrics
+                .counter("vong_rtsp_attempts_total", "Attempts to connect to a camera."),
+            failures: metrics.counter("vong_rtsp_failures_total", "Sessions that failed or broke."),
+            connected: metrics
+                .gauge("vong_rtsp_connected_streams", "Camera streams that deliver now."),
+        }
+    }
+}
