@@ -23,7 +23,7 @@ impl fmt::Display for Place {
 pub enum Error {
     #[error("syntax error: {message}{}", at(*.place))]
     Syntax { message: String, place: Option<Place> },
-    #[error("{what} is not allowed here: SQL on this door only reads{}", at(*.place))]
+    #[error("{what}{} is not allowed: SQL here only reads", at(*.place))]
     NotAllowed { what: String, place: Option<Place> },
     #[error("expected one statement, found {found}{}", at(*.place))]
     NotOneStatement { found: usize, place: Option<Place> },

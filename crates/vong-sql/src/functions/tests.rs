@@ -57,7 +57,11 @@ async fn time_bucket_counts_days_weeks_and_months_of_vietnam() {
 
 #[tokio::test]
 async fn a_window_needs_a_constant_length() {
-    check("SELECT tumble(now(), INTERVAL '1 month')", expect!["Execution error: tumble: months differ in length; use time_bucket"]).await;
+    check(
+        "SELECT tumble(now(), INTERVAL '1 month')",
+        expect!["Execution error: tumble: months differ in length; use time_bucket"],
+    )
+    .await;
     check("SELECT time_bucket(INTERVAL '0 seconds', now())", expect!["Execution error: time_bucket: the interval must be positive, and either months or days and time"]).await;
     check("SELECT tumble(1, INTERVAL '1 minute')", expect![[r#"
         Error during planning: Execution error: Function 'tumble' user-defined coercion failed with: Error during planning: expected a timestamp, found Int64. No function matches the given name and argument types 'tumble(Int64, Interval(MonthDayNano))'. You might need to add explicit type casts.

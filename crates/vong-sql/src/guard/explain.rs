@@ -57,17 +57,20 @@ pub(super) fn planning(sql: &str, error: &DataFusionError, session: &SessionCont
         return Error::Unknown { what: Thing::Column, name, place, did_you_mean };
     }
     let text = message_of(root(error));
-    if let Some(name) = quoted_after(&text, "table '").filter(|_| text.contains("not found")) {
+    let ends = text.ends_with("not found");
+    if let Some(name) = quoted_after(&text, "table '").filter(|_| ends) {
         return unknown_table(sql, &name, place, session);
     }
     if let Some(name) = text.strip_prefix("Table not found: ") {
         return unknown_table(sql, name, place, session);
     }
-    if let Some(name) = quoted_after(&text, "Invalid function '") {
+    let table_function = || quoted_after(&text, "able function '");
+    if let Some(name) = quoted_after(&text, "Invalid function '").or_else(table_function) {
         let place = place.or_else(|| tokens::find_word(sql, &name));
         let did_you_mean = nearest(&name, &functions(session));
         return Error::Unknown { what: Thing::Function, name, place, did_you_mean };
     }
+    let text = diagnostic.map_or_else(|| without_wrapping(&text), |d| d.message.as_str());
     let hint = diagnostic.and_then(|d| d.helps.first()).map(|help| help.message.clone());
     Error::Plan { message: lower_first(text.trim()), place, hint }
 }
@@ -90,6 +93,12 @@ fn root(error: &DataFusionError) -> &DataFusionError {
         DataFusionError::Collection(all) => all.first().map_or(error, root),
         other => other,
     }
+}
+
+/// What a function said about its arguments, out of the planner's sentence around it.
+fn without_wrapping(text: &str) -> &str {
+    let inner = text.rsplit_once("Error during planning: ").map_or(text, |(_, inner)| inner);
+    inner.split_once(". No function matches").map_or(inner, |(said, _)| said)
 }
 
 /// The error's own words, without its class in front.

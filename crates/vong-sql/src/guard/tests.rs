@@ -109,41 +109,41 @@ async fn everything_else_is_refused() {
         ],
         expect![[r#"
             COPY readings TO '/tmp/x.parquet'
-              COPY is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              COPY at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             COPY (SELECT 1) TO 'x.csv'
-              COPY is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              COPY at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'
-              CREATE EXTERNAL TABLE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              CREATE EXTERNAL TABLE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             CREATE TABLE t AS SELECT 1
-              CREATE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              CREATE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             CREATE VIEW v AS SELECT 1
-              CREATE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              CREATE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             INSERT INTO readings VALUES (1)
-              INSERT is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              INSERT at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             WITH x AS (SELECT 1) INSERT INTO readings SELECT * FROM x
-              INSERT is not allowed here: SQL on this door only reads at line 1, column 22 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              INSERT at line 1, column 22 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             UPDATE readings SET value = 1
-              UPDATE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              UPDATE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             DELETE FROM readings
-              DELETE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              DELETE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             DROP TABLE readings
-              DROP is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              DROP at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             SET datafusion.execution.batch_size = 1
-              SET is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              SET at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             RESET datafusion.execution.batch_size
-              RESET is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              RESET at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             PREPARE p AS SELECT 1
-              PREPARE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              PREPARE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             EXECUTE p
-              EXECUTE is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              EXECUTE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             BEGIN
-              BEGIN is not allowed here: SQL on this door only reads at line 1, column 1 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              BEGIN at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             EXPLAIN INSERT INTO readings VALUES (1)
-              INSERT is not allowed here: SQL on this door only reads at line 1, column 9 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              INSERT at line 1, column 9 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             EXPLAIN COPY readings TO 'x.csv'
-              COPY is not allowed here: SQL on this door only reads at line 1, column 9 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              COPY at line 1, column 9 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             SELECT 1 INTO t
-              INTO is not allowed here: SQL on this door only reads at line 1, column 10 | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
+              INTO at line 1, column 10 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
             SELECT 1;
               DROP TABLE readings
               expected one statement, found 2 at line 2, column 3 | Send one statement at a time.
@@ -155,11 +155,11 @@ async fn everything_else_is_refused() {
             -- nothing
               expected one statement, found 0 | Send one statement at a time.
             SELECT * FROM '/etc/passwd'
-              there is no table '/etc/passwd' | SHOW TABLES lists what there is.
+              there is no table '/etc/passwd' at line 1, column 15 | SHOW TABLES lists what there is.
             SELECT * FROM 'https://example.org/x.parquet'
-              there is no table 'https://example.org/x.parquet' | SHOW TABLES lists what there is.
+              there is no table 'https://example.org/x.parquet' at line 1, column 15 | SHOW TABLES lists what there is.
             SELECT * FROM read_csv('/etc/passwd')
-              table function 'read_csv' not found
+              there is no function 'read_csv' at line 1, column 15
             SELECT set_config('datafusion.execution.batch_size', '1', false)
               there is no function 'set_config' at line 1, column 8
         "#]],
@@ -182,6 +182,8 @@ async fn an_error_says_what_where_and_what_was_meant() {
             "SELECT metric, value FROM readings GROUP BY metric",
             "SELECT value + metric + event_time FROM readings",
             "SELECT * FROM vong.strems",
+            "SELECT tumble(value, INTERVAL '1 minute') FROM readings",
+            "SELECT abs('x', 2) FROM readings",
         ],
         expect![[r#"
             SELEC 1
@@ -203,11 +205,15 @@ async fn an_error_says_what_where_and_what_was_meant() {
             SELECT zzz() FROM readings
               there is no function 'zzz' at line 1, column 8
             SELECT metric, value FROM readings GROUP BY metric
-              column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column "readings.value" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "readings.metric" appears in the SELECT clause satisfies this requirement at line 1, column 16 | Either add 'readings.value' to GROUP BY clause, or use an aggregate function like ANY_VALUE(readings.value)
+              'readings.value' must appear in GROUP BY clause because it's not an aggregate expression at line 1, column 16 | Either add 'readings.value' to GROUP BY clause, or use an aggregate function like ANY_VALUE(readings.value)
             SELECT value + metric + event_time FROM readings
-              cannot coerce arithmetic expression Float64 + Dictionary(Int32, Utf8) to valid types at line 1, column 8
+              expressions have incompatible types at line 1, column 8
             SELECT * FROM vong.strems
               there is no table 'vong.strems' at line 1, column 15 | SHOW TABLES lists what there is.
+            SELECT tumble(value, INTERVAL '1 minute') FROM readings
+              expected a timestamp, found Float64
+            SELECT abs('x', 2) FROM readings
+              function 'abs' expects 1 arguments but received 2
         "#]],
     )
     .await;
@@ -216,7 +222,9 @@ async fn an_error_says_what_where_and_what_was_meant() {
 #[tokio::test]
 async fn depth_and_length_have_limits() {
     let deep = format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500));
-    expect!["syntax error: nested more than 64 deep"].assert_eq(&outcome(&deep).await.unwrap_err().to_string());
+    expect!["syntax error: nested more than 64 deep"]
+        .assert_eq(&outcome(&deep).await.unwrap_err().to_string());
     let long = format!("SELECT '{}'", "x".repeat(70_000));
-    expect!["statement has 70009 bytes, the limit is 65536"].assert_eq(&outcome(&long).await.unwrap_err().to_string());
+    expect!["statement has 70009 bytes, the limit is 65536"]
+        .assert_eq(&outcome(&long).await.unwrap_err().to_string());
 }

@@ -22,12 +22,13 @@ pub(super) fn first(sql: &str) -> Option<Place> {
     tokenize(sql).first().and_then(|token| place(token.span.start))
 }
 
-/// Where the first word of `what` stands, in any case.
+/// Where `what` stands: its first word in any case, or the whole as a quoted text.
 pub(super) fn find_word(sql: &str, what: &str) -> Option<Place> {
     let wanted = what.split([' ', '.']).next()?;
     let tokens = tokenize(sql);
     let found = tokens.iter().find(|token| match &token.token {
         Token::Word(word) => word.value.eq_ignore_ascii_case(wanted),
+        Token::SingleQuotedString(text) => text == what,
         _ => false,
     });
     found.and_then(|token| place(token.span.start))
