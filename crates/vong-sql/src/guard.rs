@@ -18,6 +18,8 @@ use datafusion::sql::sqlparser::ast::{self, SetExpr, Visit, Visitor};
 use crate::session::{DIALECT, MAX_DEPTH, MAX_SQL_BYTES};
 use crate::{Error, Place};
 
+pub(crate) use tokens::find_word;
+
 /// One statement that only reads, with its text.
 #[derive(Debug)]
 pub struct ReadOnly {
@@ -114,7 +116,7 @@ fn first_words(statement: &ast::Statement) -> String {
 }
 
 fn not_allowed(sql: &str, what: &str) -> Error {
-    let place: Option<Place> = tokens::find_word(sql, what).or_else(|| tokens::first(sql));
+    let place: Option<Place> = find_word(sql, what).or_else(|| tokens::first(sql));
     Error::NotAllowed { what: what.to_owned(), place }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn first(sql: &str) -> Option<Place> {
 }
 
 /// Where `what` stands: its first word in any case, or the whole as a quoted text.
-pub(super) fn find_word(sql: &str, what: &str) -> Option<Place> {
+pub(crate) fn find_word(sql: &str, what: &str) -> Option<Place> {
     let wanted = what.split([' ', '.']).next()?;
     let tokens = tokenize(sql);
     let found = tokens.iter().find(|token| match &token.token {
