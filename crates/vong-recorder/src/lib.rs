@@ -1,1 +1,9 @@
-//! Access units to footage; clips filed for alerts.
+//! From access units to footage, and from alerts to clips.
+//!
+//! Knows no socket: cameras push into its sinks. Announces closed segments and filed clips on the log.
+
+mod clip_filing;
+mod error;
+
+pub use clip_filing::{ClipConfig, ClipFiler};
+pub use error::Error;

@@ -1,0 +1,187 @@
+//! Files footage for alerts: which cameras saw it, from when to when.
+//!
+//! Follows the log; each alert that fires gets a row in `clips` for the nearest cameras. Nothing is
+//! copied: a clip is a reference to recorded bytes. A clip's id is made from alert and camera, so
+//! that an alert read twice (after a crash) gets its clips once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
+use tracing::{info, warn};
+use vong_log::{Entry, Log, Record};
+use vong_model::columns::{self, WrongSchema};
+use vong_model::{Assets, Columns, EventTime, Offset, Stream};
+use vong_runtime::{Clock, Shutdown};
+
+use crate::error::Error;
+
+/// The cursor's name in the log.
+const CURSOR: &str = "clip-filer";
+
+/// One read of the log.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// How much footage an alert gets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClipConfig {
+    pub pre_roll: Duration,
+    pub post_roll: Duration,
+    /// Cameras further away than this see nothing of it.
+    pub radius_m: f64,
+    /// At most so many cameras, nearest first.
+    pub cameras: usize,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct ClipFiler {
+    config: ClipConfig,
+    assets: Arc<Assets>,
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    filed: HashSet<String>,
+}
+
+/// One row of `clips`.
+#[derive(Clone, Debug, PartialEq)]
+struct Clip {
+    moment: EventTime,
+    clip_id: String,
+    alert_id: String,
+    camera_id: String,
+    from: EventTime,
+    to: EventTime,
+    distance_m: f64,
+}
+
+impl ClipFiler {
+    pub fn new(
+        config: ClipConfig,
+        assets: Arc<Assets>,
+        log: Arc<dyn Log>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { config, assets, log, clock, filed: HashSet::new() }
+    }
+
+    /// Runs until shutdown.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Error> {
+        let mut head = self.log.watch();
+        let mut next = self.log.cursor_get(CURSOR)?.unwrap_or(Offset::ZERO).max(self.log.floor());
+        self.remember_filed(next)?;
+        loop {
+            let records = self.log.read(next, READ_BYTES)?;
+            if let Some(last) = records.last() {
+                let after = last.offset.next();
+                self.file(&records).await?;
+                if after.0 / 1_024 != next.0 / 1_024 {
+                    self.log.cursor_set(CURSOR, after)?; // coarse: what is read twice is filed once
+                }
+                next = after;
+                continue;
+            }
+            tokio::select! {
+                changed = head.changed() => if changed.is_err() { return Ok(()) },
+                () = shutdown.requested() => return Ok(()),
+            }
+        }
+    }
+
+    /// Clips that were filed for alerts at or after `from` before this process began.
+    fn remember_filed(&mut self, from: Offset) -> Result<(), Error> {
+        let mut next = from;
+        loop {
+            let records = self.log.read(next, READ_BYTES)?;
+            let Some(last) = records.last() else { return Ok(()) };
+            next = last.offset.next();
+            for record in records.iter().filter(|record| record.stream == Stream::Clips) {
+                let ids = Columns::new(Stream::Clips, &record.batch).texts("clip_id")?;
+                self.filed.extend(ids.iter().flatten().map(str::to_owned));
+            }
+        }
+    }
+
+    async fn file(&mut self, records: &[Record]) -> Result<(), Error> {
+        let mut clips = Vec::new();
+        for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
+            clips.extend(clips_for(&self.config, &self.assets, &record.batch)?);
+        }
+        clips.retain(|clip| self.filed.insert(clip.clip_id.clone()));
+        if clips.is_empty() {
+            return Ok(());
+        }
+        let batch = to_batch(&clips, EventTime(self.clock.now()));
+        while let Err(e) = self.log.append(vec![Entry::new(Stream::Clips, batch.clone())]).await {
+            warn!(error = %e, "could not file clips, trying again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        info!(
+            clips = clips.len(),
+            alert = clips.first().map(|clip| clip.alert_id.as_str()),
+            "clips filed"
+        );
+        Ok(())
+    }
+}
+
+/// The clips of every alert that fires in `transitions`.
+fn clips_for(
+    config: &ClipConfig,
+    assets: &Assets,
+    transitions: &RecordBatch,
+) -> Result<Vec<Clip>, WrongSchema> {
+    let columns = Columns::new(Stream::AlertTransitions, transitions);
+    let (state, alert_id) = (columns.keys("state")?, columns.texts("alert_id")?);
+    let (sensor_id, camera_id) = (columns.keys("sensor_id")?, columns.keys("camera_id")?);
+    let (event_time, started) = (columns.times("event_time")?, columns.times("started_time")?);
+    let mut clips = Vec::new();
+    for row in (0..transitions.num_rows()).filter(|row| state.get(*row) == Some("firing")) {
+        let Some(asset) = sensor_id.get(row).or_else(|| camera_id.get(row)) else { continue };
+        let Some(place) = assets.place_of(asset) else { continue };
+        let moment = EventTime(event_time.value(row));
+        let began = EventTime(started.value(row)).min(moment);
+        // An episode that began long ago is shown from shortly before it was told.
+        let began = began.max(moment.saturating_sub(Duration::from_secs(60)));
+        let near = assets.cameras_near(place, config.radius_m);
+        clips.extend(near.into_iter().take(config.cameras).map(|(camera, distance_m)| Clip {
+            moment,
+            clip_id: format!("{}-{}", alert_id.value(row), camera.camera_id),
+            alert_id: alert_id.value(row).to_owned(),
+            camera_id: camera.camera_id.to_string(),
+            from: began.saturating_sub(config.pre_roll),
+            to: moment.saturating_add(config.post_roll),
+            distance_m,
+        }));
+    }
+    Ok(clips)
+}
+
+/// Rows of [`Stream::Clips`], in its column order.
+fn to_batch(clips: &[Clip], now: EventTime) -> RecordBatch {
+    let times = |of: &dyn Fn(&Clip) -> EventTime| {
+        columns::time_column(clips.iter().map(|clip| Some(of(clip))))
+    };
+    let texts = |of: &dyn Fn(&Clip) -> String| {
+        columns::text_column(clips.iter().map(|clip| Some(of(clip))))
+    };
+    let distance: ArrayRef =
+        Arc::new(Float64Array::from_iter_values(clips.iter().map(|clip| clip.distance_m)));
+    let columns = vec![
+        times(&|clip| clip.moment),
+        times(&|_| now),
+        texts(&|clip| clip.clip_id.clone()),
+        texts(&|clip| clip.alert_id.clone()),
+        columns::key_column(clips.iter().map(|clip| Some(clip.camera_id.as_str()))),
+        times(&|clip| clip.from),
+        times(&|clip| clip.to),
+        distance,
+        texts(&|clip| format!("/api/v1/clips/{}.mp4", clip.clip_id)),
+    ];
+    RecordBatch::try_new(Stream::Clips.schema(), columns)
+        .expect("columns are made in the schema's order")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Which clips an alert gets.
+
+use arrow::array::{UInt32Array, UInt64Array};
+use vong_log::MemLog;
+use vong_model::{Camera, Place, Sensor};
+use vong_runtime::SystemClock;
+
+use super::*;
+
+const LAT: f64 = 18.34;
+
+fn city() -> Arc<Assets> {
+    let mut assets = Assets::default();
+    // One degree of longitude is about 105.5 km here: 0.001 is about 105 m.
+    for (id, lon) in
+        [("CAM-01", 105.901), ("CAM-02", 105.902), ("CAM-03", 105.903), ("CAM-04", 105.99)]
+    {
+        let camera = Camera {
+            camera_id: id.into(),
+            name_vi: id.to_owned(),
+            name_en: id.to_owned(),
+            place: Place { lon, lat: LAT },
+            heading_deg: 0.0,
+            unit_code: "U1".into(),
+            url: "rtsp://127.0.0.1/x".to_owned(),
+            live_url: None,
+        };
+        assets.cameras.insert(id.into(), camera);
+    }
+    let sensor = Sensor {
+        sensor_id: "TR-001".into(),
+        kind: "traffic".to_owned(),
+        name_vi: String::new(),
+        name_en: String::new(),
+        place: Place { lon: 105.9, lat: LAT },
+        unit_code: "U1".into(),
+    };
+    assets.sensors.insert("TR-001".into(), sensor);
+    Arc::new(assets)
+}
+
+fn transition(alert_id: &str, state: &str, sensor_id: &str) -> RecordBatch {
+    let at = EventTime(100_000_000);
+    let text = |text: &str| columns::text_column([Some(text)]);
+    let key = |text: &str| columns::key_column([Some(text)]);
+    let time = || columns::time_column([Some(at)]);
+    let long = || -> ArrayRef { Arc::new(UInt64Array::from(vec![0])) };
+    let int = || -> ArrayRef { Arc::new(UInt32Array::from(vec![1])) };
+    let value: ArrayRef = Arc::new(Float64Array::from(vec![4.0]));
+    let columns = vec![
+        time(),
+        time(),
+        text(alert_id),
+        key("rule"),
+        int(),
+        key(state),
+        key("high"),
+        text("k"),
+        key(sensor_id),
+        columns::key_column([None]),
+        columns::key_column([None]),
+        value,
+        time(),
+        text("t"),
+        text("t"),
+        text("a"),
+        text("a"),
+        text("engine"),
+        columns::text_column([None::<&str>]),
+        long(),
+        long(),
+        long(),
+        int(),
+        int(),
+    ];
+    RecordBatch::try_new(Stream::AlertTransitions.schema(), columns).unwrap()
+}
+
+fn config() -> ClipConfig {
+    let (pre_roll, post_roll) = (Duration::from_secs(10), Duration::from_secs(5));
+    ClipConfig { pre_roll, post_roll, radius_m: 800.0, cameras: 2 }
+}
+
+#[test]
+fn the_nearest_cameras_are_filed_with_pre_and_post_roll() {
+    let clips = clips_for(&config(), &city(), &transition("a1", "firing", "TR-001")).unwrap();
+    let told: Vec<_> =
+        clips.iter().map(|c| (c.clip_id.as_str(), c.from.micros(), c.to.micros())).collect();
+    assert_eq!(
+        told,
+        [("a1-CAM-01", 90_000_000, 105_000_000), ("a1-CAM-02", 90_000_000, 105_000_000)]
+    );
+    assert!(
+        clips_for(&config(), &city(), &transition("a1", "resolved", "TR-001")).unwrap().is_empty()
+    );
+    assert!(
+        clips_for(&config(), &city(), &transition("a1", "firing", "TR-999")).unwrap().is_empty()
+    );
+}
+
+#[tokio::test]
+async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
+    let log: Arc<dyn Log> = Arc::new(MemLog::new(Arc::new(SystemClock)));
+    log.append(vec![Entry::new(Stream::AlertTransitions, transition("a1", "firing", "TR-001"))])
+        .await
+        .unwrap();
+    for _restart in 0..2 {
+        let filer = ClipFiler::new(config(), city(), Arc::clone(&log), Arc::new(SystemClock));
+        let stop = Shutdown::new();
+        let running = filer.run(stop.clone());
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stop.request();
+        };
+        let (ended, ()) = tokio::join!(running, stopping);
+        ended.unwrap();
+    }
+    let records = log.read(Offset::ZERO, usize::MAX).unwrap();
+    let clips: usize =
+        records.iter().filter(|r| r.stream == Stream::Clips).map(|r| r.batch.num_rows()).sum();
+    assert_eq!(clips, 2);
+}
