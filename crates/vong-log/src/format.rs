@@ -1,6 +1,6 @@
 //! Bytes of a segment file, format version 1.
 //!
-//! Limits: a body ≤ 32 MiB · a group ≤ 4,096 records · a segment ≤ 1 GiB plus one write · offsets
+//! Limits: a body ≤ 32 MiB · an append ≤ 4,096 records and 64 MiB · a segment ≤ 1 GiB plus one write · offsets
 //! are 64 bit · an index entry about every 64 KiB. All integers are little-endian; every structure
 //! carries a CRC-32C (polynomial 0x1EDC6F41, RFC 3720 appendix B.4) over itself.
 //!
@@ -30,6 +30,7 @@ pub(crate) const HEADER_BYTES: usize = 128;
 pub(crate) const RECORD_HEADER_BYTES: usize = 48;
 pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) const MAX_GROUP: usize = 4_096;
+pub(crate) const MAX_GROUP_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 1024 * 1024 * 1024;
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 * 1024;
 pub(crate) const SEAL_TRAILER_BYTES: usize = 8;

@@ -9,9 +9,16 @@
 
 mod codec;
 pub mod conformance;
+mod cursor;
+mod disk;
+mod durable;
 mod error;
+mod file;
 mod format;
+mod fsck;
 mod mem;
+mod metrics;
+mod segment;
 mod tail;
 
 use std::fmt::Debug;
@@ -24,7 +31,10 @@ use tokio::sync::watch;
 use vong_model::{EventTime, Offset, Stream};
 
 pub use error::Error;
+pub use file::{Cut, FileLog, LogConfig, Recovery};
+pub use fsck::{Problem, Report, SegmentReport, fsck};
 pub use mem::MemLog;
+pub use metrics::LogMetrics;
 
 /// A future that may be held in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
