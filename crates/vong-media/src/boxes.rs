@@ -37,7 +37,8 @@ pub(crate) fn encoded(
 pub(crate) struct Movie<'a> {
     /// All descriptions in use, in `stsd` order; the first gives the picture's size.
     pub(crate) descriptions: &'a [std::sync::Arc<VideoParameters>],
-    /// Of the media, edits aside; 0 while it grows.
+    /// Of the media, edits aside; 0 if not known. Fragments carry their own durations, so a
+    /// fragmented file states it in `mehd` alone.
     pub(crate) media_duration_90k: u64,
     /// What is shown of it: (first tick, ticks). `None` shows all.
     pub(crate) edit: Option<(u64, u64)>,
@@ -53,6 +54,7 @@ impl Movie<'_> {
         tables: impl FnOnce(&mut Vec<u8>) -> AtomResult,
     ) -> AtomResult {
         let shown = self.edit.map_or(self.media_duration_90k, |(_, ticks)| ticks);
+        let shown = if self.fragmented { 0 } else { shown };
         buf.encode_atom(FourCC::new(b"moov"), |buf| {
             Mvhd {
                 timescale: TICKS_PER_SECOND,
@@ -100,7 +102,7 @@ impl Movie<'_> {
         buf.encode_atom(FourCC::new(b"mdia"), |buf| {
             Mdhd {
                 timescale: TICKS_PER_SECOND,
-                duration: self.media_duration_90k,
+                duration: if self.fragmented { 0 } else { self.media_duration_90k },
                 language: "und".to_owned(),
                 ..Mdhd::default()
             }

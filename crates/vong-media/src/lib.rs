@@ -11,14 +11,26 @@
 
 mod access_unit;
 mod boxes;
+mod clip;
 mod error;
+mod footage_file;
 mod gop;
 mod live;
+mod read;
+mod scan;
 mod timeline;
 
 pub use access_unit::{AccessUnit, AccessUnitSink, Codec, VideoParameters};
 pub use boxes::init_segment;
+pub use clip::{
+    ClipForm, ClipGop, ClipPlan, GAP_TOLERANCE, Gap, MAX_CLIP_FRAMES, Piece, plan_clip,
+};
 pub use error::Error;
+pub use footage_file::{
+    FORMAT_VERSION, FileFacts, GopEntry, GopHashes, MAX_FILE_HEAD, MAX_GOP_HEAD, encode_file_head,
+    encode_gop_head, parse_file_head, parse_gop_head,
+};
 pub use gop::{DroppedFrames, Frame, GUESSED_DURATION_90K, Gop, GopBuilder, GopLimits};
 pub use live::{LiveFragment, LiveFragmenter};
+pub use scan::{ReadError, Scan, read_file_head, read_gop_head, scan_gops};
 pub use timeline::{Stamp, TICKS_PER_SECOND, Timeline, ticks, ticks_between, wall_after};
