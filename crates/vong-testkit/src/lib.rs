@@ -1,1 +1,12 @@
-//! Fixtures for integration tests: real brokers, RTSP peers, browsers, servers.
+//! Fixtures for integration tests: real peers on loopback, ended with the test that began them.
+//!
+//! Nothing here decides what the product does; a fixture that cannot run says why, and the test
+//! skips.
+
+mod mosquitto;
+mod publisher;
+mod wait;
+
+pub use mosquitto::{Mosquitto, MosquittoOptions};
+pub use publisher::Publisher;
+pub use wait::{free_port, wait_until};
