@@ -1,1 +1,5 @@
 //! Sequencer, watermarks, shared rule operator, backtest.
+
+mod plan;
+
+pub use plan::{RulePlan, RulePlanner};

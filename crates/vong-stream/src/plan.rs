@@ -1,0 +1,156 @@
+//! From a rule's `SELECT` to what the shared operator runs.
+//!
+//! DataFusion parses and types the query against empty tables; the plan is then taken apart into
+//! scope, keys, window, aggregates and condition. Whatever the operator cannot run exactly and in
+//! bounded memory is refused here, with its place and the reason, never half-supported later.
+
+mod conjunct;
+mod refuse;
+mod shape;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::datasource::MemTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::prelude::SessionContext;
+use vong_model::Stream;
+use vong_sql::rule::{RuleDefinition, Select};
+use vong_sql::{Error, SessionLimits};
+
+pub(crate) use conjunct::{Bound, Conjunct, Form};
+
+/// An expression over the columns of a stream, known by its text so that rules can share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) text: String,
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+}
+
+/// How one rule is run.
+#[derive(Clone, Debug)]
+pub struct RulePlan {
+    pub(crate) stream: Stream,
+    /// Which rows the rule is about; all must hold.
+    pub(crate) scope: Vec<Conjunct>,
+    /// Columns of the stream that make the key, in order.
+    pub(crate) keys: Vec<usize>,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// Each row of the scope says anew whether the condition holds for its key.
+    Stateless { condition: Vec<Conjunct>, value: Option<Named> },
+    /// Each closed window says it.
+    Window(WindowPlan),
+    /// The scope's keys, and how long they may be silent.
+    Absence { limit: Duration },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct WindowPlan {
+    pub(crate) width_us: i64,
+    pub(crate) aggregates: Vec<AggregatePlan>,
+    /// Schema of the aggregate's output: group columns, then aggregates.
+    pub(crate) schema: SchemaRef,
+    /// What each group column of the output is.
+    pub(crate) groups: Vec<GroupColumn>,
+    /// `None`: every key that is present.
+    pub(crate) having: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupColumn {
+    /// Position in [`RulePlan::keys`].
+    Key(usize),
+    WindowStart,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AggregatePlan {
+    /// Function, arguments and filter; equal texts compute equal things.
+    pub(crate) text: String,
+    pub(crate) function: Arc<AggregateFunctionExpr>,
+    pub(crate) arguments: Vec<Named>,
+    pub(crate) filter: Option<Named>,
+}
+
+impl RulePlan {
+    /// The stream the rule reads.
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// `stateless`, `window` or `absence`.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Stateless { .. } => "stateless",
+            Kind::Window(_) => "window",
+            Kind::Absence { .. } => "absence",
+        }
+    }
+}
+
+/// Plans rules; holds a session with every stream as an empty table.
+pub struct RulePlanner {
+    session: SessionContext,
+}
+
+impl std::fmt::Debug for RulePlanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RulePlanner").finish_non_exhaustive()
+    }
+}
+
+impl RulePlanner {
+    /// # Errors
+    /// [`Error::Session`] when the session cannot be built.
+    pub fn new() -> Result<Self, Error> {
+        let session = vong_sql::session(&SessionLimits::deterministic())?;
+        for stream in Stream::ALL {
+            let table = MemTable::try_new(stream.schema(), vec![vec![]])
+                .and_then(|table| session.register_table(stream.name(), Arc::new(table)));
+            table.map_err(|e| Error::Session(Box::new(e)))?;
+        }
+        Ok(Self { session })
+    }
+
+    /// Plans `rule`.
+    ///
+    /// # Errors
+    /// What is wrong, where in the text the rule was parsed from, and what was meant instead.
+    pub fn plan(&self, rule: &RuleDefinition) -> Result<RulePlan, Error> {
+        let plan = self.logical(&rule.select)?;
+        shape::take_apart(&self.session, rule, &plan)
+    }
+
+    fn logical(&self, select: &Select) -> Result<LogicalPlan, Error> {
+        let whole = |e| select.in_whole(e);
+        let parsed = vong_sql::guard::parse(&select.text).map_err(whole)?;
+        // Every table is in memory, so nothing in planning ever waits.
+        let planned =
+            match pin!(parsed.plan(&self.session)).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(planned) => planned,
+                Poll::Pending => Err(Error::Plan {
+                    message: "planning waits for something outside".to_owned(),
+                    place: None,
+                    hint: None,
+                }),
+            };
+        let plan = planned.map_err(whole)?;
+        let state = self.session.state();
+        let options = state.config_options();
+        let typed = state.analyzer().execute_and_check(plan, options, |_, _| {});
+        typed.map_err(|e| whole(parsed.explain(&e, &self.session)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What a rule must not contain, whatever its shape.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use vong_sql::Error;
+use vong_sql::rule::Select;
+
+/// Aggregates whose answer depends on how rows are cut into batches, or that keep every row.
+const BATCH_DEPENDENT: &str = "approx_";
+const UNBOUNDED: [&str; 3] = ["array_agg", "string_agg", "grouping"];
+
+/// Refuses plan nodes the operator does not run.
+pub(super) fn nodes(plan: &LogicalPlan, select: &Select) -> Result<(), Error> {
+    let mut found = None;
+    // The closure cannot fail, so neither can the walk.
+    drop(plan.apply(|node| {
+        let what = match node {
+            LogicalPlan::Join(_) => Some(("joins", "join")),
+            LogicalPlan::Union(_) => Some(("UNION", "union")),
+            LogicalPlan::Distinct(_) => Some(("DISTINCT", "distinct")),
+            LogicalPlan::Sort(_) => Some(("ORDER BY", "order")),
+            LogicalPlan::Limit(_) => Some(("LIMIT", "limit")),
+            LogicalPlan::Window(_) => Some(("window functions (OVER)", "over")),
+            LogicalPlan::Unnest(_) => Some(("UNNEST", "unnest")),
+            LogicalPlan::Values(_) => Some(("VALUES", "values")),
+            LogicalPlan::EmptyRelation(_) => Some(("a SELECT without FROM", "select")),
+            LogicalPlan::RecursiveQuery(_) => Some(("WITH RECURSIVE", "with")),
+            _ => None,
+        };
+        found = what;
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    }));
+    match found {
+        Some((what, word)) => Err(unsupported(select, what, word)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn unsupported(select: &Select, what: &str, word: &str) -> Error {
+    select.refuse(format!("{what}: not supported in a rule yet"), word)
+}
+
+/// Refuses subqueries, and functions whose answer is not a function of the rows alone.
+pub(super) fn expression(expr: &Expr, select: &Select) -> Result<(), Error> {
+    let mut refused = ControlFlow::Continue(());
+    // The closure cannot fail, so neither can the walk.
+    drop(expr.apply(|e| {
+        refused = one(e, select);
+        Ok(if refused.is_break() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    }));
+    match refused {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+fn one(expr: &Expr, select: &Select) -> ControlFlow<Box<Error>> {
+    let refuse =
+        |message: String, word: &str| ControlFlow::Break(Box::new(select.refuse(message, word)));
+    match expr {
+        Expr::ScalarFunction(call) => {
+            let name = call.func.name();
+            if call.func.signature().volatility == Volatility::Immutable {
+                return ControlFlow::Continue(());
+            }
+            let message = format!(
+                "{name}() gives another answer each time: a rule must say the same of the same \
+                 rows, live and in a backtest; use event_time"
+            );
+            refuse(message, name)
+        }
+        Expr::AggregateFunction(call) => {
+            let name = call.func.name();
+            if name.starts_with(BATCH_DEPENDENT) {
+                let message = format!(
+                    "{name}() depends on how rows are cut into batches, so live and backtest \
+                     would differ"
+                );
+                return refuse(message, name);
+            }
+            if UNBOUNDED.contains(&name) {
+                return refuse(format!("{name}() keeps every row of the window"), name);
+            }
+            ControlFlow::Continue(())
+        }
+        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+            ControlFlow::Break(Box::new(unsupported(select, "subqueries", "(")))
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}

@@ -1,0 +1,321 @@
+//! Takes a typed plan apart: `Projection? → HAVING? → Aggregate? → WHERE? → table`.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::execution::context::ExecutionProps;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
+use datafusion::prelude::SessionContext;
+use vong_model::streams::ColumnType;
+use vong_model::{ColumnRole, Stream};
+use vong_sql::Error;
+use vong_sql::rule::{RuleDefinition, Select};
+
+use super::conjunct::Roles;
+use super::{
+    AggregatePlan, Conjunct, Form, GroupColumn, Kind, Named, RulePlan, WindowPlan, refuse,
+};
+
+/// Narrowest window: a pane costs a close, whatever is in it.
+const MIN_WIDTH_US: i64 = 1_000_000;
+
+/// The parts of a supported plan, outermost first.
+struct Parts<'a> {
+    output: &'a [Expr],
+    having: Option<&'a Expr>,
+    aggregate: Option<&'a Aggregate>,
+    filter: Option<&'a Expr>,
+    input_schema: DFSchemaRef,
+    stream: Stream,
+}
+
+struct Lowering<'a> {
+    state: SessionState,
+    select: &'a Select,
+    stream: Stream,
+    schema: DFSchemaRef,
+}
+
+pub(super) fn take_apart(
+    session: &SessionContext,
+    rule: &RuleDefinition,
+    plan: &LogicalPlan,
+) -> Result<RulePlan, Error> {
+    let select = &rule.select;
+    refuse::nodes(plan, select)?;
+    let parts = parts(plan, select)?;
+    let all = parts.output.iter().chain(parts.having).chain(parts.filter);
+    let aggregated = parts.aggregate.iter().flat_map(|a| a.aggr_expr.iter().chain(&a.group_expr));
+    for expr in all.chain(aggregated) {
+        refuse::expression(expr, select)?;
+    }
+    let lowering = Lowering {
+        state: session.state(),
+        select,
+        stream: parts.stream,
+        schema: Arc::clone(&parts.input_schema),
+    };
+    match (parts.aggregate, rule.no_data_for) {
+        (None, None) => lowering.stateless(&parts),
+        (None, Some(limit)) => {
+            let scope = lowering.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+            let keys = lowering.row_keys(parts.output);
+            let kind = Kind::Absence { limit };
+            Ok(RulePlan { stream: parts.stream, scope, keys, kind })
+        }
+        (Some(aggregate), None) => lowering.window(&parts, aggregate),
+        (Some(_), Some(_)) => Err(select.refuse(
+            "NO DATA FOR watches for rows, not for groups: write SELECT sensor_id FROM … WHERE …",
+            "group",
+        )),
+    }
+}
+
+fn parts<'a>(plan: &'a LogicalPlan, select: &Select) -> Result<Parts<'a>, Error> {
+    let mut parts = Parts {
+        output: &[],
+        having: None,
+        aggregate: None,
+        filter: None,
+        input_schema: Arc::new(DFSchema::empty()),
+        stream: Stream::Readings,
+    };
+    let mut node = plan;
+    if let LogicalPlan::Projection(projection) = node {
+        parts.output = &projection.expr;
+        node = &projection.input;
+    }
+    if let LogicalPlan::Filter(filter) = node {
+        if matches!(*filter.input, LogicalPlan::Aggregate(_)) {
+            parts.having = Some(&filter.predicate);
+            node = &filter.input;
+        }
+    }
+    if let LogicalPlan::Aggregate(aggregate) = node {
+        parts.aggregate = Some(aggregate);
+        node = &aggregate.input;
+    }
+    parts.input_schema = Arc::clone(node.schema());
+    if let LogicalPlan::Filter(filter) = node {
+        parts.filter = Some(&filter.predicate);
+        node = &filter.input;
+    }
+    if let LogicalPlan::SubqueryAlias(alias) = node {
+        node = &alias.input;
+    }
+    let LogicalPlan::TableScan(scan) = node else {
+        return Err(refuse::unsupported(select, "a query inside the query", "("));
+    };
+    let name = scan.table_name.table();
+    match Stream::from_name(name) {
+        Some(stream) if stream.feeds_rules() => parts.stream = stream,
+        _ => {
+            let feeding = Stream::ALL.iter().filter(|s| s.feeds_rules()).map(|s| s.name());
+            let feeding = feeding.collect::<Vec<_>>().join(", ");
+            let message = format!("'{name}' does not feed rules; {feeding} do");
+            return Err(select.refuse(message, name));
+        }
+    }
+    Ok(parts)
+}
+
+impl Lowering<'_> {
+    fn stateless(&self, parts: &Parts<'_>) -> Result<RulePlan, Error> {
+        let (mut scope, mut condition) = (Vec::new(), Vec::new());
+        for (conjunct, roles) in self.conjuncts(parts.filter)? {
+            if roles.is_scope() { scope.push(conjunct) } else { condition.push(conjunct) }
+        }
+        if condition.is_empty() {
+            let message = "nothing here can turn false again, so the alert would never end: add \
+                           a condition on what was found (value, state), or NO DATA FOR";
+            return Err(self.select.refuse(message, "where"));
+        }
+        let value = self.numeric(parts.output, &self.schema)?;
+        let value = value.map(|(text, expr)| Named { text, expr });
+        let keys = self.row_keys(parts.output);
+        let kind = Kind::Stateless { condition, value };
+        Ok(RulePlan { stream: self.stream, scope, keys, kind })
+    }
+
+    fn window(&self, parts: &Parts<'_>, aggregate: &Aggregate) -> Result<RulePlan, Error> {
+        let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+        let (mut keys, mut groups, mut width) = (Vec::new(), Vec::new(), None);
+        for group in &aggregate.group_expr {
+            if let Some(width_us) = self.tumble(group)? {
+                if width.replace(width_us).is_some() {
+                    return Err(self.select.refuse("two windows in one GROUP BY", "group"));
+                }
+                groups.push(GroupColumn::WindowStart);
+            } else {
+                groups.push(GroupColumn::Key(keys.len()));
+                keys.push(self.key_column(group)?);
+            }
+        }
+        let Some(width_us) = width else {
+            let message = "an aggregate needs a window: add tumble(event_time, INTERVAL '1 \
+                           minute') to GROUP BY";
+            return Err(self.select.refuse(message, "group"));
+        };
+        let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
+        for expr in &aggregate.aggr_expr {
+            aggregates.push(self.aggregate(expr)?);
+        }
+        let output = &aggregate.schema;
+        let having = parts.having.map(|h| self.physical(h, output)).transpose()?;
+        let value = self.numeric(parts.output, output)?.map(|(_, expr)| expr);
+        let schema = Arc::new(output.as_arrow().clone());
+        let plan = WindowPlan { width_us, aggregates, schema, groups, having, value };
+        Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Window(plan) })
+    }
+
+    fn aggregate(&self, expr: &Expr) -> Result<AggregatePlan, Error> {
+        let text = expr.clone().unalias().to_string();
+        let lowered = LoweredAggregateBuilder::new(
+            expr,
+            &self.schema,
+            self.schema.as_arrow(),
+            &ExecutionProps::new(),
+            &PhysicalPlanningContext::default(),
+        )
+        .build()
+        .map_err(|e| self.plan_error(&e.strip_backtrace()))?;
+        let function = lowered.aggregate;
+        if !function.order_bys().is_empty() {
+            return Err(refuse::unsupported(self.select, "ORDER BY in an aggregate", "order"));
+        }
+        let named =
+            |expr: &Arc<dyn PhysicalExpr>| Named { text: expr.to_string(), expr: Arc::clone(expr) };
+        let arguments = function.expressions().iter().map(named).collect();
+        let filter = lowered.filter.as_ref().map(named);
+        Ok(AggregatePlan { text, function, arguments, filter })
+    }
+
+    /// Width in microseconds, when the expression is a call of `tumble`.
+    fn tumble(&self, expr: &Expr) -> Result<Option<i64>, Error> {
+        let call = match expr {
+            Expr::Alias(alias) => return self.tumble(&alias.expr),
+            Expr::ScalarFunction(call) if call.func.name() == "tumble" => call,
+            _ => return Ok(None),
+        };
+        let by_event_time = matches!(
+            call.args.first(),
+            Some(Expr::Column(column)) if column.name() == "event_time"
+        );
+        if !by_event_time {
+            return Err(self.select.refuse("windows are cut by event_time", "tumble"));
+        }
+        let width = call.args.get(1).and_then(interval_us);
+        match width {
+            Some(width_us) if width_us >= MIN_WIDTH_US => Ok(Some(width_us)),
+            _ => {
+                let message = "the width of a window is a constant of at least 1 second, without \
+                               months, as in INTERVAL '1 minute'";
+                Err(self.select.refuse(message, "tumble"))
+            }
+        }
+    }
+
+    fn key_column(&self, expr: &Expr) -> Result<usize, Error> {
+        let plain = expr.clone().unalias();
+        let found = match &plain {
+            Expr::Column(column) => self.dimension(column),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let ids = self.stream.columns().iter().filter(|c| is_key(c));
+            let ids = ids.map(|c| c.name).collect::<Vec<_>>().join(", ");
+            let message = format!("a rule groups by {ids} and tumble(…), not by {plain}");
+            self.select.refuse(message, "group")
+        })
+    }
+
+    /// The key of a rule that does not group: the stream's entity, unless other ids are selected
+    /// and the entity is not; then the first of those.
+    fn row_keys(&self, output: &[Expr]) -> Vec<usize> {
+        let selected = output.iter().filter_map(|expr| match expr.clone().unalias() {
+            Expr::Column(column) => self.dimension(&column),
+            _ => None,
+        });
+        let selected: Vec<usize> = selected.collect();
+        let entity = self.stream.entity().map(|name| self.stream.column_index(name));
+        match entity {
+            Some(entity) if selected.is_empty() || selected.contains(&entity) => vec![entity],
+            _ => selected.first().copied().or(entity).into_iter().collect(),
+        }
+    }
+
+    fn dimension(&self, column: &Column) -> Option<usize> {
+        self.stream.columns().iter().position(|c| c.name == column.name() && is_key(c))
+    }
+
+    fn conjuncts(&self, filter: Option<&Expr>) -> Result<Vec<(Conjunct, Roles)>, Error> {
+        let mut out = Vec::new();
+        for expr in filter.map(split_conjunction).unwrap_or_default() {
+            let roles = Roles::of(expr, self.stream);
+            if roles.provenance {
+                let names = self.stream.columns().iter();
+                let named = names.filter(|c| c.role == ColumnRole::Provenance).map(|c| c.name);
+                let word = named.into_iter().next().unwrap_or("where");
+                let message = format!("'{word}' says where a row comes from; not for conditions");
+                return Err(self.select.refuse(message, word));
+            }
+            let physical = self.physical(expr, &self.schema)?;
+            let form = Form::of(expr, self.stream);
+            out.push((Conjunct { text: physical.to_string(), expr: physical, form }, roles));
+        }
+        // One canonical order, so that the same scope written differently is the same scope.
+        out.sort_by(|a, b| a.0.text.cmp(&b.0.text));
+        out.dedup_by(|a, b| a.0.text == b.0.text);
+        Ok(out)
+    }
+
+    /// The first output column that is a number.
+    fn numeric(
+        &self,
+        output: &[Expr],
+        schema: &DFSchema,
+    ) -> Result<Option<(String, Arc<dyn PhysicalExpr>)>, Error> {
+        for expr in output {
+            let is_number = expr.get_type(schema).is_ok_and(|t| t.is_numeric());
+            if is_number {
+                let expr = expr.clone().unalias();
+                let physical = self.physical(&expr, schema)?;
+                return Ok(Some((physical.to_string(), physical)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Error> {
+        self.state
+            .create_physical_expr(expr.clone(), schema)
+            .map_err(|e| self.plan_error(&e.strip_backtrace()))
+    }
+
+    fn plan_error(&self, message: &str) -> Error {
+        self.select.refuse(message.to_owned(), "select")
+    }
+}
+
+fn is_key(column: &vong_model::Column) -> bool {
+    column.column_type == ColumnType::Key && column.role == ColumnRole::Dimension
+}
+
+fn interval_us(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Interval(_)) => {
+            interval_us(&cast.expr)
+        }
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(width)), _) if width.months == 0 => {
+            let day_us = i64::from(width.days).checked_mul(86_400_000_000)?;
+            day_us.checked_add(width.nanoseconds / 1_000)
+        }
+        _ => None,
+    }
+}
