@@ -1,0 +1,358 @@
+//! Vehicles on the road, moved a tenth of a second at a time by what the scene says of the road.
+//!
+//! Each vehicle follows the one ahead by the intelligent driver model (Treiber, Hennecke, Helbing
+//! 2000). The state after a step is a function of the seed and of the scene's answers so far:
+//! nothing here knows the time of day.
+
+use super::dice::Dice;
+use super::street::{Lane, Street, Width};
+use super::vehicle::{Kind, Pose};
+use crate::scene::RoadState;
+
+/// Length of a step.
+pub(crate) const STEP_MS: u64 = 100;
+const STEP_S: f32 = 0.1;
+/// The stretch of road that is simulated: it ends in front of the camera, outside the picture.
+const NEAR_Z: f32 = 3.0;
+const FAR_Z: f32 = 150.0;
+const LENGTH: f32 = FAR_Z - NEAR_Z;
+/// Steady acceleration and comfortable braking, m/s².
+const ACCELERATION: f32 = 1.8;
+const BRAKING: f32 = 2.5;
+const HARDEST_BRAKING: f32 = 7.0;
+/// What drivers take where an accident no longer holds them up, m/s.
+const FREE_SPEED: f32 = 11.0;
+
+#[derive(Clone, Debug)]
+struct Vehicle {
+    kind: Kind,
+    /// Front bumper, metres from where the lane enters the stretch.
+    front: f32,
+    speed: f32,
+    acceleration: f32,
+    /// Own wish, as a share of the road's speed.
+    temper: f32,
+    /// Metres right of the lane's middle.
+    sway: f32,
+    look: u8,
+    wreck: Option<Wreck>,
+    /// How far it has turned out of its lane, 0 to 1.
+    askew: f32,
+}
+
+/// Where and how a vehicle of an accident comes to stand.
+#[derive(Clone, Copy, Debug)]
+struct Wreck {
+    front: f32,
+    /// Sideways part of its heading.
+    turn: f32,
+    /// Metres it is off its lane.
+    shift: f32,
+    hazard: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Track {
+    lane: Lane,
+    /// The one furthest along first.
+    vehicles: Vec<Vehicle>,
+}
+
+/// All vehicles in front of one camera.
+#[derive(Clone, Debug)]
+pub(crate) struct Traffic {
+    dice: Dice,
+    tracks: Vec<Track>,
+    /// Vehicles that have arrived and wait for a gap, per direction (away, toward), with the
+    /// fraction of the next one.
+    arrivals: [f32; 2],
+    next_arrival: [f32; 2],
+    /// The direction in which accidents happen here.
+    accident_away: bool,
+    accident: bool,
+}
+
+impl Traffic {
+    pub(crate) fn new(street: &Street, mut dice: Dice) -> Self {
+        let tracks = street.lanes.iter().map(|&lane| Track { lane, vehicles: Vec::new() });
+        let accident_away = dice.below(2) == 0;
+        Self {
+            tracks: tracks.collect(),
+            dice,
+            arrivals: [0.0; 2],
+            next_arrival: [1.0; 2],
+            accident_away,
+            accident: false,
+        }
+    }
+
+    /// Moves everything on by [`STEP_MS`].
+    pub(crate) fn step(&mut self, road: RoadState) {
+        self.start_or_clear_accident(road);
+        #[expect(clippy::cast_possible_truncation, reason = "speeds are small")]
+        let road_speed = (road.speed_kmh / 3.6).clamp(0.0, 40.0) as f32;
+        let (accident, accident_away) = (self.accident, self.accident_away);
+        for track in &mut self.tracks {
+            let held_up = accident && track.lane.away == accident_away;
+            let speed = if accident && !held_up { road_speed.max(5.0) } else { road_speed };
+            track.step(speed, held_up);
+        }
+        self.admit(road, road_speed);
+    }
+
+    /// Lets vehicles in as the flow brings them; on a crowded road, wherever there is room.
+    fn admit(&mut self, road: RoadState, road_speed: f32) {
+        #[expect(clippy::cast_possible_truncation, reason = "flows are small")]
+        let per_step = (road.flow_per_min / 60.0 / 2.0).clamp(0.0, 5.0) as f32 * STEP_S;
+        let crowded = road.occupancy > 0.5;
+        for (direction, away) in [true, false].into_iter().enumerate() {
+            let Some(waiting) = self.arrivals.get_mut(direction) else { continue };
+            let Some(threshold) = self.next_arrival.get_mut(direction) else { continue };
+            *waiting = (*waiting + per_step).min(6.0);
+            if *waiting < *threshold && !(crowded && self.dice.below(6) == 0) {
+                continue;
+            }
+            let kind = match self.dice.below(100) {
+                0..64 => Kind::Motorbike,
+                64..88 => Kind::Car,
+                88..95 => Kind::Lorry,
+                _ => Kind::Bus,
+            };
+            let vehicle = Vehicle {
+                kind,
+                front: 0.0,
+                speed: road_speed,
+                acceleration: 0.0,
+                temper: self.dice.between(0.88, 1.14),
+                sway: self.dice.between(-0.22, 0.22),
+                look: u8::try_from(self.dice.below(64)).unwrap_or(0),
+                wreck: None,
+                askew: 0.0,
+            };
+            let admitted = enter(&mut self.tracks, away, vehicle, crowded);
+            if admitted {
+                *waiting = (*waiting - *threshold).max(0.0);
+                *threshold = self.dice.between(0.4, 1.6);
+            }
+        }
+    }
+
+    fn start_or_clear_accident(&mut self, road: RoadState) {
+        let wanted = road.stopped_vehicles > 0;
+        if wanted == self.accident {
+            return;
+        }
+        self.accident = wanted;
+        if !wanted {
+            for vehicle in self.tracks.iter_mut().flat_map(|t| &mut t.vehicles) {
+                vehicle.wreck = None;
+            }
+            return;
+        }
+        let away = self.accident_away;
+        let mut left = road.stopped_vehicles.min(6);
+        let lanes = self.tracks.iter_mut().filter(|t| t.lane.away == away);
+        for (index, track) in lanes.enumerate() {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
+            let z = 27.0;
+            let front = if away { z - NEAR_Z } else { FAR_Z - z };
+            let wreck = match index {
+                0 => Wreck { front, turn: 0.75, shift: 0.9, hazard: true },
+                1 => Wreck { front: front - 5.5, turn: -0.2, shift: -0.2, hazard: true },
+                _ => Wreck { front: front - 2.0, turn: 1.6, shift: 0.3, hazard: false },
+            };
+            track.wreck_nearest(wreck, &mut self.dice);
+        }
+    }
+
+    /// Everything on the road, `ahead_ms` after the last step, farthest first.
+    pub(crate) fn poses(&self, ahead_ms: u64, blink: bool) -> Vec<Pose> {
+        let ahead_s = f32::from(u16::try_from(ahead_ms.min(STEP_MS)).unwrap_or(0)) / 1_000.0;
+        let mut poses: Vec<Pose> = Vec::new();
+        for track in &self.tracks {
+            poses.extend(track.vehicles.iter().map(|v| v.pose(track.lane, ahead_s, blink)));
+        }
+        poses.sort_by(|a, b| b.z.total_cmp(&a.z));
+        poses
+    }
+}
+
+/// Puts `vehicle` on the lane of its direction and kind that has most room at its entry.
+fn enter(tracks: &mut [Track], away: bool, mut vehicle: Vehicle, crowded: bool) -> bool {
+    let width = if vehicle.kind == Kind::Motorbike { Width::Narrow } else { Width::Wide };
+    let room = |t: &Track| t.vehicles.last().map_or(LENGTH, |v| v.front - v.kind.length());
+    let fitting = tracks.iter_mut().filter(|t| t.lane.away == away && t.lane.width == width);
+    let Some(track) = fitting.max_by(|a, b| room(a).total_cmp(&room(b))) else { return false };
+    let room = room(track);
+    let wanted = if crowded { 2.0 } else { 2.0 + vehicle.speed * 0.9 };
+    if room < wanted {
+        return false;
+    }
+    if let Some(leader) = track.vehicles.last() {
+        vehicle.speed = vehicle.speed.min(leader.speed + room * 0.2);
+    }
+    track.vehicles.push(vehicle);
+    true
+}
+
+impl Track {
+    fn step(&mut self, road_speed: f32, held_up: bool) {
+        let wreck_front =
+            self.vehicles.iter().filter_map(|v| v.wreck.map(|w| w.front)).reduce(f32::min);
+        let mut leader: Option<(f32, f32)> = None; // rear bumper, speed
+        for vehicle in &mut self.vehicles {
+            let past_wreck = held_up && wreck_front.is_none_or(|front| vehicle.front > front + 1.0);
+            // Behind an accident the road's speed holds; in front of it the road is free.
+            let in_front = past_wreck && wreck_front.is_some();
+            let wish = if in_front { FREE_SPEED } else { road_speed } * vehicle.temper;
+            vehicle.step(wish.max(0.3), leader);
+            leader = Some((vehicle.front - vehicle.kind.length(), vehicle.speed));
+        }
+        self.vehicles.retain(|v| v.front - v.kind.length() < LENGTH);
+    }
+
+    /// Makes the nearest vehicle that still comes up to `wreck.front` stop there.
+    fn wreck_nearest(&mut self, wreck: Wreck, dice: &mut Dice) {
+        let next = self.vehicles.iter_mut().find(|v| v.front < wreck.front - 4.0);
+        if let Some(vehicle) = next {
+            vehicle.wreck = Some(wreck);
+            return;
+        }
+        let kind = if self.lane.width == Width::Wide { Kind::Car } else { Kind::Motorbike };
+        let look = u8::try_from(dice.below(64)).unwrap_or(0);
+        self.vehicles.push(Vehicle {
+            kind,
+            front: 0.0,
+            speed: FREE_SPEED,
+            acceleration: 0.0,
+            temper: 1.0,
+            sway: 0.0,
+            look,
+            wreck: Some(wreck),
+            askew: 0.0,
+        });
+    }
+}
+
+impl Vehicle {
+    fn step(&mut self, wish: f32, leader: Option<(f32, f32)>) {
+        if let Some(wreck) = self.wreck {
+            let left = (wreck.front - self.front).max(0.0);
+            let speed = (2.0 * HARDEST_BRAKING * left).sqrt().min(self.speed.max(9.0));
+            self.acceleration = (speed - self.speed) / STEP_S;
+            self.speed = if left < 0.05 { 0.0 } else { speed };
+            self.askew = self.askew.max(1.0 - (left / 9.0).min(1.0));
+            self.front += (self.speed * STEP_S).min(left);
+            return;
+        }
+        self.askew = (self.askew - STEP_S * 0.5).max(0.0);
+        let ratio = self.speed / wish;
+        let mut acceleration = ACCELERATION * (1.0 - ratio * ratio * ratio * ratio);
+        if let Some((rear, leader_speed)) = leader {
+            let gap = (rear - self.front).max(0.1);
+            let narrow = self.kind == Kind::Motorbike;
+            let (jam_gap, headway) = if narrow { (0.8, 0.6) } else { (1.8, 1.0) };
+            let closing =
+                self.speed * (self.speed - leader_speed) / (2.0 * (ACCELERATION * BRAKING).sqrt());
+            let wanted = jam_gap + (self.speed * headway + closing).max(0.0);
+            acceleration -= ACCELERATION * (wanted / gap) * (wanted / gap);
+            if gap <= 0.3 {
+                self.speed = 0.0;
+            }
+        }
+        self.acceleration = acceleration.clamp(-HARDEST_BRAKING, ACCELERATION);
+        self.speed = (self.speed + self.acceleration * STEP_S).max(0.0);
+        self.front += self.speed * STEP_S;
+    }
+
+    fn pose(&self, lane: Lane, ahead_s: f32, blink: bool) -> Pose {
+        let along = if lane.away { 1.0 } else { -1.0 };
+        let middle = self.front + self.speed * ahead_s - self.kind.length() / 2.0;
+        let z = if lane.away { NEAR_Z + middle } else { FAR_Z - middle };
+        let (turn, shift) = self.wreck.map_or((0.0, 0.0), |w| (w.turn, w.shift));
+        let turn = turn * self.askew;
+        let norm = (1.0 + turn * turn).sqrt();
+        let right = along; // the right-hand side of a vehicle driving away is +x
+        Pose {
+            kind: self.kind,
+            x: lane.x + right * (self.sway + shift * self.askew),
+            z,
+            heading: (right * turn / norm, along / norm),
+            look: self.look,
+            braking: self.acceleration < -0.6 || self.speed < 0.4,
+            hazard: blink && self.wreck.is_some_and(|w| w.hazard) && self.speed < 2.0,
+            fallen: self.kind == Kind::Motorbike && self.wreck.is_some() && self.askew > 0.6,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn road(speed_kmh: f64, flow_per_min: f64, stopped_vehicles: u32) -> RoadState {
+        RoadState { speed_kmh, flow_per_min, occupancy: 0.1, stopped_vehicles }
+    }
+
+    fn traffic() -> Traffic {
+        let mut dice = Dice::new(7, "street");
+        let street = Street::new(&mut dice);
+        Traffic::new(&street, dice)
+    }
+
+    fn overlaps(traffic: &Traffic) -> bool {
+        traffic.tracks.iter().any(|t| {
+            t.vehicles.windows(2).any(|pair| match pair {
+                [ahead, behind] => behind.front > ahead.front - ahead.kind.length() + 0.5,
+                _ => false,
+            })
+        })
+    }
+
+    #[test]
+    fn as_many_vehicles_enter_as_the_flow_says() {
+        let mut traffic = traffic();
+        let mut entered = 0;
+        for _ in 0..6_000 {
+            traffic.step(road(40.0, 30.0, 0));
+            // Whoever has just entered has not moved yet.
+            let vehicles = traffic.tracks.iter().flat_map(|t| &t.vehicles);
+            entered += vehicles.filter(|v| v.front == 0.0).count();
+        }
+        assert!((270..330).contains(&entered), "{entered} in ten minutes at 30 a minute");
+    }
+
+    #[test]
+    fn accident_leaves_vehicles_standing_and_a_queue_behind() {
+        let mut traffic = traffic();
+        for _ in 0..600 {
+            traffic.step(road(45.0, 40.0, 0));
+        }
+        for _ in 0..300 {
+            traffic.step(road(3.0, 40.0, 2));
+        }
+        let wrecks = traffic.tracks.iter().flat_map(|t| &t.vehicles).filter(|v| v.wreck.is_some());
+        let (count, moving) =
+            wrecks.fold((0, 0), |(n, m), v| (n + 1, m + usize::from(v.speed > 0.0)));
+        assert_eq!((count, moving), (2, 0));
+        assert!(!overlaps(&traffic));
+        for _ in 0..600 {
+            traffic.step(road(45.0, 40.0, 0));
+        }
+        assert!(traffic.tracks.iter().flat_map(|t| &t.vehicles).all(|v| v.wreck.is_none()));
+        assert!(traffic.tracks.iter().flat_map(|t| &t.vehicles).all(|v| v.speed > 2.0));
+    }
+
+    #[test]
+    fn same_seed_and_road_give_the_same_traffic() {
+        let (mut a, mut b) = (traffic(), traffic());
+        for _ in 0..500 {
+            a.step(road(30.0, 50.0, 0));
+            b.step(road(30.0, 50.0, 0));
+        }
+        assert_eq!(format!("{a:?}"), format!("{b:?}"));
+    }
+}
