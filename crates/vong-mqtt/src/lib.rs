@@ -1,1 +1,20 @@
-//! MQTT intake: subscribe, decode, append, acknowledge.
+//! MQTT intake: subscribe, decode, append, acknowledge, in this order.
+//!
+//! Invariant: a QoS 1 message is acknowledged only after the append that holds its rows is durable.
+//! Until then the broker keeps it, so neither a crash of ours nor one of the broker's loses it; a
+//! message that is delivered again for that reason is recognised and stored once.
+
+mod backoff;
+mod codec;
+mod config;
+mod error;
+mod events;
+mod intake;
+mod link;
+mod metrics;
+mod oversize;
+
+pub use config::{BrokerConfig, Protocol, TlsConfig};
+pub use error::Error;
+pub use intake::MqttIntake;
+pub use metrics::MqttMetrics;
