@@ -126,51 +126,123 @@ fn absence_rules_have_a_limit() {
 
 #[test]
 fn names_are_corrected() {
-    check("", "SELECT sensor_id FROM readings WHERE metrik = 'speed' AND value > 1", expect!["there is no column 'metrik' at line 2, column 38 Did you mean 'metric'?"]);
-    check("", "SELECT sensor_id FROM redings WHERE value > 1", expect!["there is no table 'redings' at line 2, column 23 Did you mean 'readings'?"]);
-    check("", "SELECT sensor_id, abss(value) FROM readings WHERE value > 1", expect!["there is no function 'abss' at line 2, column 19 Did you mean 'abs'?"]);
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE metrik = 'speed' AND value > 1",
+        expect!["there is no column 'metrik' at line 2, column 38 Did you mean 'metric'?"],
+    );
+    check(
+        "",
+        "SELECT sensor_id FROM redings WHERE value > 1",
+        expect!["there is no table 'redings' at line 2, column 23 Did you mean 'readings'?"],
+    );
+    check(
+        "",
+        "SELECT sensor_id, abss(value) FROM readings WHERE value > 1",
+        expect!["there is no function 'abss' at line 2, column 19 Did you mean 'abs'?"],
+    );
 }
 
 #[test]
 fn what_cannot_be_exact_or_bounded_is_refused() {
-    check("", "SELECT sensor_id FROM readings WHERE event_time > now() AND value > 1", expect!["now() gives another answer each time: a rule must say the same of the same rows, live and in a backtest; use event_time at line 2, column 51 "]);
-    check("", "SELECT sensor_id FROM readings WHERE value > random()", expect!["random() gives another answer each time: a rule must say the same of the same rows, live and in a backtest; use event_time at line 2, column 46 "]);
-    check("", "SELECT sensor_id FROM readings WHERE metric = 'speed'", expect!["nothing here can turn false again, so the alert would never end: add a condition on what was found (value, state), or NO DATA FOR at line 2, column 32 "]);
-    check("", "SELECT sensor_id FROM alert_transitions WHERE value > 1", expect!["'alert_transitions' does not feed rules; readings, camera_events, video_segments, source_events do at line 2, column 23 "]);
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE event_time > now() AND value > 1",
+        expect![
+            "now() gives another answer each time: a rule must say the same of the same rows, live and in a backtest; use event_time at line 2, column 51 "
+        ],
+    );
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE value > random()",
+        expect![
+            "random() gives another answer each time: a rule must say the same of the same rows, live and in a backtest; use event_time at line 2, column 46 "
+        ],
+    );
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE metric = 'speed'",
+        expect![
+            "nothing here can turn false again, so the alert would never end: add a condition on what was found (value, state), or NO DATA FOR at line 2, column 32 "
+        ],
+    );
+    check(
+        "",
+        "SELECT sensor_id FROM alert_transitions WHERE value > 1",
+        expect![
+            "'alert_transitions' does not feed rules; readings, camera_events, video_segments, source_events do at line 2, column 23 "
+        ],
+    );
     check(
         "",
         "SELECT a.sensor_id FROM readings a JOIN readings b ON a.sensor_id = b.sensor_id WHERE a.value > 1",
         expect!["joins: not supported in a rule yet at line 2, column 36 "],
     );
-    check("", "SELECT sensor_id FROM readings WHERE value > (SELECT 1)", expect!["subqueries: not supported in a rule yet at line 2, column 1 "]);
-    check("", "SELECT sensor_id FROM (SELECT * FROM readings) WHERE value > 1", expect!["a query inside the query: not supported in a rule yet at line 2, column 1 "]);
-    check("", "SELECT sensor_id FROM readings WHERE value > 1 ORDER BY value LIMIT 1", expect!["LIMIT: not supported in a rule yet at line 2, column 63 "]);
-    check("", "SELECT sensor_id, avg(value) FROM readings GROUP BY sensor_id", expect!["an aggregate needs a window: add tumble(event_time, INTERVAL '1 minute') to GROUP BY at line 2, column 44 "]);
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE value > (SELECT 1)",
+        expect!["subqueries: not supported in a rule yet at line 2, column 1 "],
+    );
+    check(
+        "",
+        "SELECT sensor_id FROM (SELECT * FROM readings) WHERE value > 1",
+        expect!["a query inside the query: not supported in a rule yet at line 2, column 1 "],
+    );
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE value > 1 ORDER BY value LIMIT 1",
+        expect!["LIMIT: not supported in a rule yet at line 2, column 63 "],
+    );
+    check(
+        "",
+        "SELECT sensor_id, avg(value) FROM readings GROUP BY sensor_id",
+        expect![
+            "an aggregate needs a window: add tumble(event_time, INTERVAL '1 minute') to GROUP BY at line 2, column 44 "
+        ],
+    );
     check(
         "",
         "SELECT value, count(*) FROM readings GROUP BY value, tumble(event_time, INTERVAL '1 minute')",
-        expect!["a rule groups by source_id, sensor_id, metric, unit, unit_code and tumble(…), not by readings.value at line 2, column 38 "],
+        expect![
+            "a rule groups by source_id, sensor_id, metric, unit, unit_code and tumble(…), not by readings.value at line 2, column 38 "
+        ],
     );
     check(
         "",
         "SELECT approx_percentile_cont(value, 0.5) FROM readings GROUP BY tumble(event_time, INTERVAL '1 minute')",
-        expect!["approx_percentile_cont() depends on how rows are cut into batches, so live and backtest would differ at line 2, column 8 "],
+        expect![
+            "approx_percentile_cont() depends on how rows are cut into batches, so live and backtest would differ at line 2, column 8 "
+        ],
     );
     check(
         "",
         "SELECT count(*) FROM readings GROUP BY tumble(event_time, INTERVAL '10 ms')",
-        expect!["the width of a window is a constant of at least 1 second, without months, as in INTERVAL '1 minute' at line 2, column 40 "],
+        expect![
+            "the width of a window is a constant of at least 1 second, without months, as in INTERVAL '1 minute' at line 2, column 40 "
+        ],
     );
     check(
         "",
         "SELECT count(*) FROM readings GROUP BY tumble(arrival_time, INTERVAL '10 s')",
         expect!["windows are cut by event_time at line 2, column 40 "],
     );
-    check("", "SELECT sensor_id FROM readings WHERE message_hash = 1 AND value > 1", expect!["'message_hash' says where a row comes from; not for conditions at line 2, column 38 "]);
-    check("", "SELECT sensor_id, avg(value) OVER () FROM readings WHERE value > 1", expect!["window functions (OVER): not supported in a rule yet at line 2, column 30 "]);
+    check(
+        "",
+        "SELECT sensor_id FROM readings WHERE message_hash = 1 AND value > 1",
+        expect![
+            "'message_hash' says where a row comes from; not for conditions at line 2, column 38 "
+        ],
+    );
+    check(
+        "",
+        "SELECT sensor_id, avg(value) OVER () FROM readings WHERE value > 1",
+        expect!["window functions (OVER): not supported in a rule yet at line 2, column 30 "],
+    );
     check(
         "NO DATA FOR INTERVAL '1 min'",
         "SELECT count(*) FROM readings GROUP BY tumble(event_time, INTERVAL '10 s')",
-        expect!["NO DATA FOR watches for rows, not for groups: write SELECT sensor_id FROM … WHERE … at line 2, column 31 "],
+        expect![
+            "NO DATA FOR watches for rows, not for groups: write SELECT sensor_id FROM … WHERE … at line 2, column 31 "
+        ],
     );
 }

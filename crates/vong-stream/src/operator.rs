@@ -1,0 +1,152 @@
+//! The shared multi-rule operator: batches and watermarks in, alert transitions out.
+//!
+//! Invariant: what comes out is a function of the rows, their order and the watermarks between
+//! them. It does not depend on how rows are cut into batches, on other rules, or on time.
+
+mod bits;
+mod codes;
+mod frame;
+mod index;
+mod keys;
+mod lane;
+mod rule;
+mod silence;
+mod stream;
+mod window;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use vong_alert::Act;
+use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
+
+use crate::Error;
+use crate::plan::RulePlan;
+use stream::StreamOperator;
+
+pub use keys::Key;
+pub use rule::{RuleMeta, Step};
+
+/// What became of the rows of one batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Rows that took part.
+    pub rows: usize,
+    /// Rows of the batch that came after the watermark had passed them.
+    pub late: Vec<u32>,
+    /// Rows of devices whose clock runs ahead of ours.
+    pub ahead: usize,
+}
+
+/// A rule in force and what it did so far.
+#[derive(Clone, Debug)]
+pub struct RuleStatus {
+    pub rule: Arc<RuleMeta>,
+    /// Open episodes now.
+    pub open: usize,
+    /// Transitions since the start.
+    pub transitions: u64,
+}
+
+/// All rules, over all streams.
+#[derive(Debug, Default)]
+pub struct Operator {
+    streams: BTreeMap<Stream, StreamOperator>,
+    rules: BTreeMap<RuleId, Stream>,
+}
+
+impl Operator {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a rule in force. A window rule speaks from the first window that begins after
+    /// everything seen so far. A rule of that name must not be in force.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] when the rule's keys cannot be grouped.
+    pub fn add(&mut self, rule: Arc<RuleMeta>, plan: &RulePlan) -> Result<(), Error> {
+        let stream = plan.stream();
+        let rule_id = rule.rule_id().clone();
+        self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
+        self.rules.insert(rule_id, stream);
+        Ok(())
+    }
+
+    /// Takes a rule out of force and cancels its open alerts; false when it was not in force.
+    pub fn remove(
+        &mut self,
+        rule_id: &RuleId,
+        at: EventTime,
+        why: &'static str,
+        steps: &mut Vec<Step>,
+    ) -> bool {
+        match self.rules.remove(rule_id) {
+            Some(stream) => self.of(stream).remove(rule_id, at, why, steps),
+            None => false,
+        }
+    }
+
+    /// Runs the rows of one record of `stream`.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] when an expression fails on the rows (as in a division by zero).
+    pub fn push(
+        &mut self,
+        stream: Stream,
+        batch: &RecordBatch,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<Pushed, Error> {
+        self.of(stream).push(batch, offset, steps).map_err(|e| Error::compute(stream, e))
+    }
+
+    /// Event time of `stream` has reached `watermark`. `offset`: the record that says so.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn advance(
+        &mut self,
+        stream: Stream,
+        watermark: EventTime,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Error> {
+        self.of(stream).advance(watermark, offset, steps).map_err(|e| Error::compute(stream, e))
+    }
+
+    /// An operator's act; false when no rule in force knows the alert.
+    pub fn command(
+        &mut self,
+        alert: &AlertId,
+        act: &Act,
+        by: (&str, Option<&str>),
+        at: EventTime,
+        steps: &mut Vec<Step>,
+    ) -> bool {
+        self.streams.values_mut().any(|stream| stream.command(alert, act, by, at, steps))
+    }
+
+    /// The watermark of a stream, once there was one.
+    pub fn watermark(&self, stream: Stream) -> Option<EventTime> {
+        self.streams.get(&stream).and_then(|operator| operator.watermark)
+    }
+
+    /// Every rule in force, by name.
+    pub fn status(&mut self) -> Vec<RuleStatus> {
+        let mut out = Vec::new();
+        for stream in self.streams.values_mut() {
+            stream.status(&mut out);
+        }
+        out.sort_by(|a, b| a.rule.rule_id().cmp(b.rule.rule_id()));
+        out
+    }
+
+    fn of(&mut self, stream: Stream) -> &mut StreamOperator {
+        self.streams.entry(stream).or_insert_with(|| StreamOperator::new(stream))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,399 @@
+//! All rules of one stream, sharing what they have in common.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::datatypes::TimestampMicrosecondType;
+use datafusion::error::Result;
+use vong_alert::{Act, Inputs};
+use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
+
+use super::codes::Codes;
+use super::frame::{Expressions, Frame};
+use super::index::{Index, Rows, Scope};
+use super::keys::KeySpace;
+use super::lane::Lane;
+use super::rule::{RuleCore, RuleMeta, Sink, Step};
+use super::silence::SilenceRule;
+use super::window::{Groups, WindowGroup};
+use super::{Pushed, RuleStatus};
+use crate::plan::{Kind, RulePlan};
+
+const NONE: u32 = u32::MAX;
+
+/// Rules that select the same rows and alert on the same keys.
+#[derive(Debug)]
+struct Selection {
+    scope: Scope,
+    space: usize,
+    lane: Lane,
+    silences: Vec<SilenceRule>,
+    windows: Vec<WindowGroup>,
+    expressions: Expressions,
+    needed: BTreeSet<usize>,
+    /// Local number of each key of the space, so that panes hold only keys that occur here.
+    local_of: Vec<u32>,
+    local_keys: Vec<u32>,
+}
+
+/// The operator of one stream.
+#[derive(Debug)]
+pub(super) struct StreamOperator {
+    stream: Stream,
+    event_time: usize,
+    quality: Option<usize>,
+    unit: Option<usize>,
+    pub(super) watermark: Option<EventTime>,
+    /// Latest event time of any row that took part.
+    seen_to: Option<EventTime>,
+    codes: Codes,
+    index: Index,
+    spaces: Vec<KeySpace>,
+    selections: Vec<Option<Selection>>,
+    keys: Vec<u32>,
+    groups: Vec<usize>,
+}
+
+impl StreamOperator {
+    pub(super) fn new(stream: Stream) -> Self {
+        let find = |name| stream.columns().iter().position(|c| c.name == name);
+        Self {
+            stream,
+            event_time: stream.column_index("event_time"),
+            quality: find("quality"),
+            unit: find("unit_code"),
+            watermark: None,
+            seen_to: None,
+            codes: Codes::new(stream.columns().len()),
+            index: Index::default(),
+            spaces: Vec::new(),
+            selections: Vec::new(),
+            keys: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, meta: Arc<RuleMeta>, plan: &RulePlan) -> Result<()> {
+        let scope = self.index.scope(self.stream, &plan.scope, &mut self.codes);
+        let space = self.space(&plan.keys)?;
+        let number = self.selection(scope, space);
+        let seen_to = self.seen_to.max(self.watermark);
+        let Some(selection) = self.selections.get_mut(number).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        match &plan.kind {
+            Kind::Stateless { condition, value } => {
+                selection.lane.add(meta, condition, value.as_ref());
+            }
+            Kind::Absence { limit } => selection.silences.push(SilenceRule::new(meta, *limit)),
+            Kind::Window(window) => {
+                let found = selection.windows.iter().position(|g| g.width_us() == window.width_us);
+                let place = found.unwrap_or_else(|| {
+                    selection.windows.push(WindowGroup::new(window.width_us));
+                    selection.windows.len() - 1
+                });
+                if let Some(group) = selection.windows.get_mut(place) {
+                    group.add(meta, window, &mut selection.expressions, seen_to);
+                }
+            }
+        }
+        selection.needed = selection.needed(self.event_time, self.unit, &plan.keys);
+        Ok(())
+    }
+
+    /// Takes the rule out; its open alerts are cancelled at `at`. False when it is not here.
+    pub(super) fn remove(
+        &mut self,
+        rule_id: &RuleId,
+        at: EventTime,
+        why: &'static str,
+        steps: &mut Vec<Step>,
+    ) -> bool {
+        for place in 0..self.selections.len() {
+            let Some(selection) = self.selections[place].as_mut() else { continue };
+            let Some(mut core) = selection.remove(rule_id) else { continue };
+            let Some(space) = self.spaces.get(selection.space) else { continue };
+            core.cancel_all(at, why, &mut Sink { steps, space, codes: &self.codes });
+            if selection.is_empty() {
+                self.index.remove(place, &selection.scope);
+                self.selections[place] = None;
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Runs the rows of one record. Steps are in row order, then by rule.
+    pub(super) fn push(
+        &mut self,
+        batch: &RecordBatch,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<Pushed> {
+        let (pushed, kept) = self.keep(batch)?;
+        let batch = kept.as_ref().unwrap_or(batch);
+        if batch.num_rows() == 0 {
+            return Ok(pushed);
+        }
+        let first = steps.len();
+        let selections = &self.selections;
+        let scope = |number: usize| {
+            selections.get(number).and_then(Option::as_ref).map(|selection| &selection.scope)
+        };
+        let selected = self.index.select(batch, &mut self.codes, scope)?;
+        for (number, rows) in selected {
+            self.push_selection(number, batch, rows, offset, steps)?;
+        }
+        if let Some(new) = steps.get_mut(first..) {
+            new.sort_by(|a, b| {
+                a.row.cmp(&b.row).then_with(|| a.rule.rule_id().cmp(b.rule.rule_id()))
+            });
+        }
+        Ok(pushed)
+    }
+
+    /// Event time has reached `watermark`; steps are in order of their time, rule and key.
+    pub(super) fn advance(
+        &mut self,
+        watermark: EventTime,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        if self.watermark.is_some_and(|known| known >= watermark) {
+            return Ok(());
+        }
+        self.watermark = Some(watermark);
+        let first = steps.len();
+        let inputs = Inputs { from: offset, to: offset };
+        for selection in self.selections.iter_mut().flatten() {
+            let Some(space) = self.spaces.get(selection.space) else { continue };
+            let mut out = Sink { steps, space, codes: &self.codes };
+            selection.lane.advance(watermark, &mut out);
+            for silence in &mut selection.silences {
+                silence.advance(watermark, inputs, &mut out);
+            }
+            for group in &mut selection.windows {
+                group.advance(watermark, offset, &selection.local_keys, &mut out)?;
+            }
+        }
+        if let Some(new) = steps.get_mut(first..) {
+            new.sort_by(|a, b| {
+                let (left, right) = (&a.transition, &b.transition);
+                left.at
+                    .cmp(&right.at)
+                    .then_with(|| a.rule.rule_id().cmp(b.rule.rule_id()))
+                    .then_with(|| left.key.cmp(&right.key))
+            });
+        }
+        Ok(())
+    }
+
+    /// False when no rule of this stream knows the alert.
+    pub(super) fn command(
+        &mut self,
+        alert: &AlertId,
+        act: &Act,
+        by: (&str, Option<&str>),
+        at: EventTime,
+        steps: &mut Vec<Step>,
+    ) -> bool {
+        for selection in self.selections.iter_mut().flatten() {
+            let Some(space) = self.spaces.get(selection.space) else { continue };
+            let mut out = Sink { steps, space, codes: &self.codes };
+            for core in selection.cores() {
+                if core.command(alert, act, by, at, &mut out) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
+        for selection in self.selections.iter_mut().flatten() {
+            out.extend(selection.cores().map(|core| RuleStatus {
+                rule: Arc::clone(&core.meta),
+                open: core.open_count(),
+                transitions: core.transitions,
+            }));
+        }
+    }
+
+    /// Sorts out rows that take no part: late ones are named, rows of clocks that run ahead not.
+    fn keep(&mut self, batch: &RecordBatch) -> Result<(Pushed, Option<RecordBatch>)> {
+        let times = batch.column(self.event_time).as_primitive::<TimestampMicrosecondType>();
+        let times = times.values();
+        let watermark = self.watermark.unwrap_or(EventTime::MIN);
+        let Some((min, max)) = times.iter().min().zip(times.iter().max()) else {
+            return Ok((Pushed::default(), None));
+        };
+        let ahead = self.quality.map(|column| {
+            let code = self.codes.interner.code("clock_ahead");
+            (self.codes.column(batch, column), code)
+        });
+        let any_ahead = ahead.as_ref().is_some_and(|(c, code)| c.dictionary().contains(code));
+        if EventTime(*min) >= watermark && !any_ahead {
+            self.seen_to = self.seen_to.max(Some(EventTime(*max)));
+            return Ok((Pushed { rows: times.len(), ..Pushed::default() }, None));
+        }
+        let mut pushed = Pushed::default();
+        let mut kept = Vec::with_capacity(times.len());
+        for (row, time) in (0_u32..).zip(times) {
+            let of_good_clock =
+                ahead.as_ref().is_none_or(|(column, code)| column.code(row as usize) != *code);
+            if !of_good_clock {
+                pushed.ahead += 1;
+            } else if EventTime(*time) < watermark {
+                pushed.late.push(row);
+            } else {
+                self.seen_to = self.seen_to.max(Some(EventTime(*time)));
+                kept.push(row);
+            }
+        }
+        pushed.rows = kept.len();
+        if kept.len() == times.len() {
+            return Ok((pushed, None));
+        }
+        let kept = arrow::compute::take_record_batch(batch, &UInt32Array::from(kept))?;
+        Ok((pushed, Some(kept)))
+    }
+
+    fn push_selection(
+        &mut self,
+        number: usize,
+        batch: &RecordBatch,
+        rows: Rows,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let Some(selection) = self.selections.get_mut(number).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        let Some(space) = self.spaces.get_mut(selection.space) else { return Ok(()) };
+        let inputs = Inputs { from: offset, to: offset };
+        let frame = Frame::new(batch, rows, &selection.needed, self.event_time, inputs)?;
+        space.ids(&mut self.codes, &frame.batch, &mut self.keys)?;
+        if let Some(unit) = self.unit.filter(|unit| !space.columns.contains(unit)) {
+            let units = self.codes.column(&frame.batch, unit);
+            selection.saw_units(&self.keys, space, |row| units.code(row));
+        }
+        if !selection.lane.is_empty() || !selection.silences.is_empty() {
+            let mut out = Sink { steps, space, codes: &self.codes };
+            selection.lane.push(&frame, &self.keys, &mut out)?;
+            for silence in &mut selection.silences {
+                silence.push(&frame, &self.keys, &mut out);
+            }
+        }
+        if !selection.windows.is_empty() {
+            selection.push_windows(&frame, &self.keys, &mut self.groups)?;
+        }
+        Ok(())
+    }
+
+    fn space(&mut self, columns: &[usize]) -> Result<usize> {
+        if let Some(found) = self.spaces.iter().position(|space| space.columns == columns) {
+            return Ok(found);
+        }
+        self.spaces.push(KeySpace::new(self.stream, columns)?);
+        Ok(self.spaces.len() - 1)
+    }
+
+    fn selection(&mut self, scope: Scope, space: usize) -> usize {
+        let same = |s: &Selection| s.scope.text == scope.text && s.space == space;
+        let known = self.selections.iter().position(|s| s.as_ref().is_some_and(same));
+        if let Some(known) = known {
+            return known;
+        }
+        let free = self.selections.iter().position(Option::is_none);
+        let number = free.unwrap_or_else(|| {
+            self.selections.push(None);
+            self.selections.len() - 1
+        });
+        self.index.insert(number, &scope);
+        if let Some(place) = self.selections.get_mut(number) {
+            *place = Some(Selection::new(scope, space));
+        }
+        number
+    }
+}
+
+impl Selection {
+    fn new(scope: Scope, space: usize) -> Self {
+        Self {
+            scope,
+            space,
+            lane: Lane::default(),
+            silences: Vec::new(),
+            windows: Vec::new(),
+            expressions: Expressions::default(),
+            needed: BTreeSet::new(),
+            local_of: Vec::new(),
+            local_keys: Vec::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lane.is_empty() && self.silences.is_empty() && self.windows.is_empty()
+    }
+
+    fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
+        let Self { lane, silences, windows, .. } = self;
+        let windows = windows.iter_mut().flat_map(WindowGroup::cores);
+        let silences = silences.iter_mut().map(|silence| &mut silence.core);
+        lane.cores().chain(silences).chain(windows)
+    }
+
+    fn remove(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
+        if let Some(core) = self.lane.remove(rule_id) {
+            return Some(core);
+        }
+        if let Some(found) = self.silences.iter().position(|silence| silence.is(rule_id)) {
+            return Some(self.silences.remove(found).core);
+        }
+        let core = self.windows.iter_mut().find_map(|group| group.remove(rule_id));
+        self.windows.retain(|group| !group.is_empty());
+        core
+    }
+
+    fn needed(&self, event_time: usize, unit: Option<usize>, keys: &[usize]) -> BTreeSet<usize> {
+        let read = self.expressions.columns().into_iter().chain(self.lane.columns());
+        let keys = keys.iter().copied().chain(self.scope.columns());
+        read.chain(keys).chain([event_time]).chain(unit).collect()
+    }
+
+    /// Remembers where each key stands; the last row of a key wins, whatever the batches.
+    fn saw_units(&mut self, keys: &[u32], space: &mut KeySpace, unit: impl Fn(usize) -> u32) {
+        for (row, key) in keys.iter().enumerate() {
+            space.saw_unit(*key, unit(row));
+        }
+    }
+
+    fn push_windows(
+        &mut self,
+        frame: &Frame,
+        keys: &[u32],
+        scratch: &mut Vec<usize>,
+    ) -> Result<()> {
+        scratch.clear();
+        scratch.reserve(keys.len());
+        for key in keys {
+            let index = *key as usize;
+            if index >= self.local_of.len() {
+                self.local_of.resize(index + 1, NONE);
+            }
+            if self.local_of[index] == NONE {
+                self.local_of[index] =
+                    u32::try_from(self.local_keys.len()).expect("keys are far fewer than 2^32");
+                self.local_keys.push(*key);
+            }
+            scratch.push(self.local_of[index] as usize);
+        }
+        self.expressions.forget();
+        let groups = Groups { of_row: scratch, total: self.local_keys.len() };
+        for group in &mut self.windows {
+            group.push(frame, &groups, &mut self.expressions)?;
+        }
+        Ok(())
+    }
+}

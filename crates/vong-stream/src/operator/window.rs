@@ -1,0 +1,458 @@
+//! Tumbling windows: rules of one scope, key and width share one set of accumulators.
+//!
+//! Invariant: rows enter an accumulator in log order, whatever the batches, so a sum is the same
+//! number live, after a restart and in a backtest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::compute::{filter, take};
+use arrow::datatypes::Int32Type;
+use datafusion::error::Result;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::GroupsAccumulatorAdapter;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use vong_alert::{Inputs, Observation};
+use vong_model::{EventTime, Offset, RuleId};
+
+use super::frame::{Expressions, Frame, columns_of, number_at, without_nulls};
+use super::keys::Key;
+use super::rule::{RuleCore, RuleMeta, Sink};
+use crate::plan::{AggregatePlan, GroupColumn, WindowPlan};
+
+/// One aggregate that some rule of the group needs.
+#[derive(Debug)]
+struct Slot {
+    text: String,
+    function: Arc<AggregateFunctionExpr>,
+    /// Numbers of its arguments and its filter in the scope's expressions.
+    arguments: Vec<usize>,
+    filter: Option<usize>,
+    users: usize,
+}
+
+struct Pane {
+    /// By slot; `None` for slots that came later or have no user.
+    accumulators: Vec<Option<Box<dyn GroupsAccumulator>>>,
+    /// By local key: whether any row of the window is of it.
+    present: Vec<bool>,
+    inputs: Inputs,
+}
+
+impl std::fmt::Debug for Pane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pane").field("keys", &self.present.len()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct WindowRule {
+    core: RuleCore,
+    plan: WindowPlan,
+    /// Slot of each of the plan's aggregates.
+    slots: Vec<usize>,
+    /// First window the rule speaks about.
+    active_from: i64,
+    /// The condition or the value reads a key column.
+    reads_keys: bool,
+}
+
+/// The windows of one width.
+#[derive(Debug)]
+pub(super) struct WindowGroup {
+    width_us: i64,
+    slots: Vec<Slot>,
+    panes: BTreeMap<i64, Pane>,
+    rules: Vec<WindowRule>,
+    /// Start of the first window that is not closed.
+    closed_to: Option<i64>,
+}
+
+/// Rows of one window within a frame.
+enum Span {
+    All,
+    Slice(usize, usize),
+    Rows(UInt32Array),
+}
+
+/// Local keys of a frame's rows and how many there are in all.
+pub(super) struct Groups<'a> {
+    pub(super) of_row: &'a [usize],
+    pub(super) total: usize,
+}
+
+/// What one closed window says, before any rule looks at it.
+struct Closed {
+    start: i64,
+    end: i64,
+    /// Local keys present, in order.
+    keys: Vec<u32>,
+    columns: Vec<Option<ArrayRef>>,
+    key_columns: Option<Vec<ArrayRef>>,
+    inputs: Option<Inputs>,
+}
+
+impl WindowGroup {
+    pub(super) fn new(width_us: i64) -> Self {
+        Self {
+            width_us,
+            slots: Vec::new(),
+            panes: BTreeMap::new(),
+            rules: Vec::new(),
+            closed_to: None,
+        }
+    }
+
+    pub(super) fn width_us(&self) -> i64 {
+        self.width_us
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// `seen_to`: latest event time of the stream so far; the rule speaks from the first window
+    /// that begins after it, because that is the first it will have seen whole.
+    pub(super) fn add(
+        &mut self,
+        meta: Arc<RuleMeta>,
+        plan: &WindowPlan,
+        expressions: &mut Expressions,
+        seen_to: Option<EventTime>,
+    ) {
+        let slots = plan.aggregates.iter().map(|a| self.slot(a, expressions)).collect();
+        let active_from =
+            seen_to.map_or(i64::MIN, |t| self.start_of(t.micros()).saturating_add(self.width_us));
+        let keys: BTreeSet<usize> = plan
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| matches!(group, GroupColumn::Key(_)))
+            .map(|(place, _)| place)
+            .collect();
+        let read = plan.having.iter().chain(&plan.value).flat_map(columns_of);
+        let reads_keys = read.into_iter().any(|column| keys.contains(&column));
+        let core = RuleCore::new(meta);
+        self.rules.push(WindowRule { core, plan: plan.clone(), slots, active_from, reads_keys });
+    }
+
+    pub(super) fn remove(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
+        let found = self.rules.iter().position(|rule| rule.core.meta.rule_id() == rule_id)?;
+        let rule = self.rules.remove(found);
+        for slot in &rule.slots {
+            if let Some(slot) = self.slots.get_mut(*slot) {
+                slot.users -= 1;
+            }
+        }
+        Some(rule.core)
+    }
+
+    pub(super) fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
+        self.rules.iter_mut().map(|rule| &mut rule.core)
+    }
+
+    /// Adds the rows of a frame to their panes. `first` is told each key's first row in a window.
+    pub(super) fn push(
+        &mut self,
+        frame: &Frame,
+        groups: &Groups<'_>,
+        expressions: &mut Expressions,
+    ) -> Result<()> {
+        for (start, span) in spans(&frame.times, self.width_us) {
+            self.push_span(start, &span, frame, groups, expressions)?;
+        }
+        Ok(())
+    }
+
+    /// Closes every window that ends at or before the watermark.
+    pub(super) fn advance(
+        &mut self,
+        watermark: EventTime,
+        cause: Offset,
+        local_keys: &[u32],
+        out: &mut Sink<'_>,
+    ) -> Result<()> {
+        let target = self.start_of(watermark.micros());
+        let mut closed_to = match (self.closed_to, self.panes.keys().next()) {
+            (Some(closed_to), _) => closed_to,
+            (None, Some(first)) => *first,
+            (None, None) => target,
+        };
+        while closed_to < target {
+            let next_pane = self.panes.keys().next().copied().unwrap_or(target).min(target);
+            let any_open = self.rules.iter().any(|rule| rule.core.open_count() > 0);
+            if next_pane > closed_to && !any_open {
+                // Nothing to close until the next pane: only shelves can end in between.
+                self.run_timers(EventTime(next_pane), out);
+                closed_to = next_pane;
+                continue;
+            }
+            self.close(closed_to, cause, local_keys, out)?;
+            closed_to = closed_to.saturating_add(self.width_us);
+        }
+        self.closed_to = Some(closed_to);
+        Ok(())
+    }
+
+    fn start_of(&self, instant_us: i64) -> i64 {
+        vong_sql::functions::window_start(instant_us, self.width_us)
+    }
+
+    fn slot(&mut self, aggregate: &AggregatePlan, expressions: &mut Expressions) -> usize {
+        let known = self.slots.iter().position(|slot| slot.text == aggregate.text);
+        if let Some(slot) = known.and_then(|number| self.slots.get_mut(number)) {
+            slot.users += 1;
+            return known.unwrap_or_default();
+        }
+        self.slots.push(Slot {
+            text: aggregate.text.clone(),
+            function: Arc::clone(&aggregate.function),
+            arguments: aggregate.arguments.iter().map(|a| expressions.add(a)).collect(),
+            filter: aggregate.filter.as_ref().map(|f| expressions.add(f)),
+            users: 1,
+        });
+        self.slots.len() - 1
+    }
+
+    fn push_span(
+        &mut self,
+        start: i64,
+        span: &Span,
+        frame: &Frame,
+        groups: &Groups<'_>,
+        expressions: &mut Expressions,
+    ) -> Result<()> {
+        let slots = &self.slots;
+        let pane = match self.panes.entry(start) {
+            std::collections::btree_map::Entry::Occupied(pane) => pane.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(Pane::new(slots, frame.inputs)?)
+            }
+        };
+        pane.inputs.to = pane.inputs.to.max(frame.inputs.to);
+        pane.present.resize(groups.total, false);
+        let taken: Vec<usize>;
+        let of_row = match span {
+            Span::All => groups.of_row,
+            Span::Slice(from, len) => &groups.of_row[*from..*from + *len],
+            Span::Rows(rows) => {
+                taken = rows.values().iter().map(|row| groups.of_row[*row as usize]).collect();
+                &taken
+            }
+        };
+        for group in of_row {
+            pane.present[*group] = true;
+        }
+        for (slot, accumulator) in slots.iter().zip(&mut pane.accumulators) {
+            let Some(accumulator) = accumulator else { continue };
+            let mut arguments = Vec::with_capacity(slot.arguments.len());
+            for argument in &slot.arguments {
+                arguments.push(span.cut(expressions.get(*argument, frame)?)?);
+            }
+            let mask = match slot.filter {
+                Some(number) => {
+                    let mask: ArrayRef = Arc::new(expressions.mask(number, frame)?);
+                    Some(without_nulls(&span.cut(&mask)?))
+                }
+                None => None,
+            };
+            accumulator.update_batch(&arguments, of_row, mask.as_ref(), groups.total)?;
+        }
+        Ok(())
+    }
+
+    fn close(
+        &mut self,
+        start: i64,
+        cause: Offset,
+        local_keys: &[u32],
+        out: &mut Sink<'_>,
+    ) -> Result<()> {
+        let end = start.saturating_add(self.width_us);
+        let reads_keys = self.rules.iter().any(|rule| rule.reads_keys);
+        let pane = self.panes.remove(&start);
+        let mut closed = Closed::of(pane, (start, end), local_keys)?;
+        if reads_keys {
+            closed.key_columns = Some(key_columns(&closed.keys, out));
+        }
+        let nothing = Inputs { from: cause, to: cause };
+        for rule in &mut self.rules {
+            if rule.active_from <= start {
+                rule.close(&closed, nothing, out)?;
+            }
+        }
+        self.run_timers(EventTime(end), out);
+        Ok(())
+    }
+
+    fn run_timers(&mut self, to: EventTime, out: &mut Sink<'_>) {
+        for rule in &mut self.rules {
+            rule.core.advance(to, out);
+        }
+    }
+}
+
+impl Pane {
+    fn new(slots: &[Slot], inputs: Inputs) -> Result<Self> {
+        let accumulators = slots.iter().map(|slot| {
+            if slot.users == 0 { Ok(None) } else { accumulator(&slot.function).map(Some) }
+        });
+        let accumulators = accumulators.collect::<Result<Vec<_>>>()?;
+        Ok(Self { accumulators, present: Vec::new(), inputs })
+    }
+}
+
+fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+    if function.groups_accumulator_supported() {
+        return function.create_groups_accumulator();
+    }
+    let function = Arc::clone(function);
+    Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+}
+
+impl Span {
+    fn cut(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::All => Arc::clone(array),
+            Self::Slice(from, len) => array.slice(*from, *len),
+            Self::Rows(rows) => take(array, rows, None)?,
+        })
+    }
+}
+
+/// The windows the instants fall in, by start, each with its rows in log order.
+fn spans(times: &[i64], width_us: i64) -> Vec<(i64, Span)> {
+    let start_of = |time: i64| vong_sql::functions::window_start(time, width_us);
+    let (Some(min), Some(max)) = (times.iter().min(), times.iter().max()) else {
+        return Vec::new();
+    };
+    let (first, last) = (start_of(*min), start_of(*max));
+    if first == last {
+        return vec![(first, Span::All)];
+    }
+    if times.is_sorted() {
+        let mut out = Vec::new();
+        let mut from = 0;
+        while let Some(time) = times.get(from) {
+            let start = start_of(*time);
+            let end = start.saturating_add(width_us);
+            let len = times[from..].partition_point(|t| *t < end);
+            out.push((start, Span::Slice(from, len)));
+            from += len;
+        }
+        return out;
+    }
+    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, time) in (0_u32..).zip(times) {
+        rows.entry(start_of(*time)).or_default().push(row);
+    }
+    rows.into_iter().map(|(start, rows)| (start, Span::Rows(UInt32Array::from(rows)))).collect()
+}
+
+impl Closed {
+    fn of(pane: Option<Pane>, (start, end): (i64, i64), local_keys: &[u32]) -> Result<Self> {
+        let mut closed =
+            Self { start, end, keys: vec![], columns: vec![], key_columns: None, inputs: None };
+        let Some(pane) = pane else { return Ok(closed) };
+        let Pane { accumulators, present, inputs } = pane;
+        let keys = present.iter().zip(local_keys).filter(|(present, _)| **present);
+        closed.keys = keys.map(|(_, key)| *key).collect();
+        closed.inputs = Some(inputs);
+        let all = closed.keys.len() == present.len();
+        let mask = BooleanArray::from(present);
+        for accumulator in accumulators {
+            closed.columns.push(match accumulator {
+                None => None,
+                Some(mut accumulator) => {
+                    let column = accumulator.evaluate(EmitTo::All)?;
+                    Some(if all { column } else { filter(&column, &mask)? })
+                }
+            });
+        }
+        Ok(closed)
+    }
+
+    /// The rows the rule's condition sees.
+    fn batch(&self, rule: &WindowRule) -> Result<Option<RecordBatch>> {
+        let count = self.keys.len();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(rule.plan.schema.fields().len());
+        for group in &rule.plan.groups {
+            columns.push(match group {
+                GroupColumn::WindowStart => {
+                    let start = TimestampMicrosecondArray::from_value(self.start, count);
+                    Arc::new(start.with_timezone("UTC"))
+                }
+                GroupColumn::Key(place) => {
+                    let real = self.key_columns.as_ref().and_then(|keys| keys.get(*place));
+                    real.map_or_else(|| blank(count), Arc::clone)
+                }
+            });
+        }
+        for slot in &rule.slots {
+            match self.columns.get(*slot).and_then(Option::as_ref) {
+                Some(column) => columns.push(Arc::clone(column)),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(RecordBatch::try_new(Arc::clone(&rule.plan.schema), columns)?))
+    }
+}
+
+/// A key column nobody reads.
+fn blank(count: usize) -> ArrayRef {
+    let values = Arc::new(StringArray::from(vec![""]));
+    Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; count]), values))
+}
+
+fn key_columns(keys: &[u32], out: &Sink<'_>) -> Vec<ArrayRef> {
+    let keys: Vec<&Key> = keys.iter().map(|key| out.space.key(*key)).collect();
+    (0..out.space.columns.len())
+        .map(|place| {
+            let texts = keys.iter().map(|key| key.value_at(place));
+            Arc::new(texts.collect::<DictionaryArray<Int32Type>>()) as ArrayRef
+        })
+        .collect()
+}
+
+impl WindowRule {
+    fn close(&mut self, closed: &Closed, nothing: Inputs, out: &mut Sink<'_>) -> Result<()> {
+        let (since, at) = (EventTime(closed.start), EventTime(closed.end));
+        let mut unseen = self.core.open_keys();
+        if let Some(batch) = closed.batch(self)?.filter(|batch| batch.num_rows() > 0) {
+            let inputs = closed.inputs.unwrap_or(nothing);
+            let count = batch.num_rows();
+            let holds = match &self.plan.having {
+                Some(having) => without_nulls(&having.evaluate(&batch)?.into_array(count)?),
+                None => BooleanArray::from(vec![true; count]),
+            };
+            if holds.values().count_set_bits() > 0 || !self.core.open.is_empty() {
+                let value = self.plan.value.as_ref();
+                let value = value.map(|v| v.evaluate(&batch)?.into_array(count)).transpose()?;
+                for (row, key) in closed.keys.iter().enumerate() {
+                    let condition = holds.value(row);
+                    if !condition && !self.core.open.contains(*key) {
+                        continue;
+                    }
+                    let value = value.as_ref().and_then(|value| number_at(value, row));
+                    let seen = Observation { condition, value, since, at, inputs };
+                    self.core.observe(*key, &seen, 0, out);
+                }
+            }
+            let present: BTreeSet<u32> = if unseen.is_empty() {
+                BTreeSet::new()
+            } else {
+                closed.keys.iter().copied().collect()
+            };
+            unseen.retain(|key| !present.contains(&key.id()));
+        }
+        for key in unseen {
+            let seen = Observation { condition: false, value: None, since, at, inputs: nothing };
+            self.core.observe(key.id(), &seen, 0, out);
+        }
+        Ok(())
+    }
+}
