@@ -13,6 +13,12 @@ pub struct RoadState {
     pub stopped_vehicles: u32,
 }
 
+impl RoadState {
+    /// A road without traffic.
+    pub const EMPTY: Self =
+        Self { speed_kmh: 0.0, flow_per_min: 0.0, occupancy: 0.0, stopped_vehicles: 0 };
+}
+
 /// A pure function of the seed and of seconds since the start of the simulation.
 pub trait Scene: Send + Sync + std::fmt::Debug {
     fn road(&self, camera_id: &str, at_s: f64) -> RoadState;
