@@ -3,10 +3,16 @@
 //! Alerts are a function of the log: the engine reads nothing else, so that live, after a restart
 //! and in a backtest the same records give the same alerts, to the byte.
 
+mod backtest;
+mod engine;
 mod error;
 mod operator;
+mod outputs;
 mod plan;
 
+pub use backtest::{Backtest, BacktestRules, backtest};
+pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
 pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step};
+pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};

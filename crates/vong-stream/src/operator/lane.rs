@@ -82,6 +82,7 @@ impl Lane {
         for (column, range) in ranges.iter_mut() {
             *range = range_of(frame.batch.column(*column));
         }
+        let mut failed = Ok(());
         for rule in rules {
             let possible = rule.threshold.is_none_or(|(column, bound)| {
                 let range = ranges.iter().find(|(known, _)| *known == column);
@@ -91,9 +92,11 @@ impl Lane {
             if !possible && rule.core.open.is_empty() {
                 continue;
             }
-            rule.push(frame, keys, expressions, out)?;
+            if let Err(e) = rule.push(frame, keys, expressions, out) {
+                failed = Err(e);
+            }
         }
-        Ok(())
+        failed
     }
 
     pub(super) fn advance(&mut self, watermark: EventTime, out: &mut Sink<'_>) {

@@ -68,10 +68,6 @@ impl RuleCore {
         self.machine.open_count()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.machine.is_idle()
-    }
-
     pub(super) fn observe(&mut self, key: u32, seen: &Observation, row: u32, out: &mut Sink<'_>) {
         let text = out.space.key(key);
         self.machine.observe(text, seen, &mut self.scratch);

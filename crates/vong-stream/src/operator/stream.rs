@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::error::Result;
 use vong_alert::{Act, Inputs};
@@ -142,15 +142,19 @@ impl StreamOperator {
             selections.get(number).and_then(Option::as_ref).map(|selection| &selection.scope)
         };
         let selected = self.index.select(batch, &mut self.codes, scope)?;
+        // A rule that fails on these rows must not take the others with it.
+        let mut failed = Ok(());
         for (number, rows) in selected {
-            self.push_selection(number, batch, rows, offset, steps)?;
+            if let Err(e) = self.push_selection(number, batch, rows, offset, steps) {
+                failed = Err(e);
+            }
         }
         if let Some(new) = steps.get_mut(first..) {
             new.sort_by(|a, b| {
                 a.row.cmp(&b.row).then_with(|| a.rule.rule_id().cmp(b.rule.rule_id()))
             });
         }
-        Ok(pushed)
+        failed.map(|()| pushed)
     }
 
     /// Event time has reached `watermark`; steps are in order of their time, rule and key.
@@ -278,17 +282,19 @@ impl StreamOperator {
             let units = self.codes.column(&frame.batch, unit);
             selection.saw_units(&self.keys, space, |row| units.code(row));
         }
-        if !selection.lane.is_empty() || !selection.silences.is_empty() {
+        let of_rows = if !selection.lane.is_empty() || !selection.silences.is_empty() {
             let mut out = Sink { steps, space, codes: &self.codes };
-            selection.lane.push(&frame, &self.keys, &mut out)?;
             for silence in &mut selection.silences {
                 silence.push(&frame, &self.keys, &mut out);
             }
-        }
+            selection.lane.push(&frame, &self.keys, &mut out)
+        } else {
+            Ok(())
+        };
         if !selection.windows.is_empty() {
             selection.push_windows(&frame, &self.keys, &mut self.groups)?;
         }
-        Ok(())
+        of_rows
     }
 
     fn space(&mut self, columns: &[usize]) -> Result<usize> {

@@ -1,0 +1,246 @@
+//! What the engine decides, as rows of `alert_transitions` and `late_events`.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Float64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array, UInt64Array,
+};
+use arrow::compute::take;
+use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+use vong_log::{Entry, Record};
+use vong_model::{AlertId, EventTime, Offset, RuleId, Severity, Stream};
+
+use crate::operator::Step;
+use crate::{ENGINE_VERSION, Error};
+
+/// The record and the place among the rows it caused: identity and order of an output row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    pub offset: Offset,
+    pub ordinal: u32,
+}
+
+/// One row of `alert_transitions`, columns as documented there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransitionRow {
+    pub event_time: EventTime,
+    pub cause_time: EventTime,
+    pub alert_id: AlertId,
+    pub rule_id: RuleId,
+    pub rule_version: u32,
+    pub state: &'static str,
+    pub severity: Severity,
+    pub key: String,
+    pub sensor_id: Option<String>,
+    pub camera_id: Option<String>,
+    pub unit_code: Option<String>,
+    pub value: Option<f64>,
+    pub started_time: EventTime,
+    pub title_vi: String,
+    pub title_en: String,
+    pub action_vi: String,
+    pub action_en: String,
+    pub actor: String,
+    pub reason: Option<String>,
+    pub input_from_offset: Offset,
+    pub input_to_offset: Offset,
+    pub cause: Cause,
+}
+
+/// Rows of one record that came after the watermark had passed them.
+#[derive(Clone, Debug)]
+pub(crate) struct LateRows {
+    pub(crate) batch: RecordBatch,
+    pub(crate) rows: Vec<u32>,
+    pub(crate) watermark: EventTime,
+    pub(crate) cause: Offset,
+}
+
+/// What one record caused.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    pub transitions: Vec<TransitionRow>,
+    pub(crate) late: Vec<LateRows>,
+}
+
+impl Outputs {
+    pub fn is_empty(&self) -> bool {
+        self.transitions.is_empty() && self.late.is_empty()
+    }
+
+    /// Number of late rows.
+    pub fn late_count(&self) -> usize {
+        self.late.iter().map(|late| late.rows.len()).sum()
+    }
+
+    /// Adds what a later record caused.
+    pub fn extend(&mut self, more: Self) {
+        let Self { transitions, late } = more;
+        self.transitions.extend(transitions);
+        self.late.extend(late);
+    }
+
+    /// Forgets everything caused at or before these places, because the log holds it already.
+    pub(crate) fn forget(&mut self, transitions: Option<Cause>, late: Option<Cause>) {
+        self.transitions.retain(|row| transitions.is_none_or(|known| row.cause > known));
+        for rows in &mut self.late {
+            let cause = rows.cause;
+            let mut ordinal = 0;
+            rows.rows.retain(|_| {
+                let place = Cause { offset: cause, ordinal };
+                ordinal += 1;
+                late.is_none_or(|known| place > known)
+            });
+        }
+        self.late.retain(|rows| !rows.rows.is_empty());
+    }
+
+    /// The rows as entries for the log, transitions first.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] when the rows do not fit the stream's schema: a bug.
+    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        if !self.transitions.is_empty() {
+            entries
+                .push(Entry::new(Stream::AlertTransitions, transition_batch(&self.transitions)?));
+        }
+        for late in &self.late {
+            entries.push(Entry::new(Stream::LateEvents, late_batch(late)?));
+        }
+        Ok(entries)
+    }
+}
+
+impl TransitionRow {
+    pub(crate) fn new(step: &Step, record: &Record, ordinal: u32) -> Self {
+        let Step { rule, transition, unit_code, .. } = step;
+        let definition = &rule.definition;
+        let key = &transition.key;
+        Self {
+            event_time: transition.at,
+            cause_time: record.appended_at,
+            alert_id: transition.alert_id.clone(),
+            rule_id: definition.rule_id.clone(),
+            rule_version: rule.version,
+            state: transition.state.as_str(),
+            severity: definition.severity,
+            key: key.to_string(),
+            sensor_id: key.value_of("sensor_id").map(str::to_owned),
+            camera_id: key.value_of("camera_id").map(str::to_owned),
+            unit_code: unit_code.as_deref().map(str::to_owned),
+            value: transition.value,
+            started_time: transition.started,
+            title_vi: definition.title_vi.clone(),
+            title_en: definition.title_en.clone(),
+            action_vi: definition.action_vi.clone(),
+            action_en: definition.action_en.clone(),
+            actor: transition.actor.clone().unwrap_or_else(|| "engine".to_owned()),
+            reason: transition.reason.as_deref().map(str::to_owned),
+            input_from_offset: transition.inputs.from,
+            input_to_offset: transition.inputs.to,
+            cause: Cause { offset: record.offset, ordinal },
+        }
+    }
+}
+
+/// The greatest cause among the rows of a record of `alert_transitions` or `late_events`.
+pub(crate) fn last_cause(record: &Record) -> Option<Cause> {
+    let column = |name| record.batch.column(record.stream.column_index(name));
+    let offsets = column("cause_offset").as_primitive::<arrow::datatypes::UInt64Type>();
+    let ordinals = column("cause_ordinal").as_primitive::<arrow::datatypes::UInt32Type>();
+    let causes = offsets.values().iter().zip(ordinals.values());
+    causes.map(|(offset, ordinal)| Cause { offset: Offset(*offset), ordinal: *ordinal }).max()
+}
+
+fn transition_batch(rows: &[TransitionRow]) -> Result<RecordBatch, Error> {
+    let columns: Vec<ArrayRef> = vec![
+        times(rows, |r| r.event_time),
+        times(rows, |r| r.cause_time),
+        texts(rows, |r| Some(r.alert_id.as_str())),
+        ids(rows, |r| Some(r.rule_id.as_str())),
+        Arc::new(UInt32Array::from_iter_values(rows.iter().map(|r| r.rule_version))),
+        ids(rows, |r| Some(r.state)),
+        ids(rows, |r| Some(r.severity.as_str())),
+        texts(rows, |r| Some(&r.key)),
+        ids(rows, |r| r.sensor_id.as_deref()),
+        ids(rows, |r| r.camera_id.as_deref()),
+        ids(rows, |r| r.unit_code.as_deref()),
+        Arc::new(rows.iter().map(|r| r.value).collect::<Float64Array>()),
+        times(rows, |r| r.started_time),
+        texts(rows, |r| Some(&r.title_vi)),
+        texts(rows, |r| Some(&r.title_en)),
+        texts(rows, |r| Some(&r.action_vi)),
+        texts(rows, |r| Some(&r.action_en)),
+        texts(rows, |r| Some(&r.actor)),
+        texts(rows, |r| r.reason.as_deref()),
+        offsets(rows, |r| r.input_from_offset),
+        offsets(rows, |r| r.input_to_offset),
+        offsets(rows, |r| r.cause.offset),
+        Arc::new(UInt32Array::from_iter_values(rows.iter().map(|r| r.cause.ordinal))),
+        Arc::new(UInt32Array::from_value(ENGINE_VERSION, rows.len())),
+    ];
+    batch(Stream::AlertTransitions, columns)
+}
+
+fn late_batch(late: &LateRows) -> Result<RecordBatch, Error> {
+    let count = late.rows.len();
+    let indices = UInt32Array::from(late.rows.clone());
+    let mut columns = Vec::with_capacity(9);
+    for name in ["event_time", "arrival_time", "source_id", "sensor_id", "metric", "value"] {
+        let column = late.batch.column(Stream::Readings.column_index(name));
+        let taken = take(column, &indices, None);
+        columns.push(taken.map_err(|source| Error::Rows { stream: Stream::LateEvents, source })?);
+    }
+    let watermark = TimestampMicrosecondArray::from_value(late.watermark.micros(), count);
+    columns.push(Arc::new(watermark.with_timezone("UTC")));
+    columns.push(Arc::new(UInt64Array::from_value(late.cause.0, count)));
+    let ordinals = 0..u32::try_from(count).unwrap_or(u32::MAX);
+    columns.push(Arc::new(UInt32Array::from_iter_values(ordinals)));
+    batch(Stream::LateEvents, columns)
+}
+
+pub(crate) fn batch(stream: Stream, columns: Vec<ArrayRef>) -> Result<RecordBatch, Error> {
+    RecordBatch::try_new(stream.schema(), columns).map_err(|source| Error::Rows { stream, source })
+}
+
+/// Instants of a record's column; `None` where the column is not one.
+pub(crate) fn instants(record: &Record, name: &str) -> Option<TimestampMicrosecondArray> {
+    let column = record.batch.column(record.stream.column_index(name));
+    column.as_primitive_opt::<TimestampMicrosecondType>().cloned()
+}
+
+/// The text of an id or text column at `row`.
+pub(crate) fn text_at<'a>(record: &'a Record, name: &str, row: usize) -> Option<&'a str> {
+    let column = record.batch.column(record.stream.column_index(name));
+    if let Some(ids) = column.as_dictionary_opt::<Int32Type>() {
+        let texts = ids.values().as_string_opt::<i32>()?;
+        return ids.key(row).filter(|entry| *entry < texts.len()).map(|entry| texts.value(entry));
+    }
+    let texts = column.as_string_opt::<i32>()?;
+    (!texts.is_null(row)).then(|| texts.value(row))
+}
+
+fn times(rows: &[TransitionRow], of: impl Fn(&TransitionRow) -> EventTime) -> ArrayRef {
+    let micros = rows.iter().map(|row| of(row).micros());
+    Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+}
+
+fn offsets(rows: &[TransitionRow], of: impl Fn(&TransitionRow) -> Offset) -> ArrayRef {
+    Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| of(row).0)))
+}
+
+fn texts<'a>(
+    rows: &'a [TransitionRow],
+    of: impl Fn(&'a TransitionRow) -> Option<&'a str>,
+) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<StringArray>())
+}
+
+fn ids<'a>(
+    rows: &'a [TransitionRow],
+    of: impl Fn(&'a TransitionRow) -> Option<&'a str>,
+) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<DictionaryArray<Int32Type>>())
+}
