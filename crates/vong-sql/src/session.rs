@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::common::exec_err;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -59,7 +59,7 @@ impl SessionLimits {
 /// A runtime whose memory pool and object stores several sessions share.
 pub fn runtime(limits: &SessionLimits) -> Result<Arc<RuntimeEnv>, Error> {
     let five = std::num::NonZeroUsize::MIN.saturating_add(4);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), five);
+    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(limits.memory_bytes), five);
     let no_spill = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))

@@ -1,0 +1,98 @@
+//! The answer of a query, batch by batch. Dropping it stops the query.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::Stream;
+use tokio::task::AbortHandle;
+use vong_model::Offset;
+use vong_runtime::channel::Receiver;
+
+use crate::Error;
+
+/// What the query pool sends to the one who asked.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Started { schema: SchemaRef, as_of: Offset },
+    Batch(RecordBatch),
+    Failed(Error),
+    Done,
+}
+
+/// Stops the task it belongs to when it is dropped.
+#[derive(Debug)]
+pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A running query.
+#[derive(Debug)]
+pub struct QueryStream {
+    schema: SchemaRef,
+    as_of: Offset,
+    events: Receiver<Event>,
+    ended: bool,
+    _task: AbortOnDrop,
+}
+
+impl QueryStream {
+    /// Waits until the query has started: planned, its moment fixed.
+    pub(crate) async fn start(
+        mut events: Receiver<Event>,
+        task: AbortOnDrop,
+    ) -> Result<Self, Error> {
+        match events.recv().await {
+            Some(Event::Started { schema, as_of }) => {
+                Ok(Self { schema, as_of, events, ended: false, _task: task })
+            }
+            Some(Event::Failed(e)) => Err(e),
+            Some(Event::Batch(_) | Event::Done) | None => Err(Error::Stopped),
+        }
+    }
+
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// First log offset the query does not see.
+    pub fn as_of(&self) -> Offset {
+        self.as_of
+    }
+
+    /// The next rows; `None` after the last, or after an error.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
+        if self.ended {
+            return None;
+        }
+        let next = match self.events.recv().await {
+            Some(Event::Batch(batch)) => return Some(Ok(batch)),
+            Some(Event::Done) => None,
+            Some(Event::Failed(e)) => Some(Err(e)),
+            // The pool always says how it ended: silence means it was stopped.
+            Some(Event::Started { .. }) | None => Some(Err(Error::Stopped)),
+        };
+        self.ended = true;
+        next
+    }
+
+    /// All rows at once: for tests and small answers.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, Error> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+
+    pub fn into_stream(self) -> impl Stream<Item = Result<RecordBatch, Error>> + Send {
+        futures::stream::unfold(self, |mut results| async move {
+            let batch = results.next().await?;
+            Some((batch, results))
+        })
+    }
+}
