@@ -1,1 +1,37 @@
-//! The segment directory: index, retention, clip assembly, fsck.
+//! The footage directory: writing, index, clips, holds, retention, fsck.
+//!
+//! A camera's footage is a row of fMP4 files of about a minute that any player opens. They are the
+//! truth; the index beside them is a cache and a second witness. After any kind of end at most the
+//! group being written is lost. Knows nothing of RTSP and HTTP; blocks on the disk, so call it from
+//! threads that may block.
+
+mod camera;
+mod chain;
+mod clip;
+mod config;
+mod error;
+mod footage;
+mod fsck;
+mod holds;
+mod index_file;
+mod layout;
+mod media_file;
+mod metrics;
+mod recover;
+mod retention;
+mod writer;
+
+pub use camera::ClosedSegment;
+pub use clip::Clip;
+pub use config::FootageConfig;
+pub use error::Error;
+pub use footage::{Footage, Opened, RecordedGop};
+pub use fsck::{Depth, FsckReport, Problem, ProblemKind, fsck};
+pub use holds::{Hold, HoldRequest};
+pub use metrics::FootageMetrics;
+pub use retention::Sweep;
+pub use vong_media::{ClipForm, Gap};
+pub use writer::CameraWriter;
+
+#[cfg(test)]
+mod tests;

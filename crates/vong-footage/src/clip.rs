@@ -1,0 +1,264 @@
+//! A clip: generated boxes and ranges of footage files, read as if it were one file.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use vong_media::{
+    ClipForm, ClipGop, ClipPlan, Gap, GopEntry, Piece, VideoParameters, plan_clip, read_file_head,
+    read_gop_head,
+};
+use vong_model::EventTime;
+
+use crate::Error;
+use crate::camera::{CameraStore, Segment};
+use crate::layout;
+use crate::media_file::{read_at, reader};
+
+/// Files kept open for the life of a clip, so that retention cannot take them away half-read;
+/// files beyond that are opened when they are read.
+const KEPT_OPEN: usize = 64;
+
+/// A clip, laid out; holds no frames. Reading blocks on the disk.
+#[derive(Debug)]
+pub struct Clip {
+    plan: ClipPlan,
+    /// Where each piece starts in the clip.
+    starts: Vec<u64>,
+    files: Vec<ClipFile>,
+    etag: String,
+}
+
+#[derive(Debug)]
+struct ClipFile {
+    path: PathBuf,
+    open: Option<File>,
+}
+
+impl ClipFile {
+    fn with<T>(&self, read: impl FnOnce(&File) -> Result<T, Error>) -> Result<T, Error> {
+        match &self.open {
+            Some(file) => read(file),
+            None => {
+                let file = File::open(&self.path);
+                read(&file.map_err(|source| Error::io("open", &self.path, source))?)
+            }
+        }
+    }
+}
+
+impl Clip {
+    pub(crate) fn open(
+        store: &CameraStore,
+        from: EventTime,
+        to: EventTime,
+        form: ClipForm,
+    ) -> Result<Self, Error> {
+        let segments = store.state.lock().overlapping(from, to);
+        let mut gather = Gather::default();
+        for segment in &segments {
+            gather.add(store, segment, from, to)?;
+        }
+        let Gather { files, parameters, gops } = gather;
+        let plan = plan_clip(form, &parameters, &gops, from, to)
+            .map_err(|source| Error::Clip { camera: store.camera.clone(), source })?;
+        let mut starts = Vec::with_capacity(plan.pieces.len());
+        let mut at = 0u64;
+        for piece in &plan.pieces {
+            starts.push(at);
+            at = at.saturating_add(piece.len());
+        }
+        let etag = etag(&plan, &files);
+        Ok(Self { plan, starts, files, etag })
+    }
+
+    /// Bytes of the whole clip.
+    pub fn total_len(&self) -> u64 {
+        self.plan.total_len
+    }
+
+    /// A strong validator, quotes included: equal tags mean equal bytes. Asking later for an
+    /// interval that was still being recorded gives another one.
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    pub fn content_type(&self) -> &'static str {
+        "video/mp4"
+    }
+
+    /// Wall clock of the first frame shown.
+    pub fn start(&self) -> EventTime {
+        self.plan.start
+    }
+
+    /// Wall clock after the last frame shown.
+    pub fn end(&self) -> EventTime {
+        self.plan.end
+    }
+
+    /// What a player plays, 1/90000 s.
+    pub fn duration_90k(&self) -> u64 {
+        self.plan.duration_90k
+    }
+
+    /// Frames shown.
+    pub fn frames(&self) -> u64 {
+        self.plan.frames
+    }
+
+    /// What of the asked interval was not recorded (or not yet).
+    pub fn gaps(&self) -> &[Gap] {
+        &self.plan.gaps
+    }
+
+    /// The bytes of `range`, fewer only where the clip ends. Memory use is the range's length:
+    /// ask for some hundred kilobytes at a time.
+    pub fn read_range(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let end = range.end.min(self.plan.total_len);
+        let len = usize::try_from(end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let mut out = Vec::with_capacity(len);
+        let mut at = range.start;
+        let mut index = self.starts.partition_point(|start| *start <= at).saturating_sub(1);
+        while at < end {
+            let (Some(piece), Some(start)) = (self.plan.pieces.get(index), self.starts.get(index))
+            else {
+                break;
+            };
+            let inside = at.saturating_sub(*start);
+            let wanted = piece.len().saturating_sub(inside).min(end.saturating_sub(at));
+            self.read_piece(piece, inside, wanted, &mut out)?;
+            at = at.saturating_add(wanted);
+            index = index.saturating_add(1);
+        }
+        Ok(Bytes::from(out))
+    }
+
+    fn read_piece(
+        &self,
+        piece: &Piece,
+        inside: u64,
+        wanted: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let len = usize::try_from(wanted).unwrap_or(usize::MAX);
+        match piece {
+            Piece::Generated(bytes) => {
+                let from = usize::try_from(inside).unwrap_or(usize::MAX);
+                let part = bytes.get(from..from.saturating_add(len)).unwrap_or_default();
+                out.extend_from_slice(part);
+                Ok(())
+            }
+            Piece::File { file, offset, len: _ } => {
+                let index = usize::try_from(*file).unwrap_or(usize::MAX);
+                let file = self.files.get(index).expect("the plan numbers only files it was given");
+                let bytes = file.with(|open| {
+                    read_at(open, offset.saturating_add(inside), len)
+                        .map_err(|source| Error::io("read", &file.path, source))
+                })?;
+                if bytes.len() < len {
+                    return Err(Error::Contradiction { path: file.path.clone() });
+                }
+                out.extend_from_slice(&bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Collects what the layout of a clip needs from the files it touches.
+#[derive(Debug, Default)]
+struct Gather {
+    files: Vec<ClipFile>,
+    parameters: Vec<Arc<VideoParameters>>,
+    gops: Vec<ClipGop>,
+}
+
+impl Gather {
+    fn add(
+        &mut self,
+        store: &CameraStore,
+        segment: &Segment,
+        from: EventTime,
+        to: EventTime,
+    ) -> Result<(), Error> {
+        let entries = store.gops(segment)?;
+        let needed = needed(&entries, from, to);
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let path = layout::file_path(&store.dir, segment.name_ms);
+        let open = match File::open(&path) {
+            Ok(open) => open,
+            // Retention took it between our look at the list and now.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(Error::io("open", &path, source)),
+        };
+        let (facts, _first) =
+            read_file_head(&mut reader(&open)).map_err(|error| Error::read(&path, error))?;
+        let description = self.describe(facts.parameters);
+        let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        for entry in needed {
+            let (found, frames) = read_gop_head(&mut reader(&open), entry.offset)
+                .map_err(|error| Error::read(&path, error))?;
+            if found != *entry {
+                return Err(Error::Contradiction { path });
+            }
+            self.gops.push(ClipGop {
+                file,
+                description,
+                start: entry.start,
+                key: entry.key,
+                payload_offset: entry.payload_offset(),
+                frames,
+            });
+        }
+        let open = (self.files.len() < KEPT_OPEN).then_some(open);
+        self.files.push(ClipFile { path, open });
+        Ok(())
+    }
+
+    fn describe(&mut self, parameters: Arc<VideoParameters>) -> u32 {
+        let known = self.parameters.iter().position(|known| *known == parameters);
+        let index = known.unwrap_or_else(|| {
+            self.parameters.push(parameters);
+            self.parameters.len().saturating_sub(1)
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+}
+
+/// The groups of one file that a clip of `[from, to)` needs: back to a key frame.
+fn needed(entries: &[GopEntry], from: EventTime, to: EventTime) -> &[GopEntry] {
+    let Some(mut first) = entries.iter().position(|gop| gop.end() > from && gop.start < to) else {
+        return &[];
+    };
+    while first > 0 && entries.get(first).is_some_and(|gop| !gop.key) {
+        first = first.saturating_sub(1);
+    }
+    let end = entries.partition_point(|gop| gop.start < to);
+    entries.get(first..end).unwrap_or_default()
+}
+
+/// Footage is only ever appended to, so the generated head and the ranges say all.
+fn etag(plan: &ClipPlan, files: &[ClipFile]) -> String {
+    let mut hash = Sha256::new();
+    for piece in &plan.pieces {
+        match piece {
+            Piece::Generated(bytes) => hash.update(bytes),
+            Piece::File { file, offset, len } => {
+                let file = usize::try_from(*file).ok().and_then(|index| files.get(index));
+                let path = file.map(|file| file.path.as_os_str().as_encoded_bytes());
+                hash.update(path.unwrap_or_default());
+                hash.update(offset.to_be_bytes());
+                hash.update(len.to_be_bytes());
+            }
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}

@@ -1,0 +1,249 @@
+//! The footage directory: who writes, what is there, what is kept.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use sha2::{Digest, Sha256};
+use vong_media::{ClipForm, Gap, GopEntry};
+use vong_model::{CameraId, EventTime};
+use vong_runtime::Clock;
+
+use crate::camera::{CameraState, CameraStore};
+use crate::clip::Clip;
+use crate::holds::{Hold, HoldRequest, Holds};
+use crate::recover::{self, Repairs};
+use crate::retention::{self, Sweep};
+use crate::writer::{self, CameraWriter};
+use crate::{ClosedSegment, Error, FootageConfig, FootageMetrics, layout};
+
+/// The footage directory, opened; cheap to clone.
+///
+/// All methods block on the disk.
+#[derive(Clone, Debug)]
+pub struct Footage {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: FootageConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: FootageMetrics,
+    pub(crate) cameras: RwLock<BTreeMap<CameraId, Arc<CameraStore>>>,
+    pub(crate) holds: Mutex<Holds>,
+    /// Keeps other processes out while it lives.
+    _lock: File,
+}
+
+/// What was found and repaired when the directory was opened.
+#[derive(Clone, Debug, Default)]
+pub struct Opened {
+    /// Files that were being written when the process ended, now complete.
+    pub recovered: Vec<ClosedSegment>,
+    pub files: u64,
+    pub bytes: u64,
+    /// Bytes of torn groups cut off.
+    pub cut_bytes: u64,
+    /// Day indexes written anew.
+    pub rebuilt_days: u64,
+    /// Files that are not footage, renamed to `*.bad`.
+    pub set_aside: Vec<std::path::PathBuf>,
+}
+
+/// One recorded group and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedGop {
+    /// Path below the footage directory.
+    pub file: String,
+    pub entry: GopEntry,
+}
+
+impl Footage {
+    /// Opens the directory, making it if need be, and repairs what an interrupted run left.
+    pub fn open(
+        config: FootageConfig,
+        clock: Arc<dyn Clock>,
+        metrics: FootageMetrics,
+    ) -> Result<(Self, Opened), Error> {
+        std::fs::create_dir_all(&config.dir)
+            .map_err(|source| Error::io("create", &config.dir, source))?;
+        let lock = lock(&config)?;
+        let holds = Holds::open(config.dir.join(layout::HOLDS_NAME))?;
+        let mut repairs = Repairs::default();
+        let mut cameras = BTreeMap::new();
+        for dir in recover::list(&config.dir)? {
+            let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some(camera) = layout::camera_of_dir(name).filter(|_| dir.is_dir()) else {
+                continue;
+            };
+            let state = recover::open_camera(&camera, &dir, &mut repairs)?;
+            let store = CameraStore { camera: camera.clone(), dir, state: Mutex::new(state) };
+            cameras.insert(camera, Arc::new(store));
+        }
+        metrics.bytes_cut.inc_by(repairs.cut_bytes);
+        let shared = Shared {
+            config,
+            clock,
+            metrics,
+            cameras: RwLock::new(cameras),
+            holds: Mutex::new(holds),
+            _lock: lock,
+        };
+        let Repairs { recovered, cut_bytes, rebuilt_days, set_aside } = repairs;
+        let (files, bytes) = shared.totals();
+        let opened = Opened { recovered, files, bytes, cut_bytes, rebuilt_days, set_aside };
+        Ok((Self { shared: Arc::new(shared) }, opened))
+    }
+
+    /// The one writer of a camera. A second one is refused until the first is dropped.
+    pub fn writer(&self, camera: &CameraId) -> Result<CameraWriter, Error> {
+        let store = self.shared.store_or_new(camera)?;
+        let mut state = store.state.lock();
+        if state.writing {
+            return Err(Error::WriterTaken { camera: camera.clone() });
+        }
+        state.writing = true;
+        drop(state);
+        Ok(CameraWriter::new(Arc::clone(&self.shared), store))
+    }
+
+    /// The footage of `[from, to)` as one MP4: exact to the frame, readable by range, nothing
+    /// copied. Works while the camera is being recorded; the group being received is not in it.
+    ///
+    /// Errors: unknown camera, nothing recorded in the interval, longer than the configured limit.
+    pub fn clip(
+        &self,
+        camera: &CameraId,
+        from: EventTime,
+        to: EventTime,
+        form: ClipForm,
+    ) -> Result<Clip, Error> {
+        let limit_s = self.shared.config.max_clip_s;
+        if to.since(from) > Duration::from_secs(u64::from(limit_s)) {
+            return Err(Error::ClipTooLong { from, to, limit_s });
+        }
+        let clip = Clip::open(&*self.shared.store(camera)?, from, to, form)?;
+        self.shared.metrics.clips_opened.inc();
+        Ok(clip)
+    }
+
+    /// What of `[from, to)` was not recorded; a camera never seen was not recorded at all.
+    pub fn coverage(&self, camera: &CameraId, from: EventTime, to: EventTime) -> Vec<Gap> {
+        match self.shared.store(camera) {
+            Ok(store) => store.gaps(from, to),
+            Err(_unknown) => vec![Gap { from, to }],
+        }
+    }
+
+    /// The groups that hold something of `[from, to)`, oldest first.
+    pub fn gops(
+        &self,
+        camera: &CameraId,
+        from: EventTime,
+        to: EventTime,
+    ) -> Result<Vec<RecordedGop>, Error> {
+        let store = self.shared.store(camera)?;
+        let segments = store.state.lock().overlapping(from, to);
+        let mut found = Vec::new();
+        for segment in segments {
+            let file = layout::relative_path(camera, segment.name_ms);
+            let inside = store.gops(&segment)?.into_iter();
+            let inside = inside.filter(|gop| gop.start < to && gop.end() > from);
+            found.extend(inside.map(|entry| RecordedGop { file: file.clone(), entry }));
+        }
+        Ok(found)
+    }
+
+    /// Cameras with footage or a writer.
+    pub fn cameras(&self) -> Vec<CameraId> {
+        self.shared.cameras.read().keys().cloned().collect()
+    }
+
+    /// From the first recorded instant of a camera to the last.
+    pub fn span(&self, camera: &CameraId) -> Option<(EventTime, EventTime)> {
+        let store = self.shared.store(camera).ok()?;
+        let state = store.state.lock();
+        let first = state.segments.values().map(|segment| segment.start).min()?;
+        let last = state.segments.values().map(|segment| segment.end).max()?;
+        Some((first, last))
+    }
+
+    /// Keeps the footage of an interval, recorded or still to come, from being deleted. Durable
+    /// once it returns.
+    pub fn hold(&self, request: HoldRequest) -> Result<Hold, Error> {
+        let now = EventTime(self.shared.clock.now());
+        self.shared.holds.lock().add(request, now)
+    }
+
+    /// Ends a hold.
+    pub fn release(&self, hold_id: u64) -> Result<Hold, Error> {
+        self.shared.holds.lock().remove(hold_id)
+    }
+
+    /// All holds, expired ones included, oldest first.
+    pub fn holds(&self) -> Vec<Hold> {
+        self.shared.holds.lock().list().to_vec()
+    }
+
+    /// Deletes what need not be kept: by age, then by size, oldest first, never a held file and
+    /// never one being written. To be called every minute or so.
+    pub fn sweep(&self) -> Result<Sweep, Error> {
+        retention::sweep(&self.shared)
+    }
+}
+
+impl Shared {
+    pub(crate) fn store(&self, camera: &CameraId) -> Result<Arc<CameraStore>, Error> {
+        let cameras = self.cameras.read();
+        let store = cameras.get(camera).map(Arc::clone);
+        store.ok_or_else(|| Error::UnknownCamera { camera: camera.clone() })
+    }
+
+    fn store_or_new(&self, camera: &CameraId) -> Result<Arc<CameraStore>, Error> {
+        let mut cameras = self.cameras.write();
+        if let Some(store) = cameras.get(camera) {
+            return Ok(Arc::clone(store));
+        }
+        let dir = self.config.dir.join(layout::camera_dir_name(camera));
+        std::fs::create_dir_all(&dir).map_err(|source| Error::io("create", &dir, source))?;
+        let state = Mutex::new(CameraState::default());
+        let store = Arc::new(CameraStore { camera: camera.clone(), dir, state });
+        cameras.insert(camera.clone(), Arc::clone(&store));
+        Ok(store)
+    }
+
+    /// Which file-long interval of this camera `at` lies in. Cameras change files at different
+    /// seconds, so that the disk is not asked for everything at once.
+    pub(crate) fn slot(&self, camera: &CameraId, at: EventTime) -> i64 {
+        let length = Duration::from_secs(u64::from(self.config.segment_s.max(1)));
+        let digest: [u8; 32] = Sha256::digest(camera.as_str()).into();
+        let spread = u32::from(digest[0]) << 8 | u32::from(digest[1]);
+        writer::slot(at, length, length.saturating_mul(spread) / 65_536)
+    }
+
+    /// Files and their bytes.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        self.cameras.read().values().fold((0, 0), |(files, bytes), store| {
+            let state = store.state.lock();
+            (files + state.segments.len() as u64, bytes + state.bytes())
+        })
+    }
+}
+
+fn lock(config: &FootageConfig) -> Result<File, Error> {
+    let path = config.dir.join(layout::LOCK_NAME);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| Error::io("open", &path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse { dir: config.dir.clone() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
+    }
+}

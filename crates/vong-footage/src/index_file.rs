@@ -1,0 +1,209 @@
+//! The index of one camera's day: an append-only file of fixed-size records.
+//!
+//! A cache and a second witness: everything in it can be rebuilt from the media files, except that
+//! a file was deleted on purpose. Format version 1, all numbers big-endian:
+//!
+//! ```text
+//! header  "VONGIDX" version:u8 reserved:8          16 bytes
+//! record  kind:u8 key:u8 reserved:u16 frames:u32 name_ms:i64 start_us:i64 camera_us:i64
+//!         media_90k:u64 duration_90k:u64 offset:u64 head_len:u32 payload_len:u32 lost:u32
+//!         reserved:u32 payload:32 previous:32 chained:32 reserved:u32 crc32c:u32    176 bytes
+//! ```
+//! A record is of use only whole and with a right checksum; reading stops at the first that is not.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use vong_media::{GopEntry, GopHashes};
+use vong_model::EventTime;
+use vong_runtime::fs::replace_file;
+
+const HEADER: [u8; HEADER_LEN] = *b"VONGIDX\x01\0\0\0\0\0\0\0\0";
+const HEADER_LEN: usize = 16;
+pub(crate) const RECORD_LEN: usize = 176;
+const CRC_AT: usize = RECORD_LEN - 4;
+
+/// One line of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The file it is about.
+    pub(crate) name_ms: i64,
+    pub(crate) fact: Fact,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// A group was written.
+    Gop(GopEntry),
+    /// The file is complete and durable.
+    Closed,
+    /// The file was deleted by retention.
+    Deleted,
+}
+
+/// Reads all usable records; the flag says whether that was all there was.
+///
+/// A missing file reads as empty and incomplete.
+pub(crate) fn read_all(path: &Path) -> io::Result<(Vec<Record>, bool)> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), false)),
+        Err(error) => return Err(error),
+    };
+    let Some(body) = bytes.strip_prefix(&HEADER) else { return Ok((Vec::new(), false)) };
+    let mut records = Vec::with_capacity(body.len() / RECORD_LEN);
+    let mut rest = body;
+    while let Some((chunk, after)) = rest.split_first_chunk::<RECORD_LEN>() {
+        let Some(record) = decode(chunk) else { return Ok((records, false)) };
+        records.push(record);
+        rest = after;
+    }
+    Ok((records, rest.is_empty()))
+}
+
+/// Reads the records numbered `range`.
+pub(crate) fn read_range(path: &Path, range: Range<u64>) -> io::Result<Vec<Record>> {
+    let count = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; count.saturating_mul(RECORD_LEN)];
+    File::open(path)?.read_exact_at(&mut bytes, position(range.start))?;
+    let (chunks, _none) = bytes.as_chunks::<RECORD_LEN>();
+    let records: Option<Vec<Record>> = chunks.iter().map(decode).collect();
+    records.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "index record is damaged"))
+}
+
+/// Appends records after the `existing` ones, making the file if there are none. On failure the
+/// file is as before, or holds a torn record that the next append overwrites.
+pub(crate) fn append(path: &Path, existing: u64, records: &[Record]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(records.len().saturating_mul(RECORD_LEN));
+    for record in records {
+        bytes.extend_from_slice(&encode(record));
+    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    if existing == 0 {
+        file.write_all_at(&HEADER, 0)?;
+    }
+    file.write_all_at(&bytes, position(existing))
+}
+
+/// Makes the index durable.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_data()
+}
+
+/// Replaces the whole index, durably.
+pub(crate) fn replace(path: &Path, records: &[Record]) -> io::Result<()> {
+    let mut bytes = HEADER.to_vec();
+    for record in records {
+        bytes.write_all(&encode(record))?;
+    }
+    replace_file(path, &bytes)
+}
+
+fn position(record: u64) -> u64 {
+    record.saturating_mul(RECORD_LEN as u64).saturating_add(HEADER_LEN as u64)
+}
+
+fn encode(record: &Record) -> [u8; RECORD_LEN] {
+    let mut out = Vec::with_capacity(RECORD_LEN);
+    let empty;
+    let (kind, gop) = match &record.fact {
+        Fact::Gop(gop) => (1u8, gop),
+        Fact::Closed => (2, {
+            empty = empty_gop();
+            &empty
+        }),
+        Fact::Deleted => (3, {
+            empty = empty_gop();
+            &empty
+        }),
+    };
+    out.extend([kind, u8::from(gop.key), 0, 0]);
+    out.extend(gop.frames.to_be_bytes());
+    out.extend(record.name_ms.to_be_bytes());
+    out.extend(gop.start.micros().to_be_bytes());
+    out.extend(gop.camera_time.map_or(i64::MIN, EventTime::micros).to_be_bytes());
+    out.extend(gop.media_time_90k.to_be_bytes());
+    out.extend(gop.duration_90k.to_be_bytes());
+    out.extend(gop.offset.to_be_bytes());
+    out.extend(gop.head_len.to_be_bytes());
+    out.extend(gop.payload_len.to_be_bytes());
+    out.extend(gop.lost_packets.to_be_bytes());
+    out.extend([0; 4]);
+    out.extend(gop.hashes.payload);
+    out.extend(gop.hashes.previous);
+    out.extend(gop.hashes.chained);
+    out.extend([0; 4]);
+    let crc = crc32c::crc32c(&out);
+    out.extend(crc.to_be_bytes());
+    out.try_into().unwrap_or([0; RECORD_LEN])
+}
+
+fn empty_gop() -> GopEntry {
+    GopEntry {
+        offset: 0,
+        head_len: 0,
+        payload_len: 0,
+        media_time_90k: 0,
+        duration_90k: 0,
+        frames: 0,
+        lost_packets: 0,
+        key: false,
+        start: EventTime(0),
+        camera_time: None,
+        hashes: GopHashes::default(),
+    }
+}
+
+fn decode(bytes: &[u8; RECORD_LEN]) -> Option<Record> {
+    let (body, crc) = bytes.split_at_checked(CRC_AT)?;
+    (crc32c::crc32c(body).to_be_bytes() == *crc).then_some(())?;
+    let mut rest = body;
+    let [kind, key, ..] = take::<4>(&mut rest)?;
+    let frames = u32::from_be_bytes(take(&mut rest)?);
+    let name_ms = i64::from_be_bytes(take(&mut rest)?);
+    let start = EventTime(i64::from_be_bytes(take(&mut rest)?));
+    let camera_time = i64::from_be_bytes(take(&mut rest)?);
+    let media_time_90k = u64::from_be_bytes(take(&mut rest)?);
+    let duration_90k = u64::from_be_bytes(take(&mut rest)?);
+    let offset = u64::from_be_bytes(take(&mut rest)?);
+    let head_len = u32::from_be_bytes(take(&mut rest)?);
+    let payload_len = u32::from_be_bytes(take(&mut rest)?);
+    let lost_packets = u32::from_be_bytes(take(&mut rest)?);
+    take::<4>(&mut rest)?;
+    let hashes = GopHashes {
+        payload: take(&mut rest)?,
+        previous: take(&mut rest)?,
+        chained: take(&mut rest)?,
+    };
+    let fact = match kind {
+        1 => Fact::Gop(GopEntry {
+            offset,
+            head_len,
+            payload_len,
+            media_time_90k,
+            duration_90k,
+            frames,
+            lost_packets,
+            key: key == 1,
+            start,
+            camera_time: Some(camera_time).filter(|t| *t != i64::MIN).map(EventTime),
+            hashes,
+        }),
+        2 => Fact::Closed,
+        3 => Fact::Deleted,
+        _ => return None,
+    };
+    Some(Record { name_ms, fact })
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! Records come back as written; a torn or damaged one ends the reading.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn gop(tag: u8) -> Record {
+    let gop = GopEntry {
+        offset: 0x0102_0304_0506,
+        head_len: 777,
+        payload_len: 88_888,
+        media_time_90k: 9_999_999_999,
+        duration_90k: 180_000,
+        frames: 50,
+        lost_packets: 2,
+        key: true,
+        start: EventTime(1_795_305_600_123_456),
+        camera_time: (tag % 2 == 0).then_some(EventTime(-5)),
+        hashes: GopHashes { payload: [tag; 32], previous: [1; 32], chained: [2; 32] },
+    };
+    Record { name_ms: i64::from(tag), fact: Fact::Gop(gop) }
+}
+
+fn sample() -> Vec<Record> {
+    let closed = Record { name_ms: -4, fact: Fact::Closed };
+    vec![gop(1), gop(2), closed, Record { name_ms: 4, fact: Fact::Deleted }]
+}
+
+#[test]
+fn appended_and_replaced_records_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("groups.idx");
+    assert_eq!(read_all(&path).unwrap(), (Vec::new(), false));
+    append(&path, 0, &sample()[..1]).unwrap();
+    append(&path, 1, &sample()[1..]).unwrap();
+    assert_eq!(read_all(&path).unwrap(), (sample(), true));
+    assert_eq!(read_range(&path, 1..3).unwrap(), sample()[1..3]);
+    assert!(read_range(&path, 3..5).is_err());
+    replace(&path, &sample()[2..]).unwrap();
+    assert_eq!(read_all(&path).unwrap(), (sample()[2..].to_vec(), true));
+}
+
+#[test]
+fn bytes_of_version_1_stay_what_they_are() {
+    let mut bytes = HEADER.to_vec();
+    bytes.extend(encode(&gop(2)));
+    let hash = crate::chain::payload_hash([bytes.as_slice()]);
+    let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    expect_test::expect!["06f77c275e82edfc"].assert_eq(&hex);
+}
+
+proptest! {
+    #[test]
+    fn damaged_index_gives_only_records_that_were_written(
+        cut in 0usize..800, at in 0usize..720, value in any::<u8>()
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("groups.idx");
+        replace(&path, &sample()).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let same = bytes[at] == value;
+        bytes[at] = value;
+        bytes.truncate(cut);
+        std::fs::write(&path, &bytes).unwrap();
+        let (records, complete) = read_all(&path).unwrap();
+        prop_assert!(sample().starts_with(&records));
+        if complete && bytes.len() == HEADER_LEN + 4 * RECORD_LEN {
+            prop_assert!(same && records.len() == 4);
+        }
+    }
+}

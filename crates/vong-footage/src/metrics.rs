@@ -1,0 +1,46 @@
+//! What the footage directory reports.
+
+use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
+
+/// Built once per process.
+#[derive(Clone, Debug)]
+pub struct FootageMetrics {
+    pub(crate) gops_written: Counter,
+    pub(crate) bytes_written: Counter,
+    pub(crate) gops_dropped: CounterVec,
+    pub(crate) files_closed: Counter,
+    pub(crate) files_deleted: CounterVec,
+    pub(crate) bytes_kept: Gauge,
+    pub(crate) bytes_cut: Counter,
+    pub(crate) clips_opened: Counter,
+}
+
+impl FootageMetrics {
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            gops_written: metrics
+                .counter("vong_footage_gops_written_total", "Groups of pictures written."),
+            bytes_written: metrics
+                .counter("vong_footage_written_bytes_total", "Bytes of frames written."),
+            gops_dropped: metrics.counter_vec(
+                "vong_footage_gops_dropped_total",
+                "Groups of pictures not written, by reason.",
+                &["reason"],
+            ),
+            files_closed: metrics
+                .counter("vong_footage_files_closed_total", "Footage files completed."),
+            files_deleted: metrics.counter_vec(
+                "vong_footage_files_deleted_total",
+                "Footage files deleted by retention, by reason.",
+                &["reason"],
+            ),
+            bytes_kept: metrics
+                .gauge("vong_footage_kept_bytes", "Bytes of all footage, after the last sweep."),
+            bytes_cut: metrics.counter(
+                "vong_footage_cut_bytes_total",
+                "Bytes of torn groups cut off when footage was opened.",
+            ),
+            clips_opened: metrics.counter("vong_footage_clips_opened_total", "Clips laid out."),
+        }
+    }
+}

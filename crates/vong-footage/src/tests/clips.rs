@@ -1,0 +1,134 @@
+//! Clips of real video: the pictures that come out are the pictures of the interval.
+
+use vong_media::{ClipForm, Codec, Gap};
+
+use super::fixture::{
+    Site, at, bytes_of, camera, gops, parameters, pictures, probe, push_all, real, units,
+};
+use crate::Error;
+
+fn clip_is_exact_to_the_picture(codec: Codec) {
+    let site = Site::new();
+    let Some(source) = real(site.dir.path(), codec, 10) else { return };
+    let all = pictures(&source.file);
+    assert_eq!(all.len(), 250);
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&source.parameters, &source.units));
+    assert!(site.files().len() >= 3, "the clip must cross files");
+    // The writer still holds the last file open.
+    for (from_ms, to_ms) in
+        [(0, 10_000), (1_000, 2_000), (1_010, 8_990), (3_990, 4_010), (9_100, 9_101)]
+    {
+        let (first, last) = (from_ms / 40, (to_ms as usize).div_ceil(40));
+        let expected = &all[first as usize..last];
+        for form in [ClipForm::Faststart, ClipForm::Fragmented] {
+            let clip = footage.clip(&camera(), at(from_ms), at(to_ms), form).unwrap();
+            assert_eq!(clip.gaps(), []);
+            assert_eq!(clip.frames(), expected.len() as u64);
+            assert_eq!(clip.duration_90k(), expected.len() as u64 * 3_600);
+            assert_eq!(clip.start(), at(first * 40));
+            let path = site.dir.path().join("clip.mp4");
+            std::fs::write(&path, bytes_of(&clip)).unwrap();
+            let shown = pictures(&path);
+            match form {
+                ClipForm::Faststart => {
+                    assert_eq!(shown, expected, "{from_ms}..{to_ms}");
+                    let seconds = expected.len() as f64 * 0.04;
+                    let name = if codec == Codec::H264 { "h264" } else { "hevc" };
+                    assert_eq!(probe(&path), format!("{name},{} {seconds:.6}", expected.len()));
+                }
+                // ffmpeg shifts the times of a fragmented file by its edit list but decodes from
+                // the key frame on; players hide what is before 0.
+                ClipForm::Fragmented => assert!(shown.ends_with(expected), "{from_ms}..{to_ms}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn h264_clip_is_exact_to_the_picture() {
+    clip_is_exact_to_the_picture(Codec::H264);
+}
+
+#[test]
+fn h265_clip_is_exact_to_the_picture() {
+    clip_is_exact_to_the_picture(Codec::H265);
+}
+
+#[test]
+fn footage_file_plays_without_our_index() {
+    let site = Site::new();
+    let Some(source) = real(site.dir.path(), Codec::H264, 3) else { return };
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&source.parameters, &source.units));
+    let shown: Vec<String> = site.files().iter().flat_map(|file| pictures(file)).collect();
+    assert_eq!(shown, pictures(&source.file));
+}
+
+#[test]
+fn clip_over_a_gap_keeps_time_and_declares_the_gap() {
+    let site = Site::new();
+    let Some(source) = real(site.dir.path(), Codec::H264, 6) else { return };
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&source.parameters, &source.units[..50]));
+    push_all(&mut writer, &gops(&source.parameters, &source.units[100..]));
+    let clip = footage.clip(&camera(), at(1_000), at(7_000), ClipForm::Faststart).unwrap();
+    let gaps = [Gap { from: at(2_000), to: at(4_000) }, Gap { from: at(6_000), to: at(7_000) }];
+    assert_eq!(clip.gaps(), gaps);
+    assert_eq!(footage.coverage(&camera(), at(1_000), at(7_000)), gaps);
+    let path = site.dir.path().join("clip.mp4");
+    std::fs::write(&path, bytes_of(&clip)).unwrap();
+    assert_eq!(probe(&path), "h264,75 5.000000");
+    let all = pictures(&source.file);
+    assert_eq!(pictures(&path), [&all[25..50], &all[100..150]].concat());
+}
+
+#[test]
+fn clip_grows_with_the_recording_and_its_tag_with_it() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    let gops = gops(&parameters(1), &units(0..50));
+    push_all(&mut writer, &gops[..4]);
+    let open = || footage.clip(&camera(), at(0), at(2_000), ClipForm::Faststart).unwrap();
+    let before = open();
+    assert_eq!(before.frames(), 20);
+    assert_eq!(before.gaps(), [Gap { from: at(800), to: at(2_000) }]);
+    let bytes = bytes_of(&before);
+    push_all(&mut writer, &gops[4..]);
+    let after = open();
+    assert_eq!((after.frames(), after.gaps().len()), (50, 0));
+    assert_ne!(before.etag(), after.etag());
+    assert_eq!(after.etag(), open().etag());
+    assert_eq!(bytes_of(&before), bytes, "a clip once laid out stays as it is");
+}
+
+#[test]
+fn wrong_questions_get_clear_answers() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let ask = |camera: &str, from, to| {
+        let error = footage.clip(&camera.into(), at(from), at(to), ClipForm::Faststart);
+        error.unwrap_err()
+    };
+    assert!(matches!(ask("CAM-99", 0, 1), Error::UnknownCamera { .. }));
+    let mut writer = footage.writer(&camera()).unwrap();
+    assert!(matches!(footage.writer(&camera()), Err(Error::WriterTaken { .. })));
+    push_all(&mut writer, &gops(&parameters(1), &units(0..10)));
+    for (from, to) in [(5_000, 6_000), (10, 10), (10, 5), (-900, -1)] {
+        assert!(matches!(ask("CAM-01", from, to), Error::Clip { .. }), "{from}..{to}");
+    }
+    assert!(matches!(ask("CAM-01", 0, 99_999_999), Error::ClipTooLong { .. }));
+    assert!(matches!(footage_error(&site), Error::InUse { .. }));
+    drop(writer);
+    assert!(footage.writer(&camera()).is_ok());
+}
+
+fn footage_error(site: &Site) -> Error {
+    let metrics = crate::FootageMetrics::new(&vong_telemetry::Metrics::new());
+    let clock = std::sync::Arc::new(site.clock.clone());
+    crate::Footage::open(site.config.clone(), clock, metrics).unwrap_err()
+}

@@ -1,0 +1,265 @@
+//! The process or the power ends at any byte: at most the group being written is lost.
+
+use proptest::prelude::*;
+use vong_media::{AccessUnit, ClipForm, GopBuilder, GopLimits};
+use vong_model::EventTime;
+
+use super::fixture::{
+    Site, at, bytes_of, camera, gops, parameters, pictures, push_all, real, units,
+};
+use crate::{Depth, ProblemKind, fsck};
+
+/// Puts a copy of the site's footage, as a crash would leave it, into a new site.
+fn crashed(site: &Site) -> Site {
+    let mut copy = Site::new();
+    copy.config.segment_s = site.config.segment_s;
+    let mut dirs = vec![site.config.dir.clone()];
+    while let Some(dir) = dirs.pop() {
+        let target = copy.config.dir.join(dir.strip_prefix(&site.config.dir).unwrap());
+        std::fs::create_dir_all(&target).unwrap();
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                std::fs::copy(&path, target.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    copy
+}
+
+fn cut(path: &std::path::Path, len: u64) {
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+#[test]
+fn file_cut_at_any_byte_loses_at_most_its_last_group() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..125)));
+    let before = footage.gops(&camera(), at(0), at(5_000)).unwrap();
+    let last = site.files().last().unwrap().clone();
+    let in_last: Vec<_> =
+        before.iter().filter(|gop| last.ends_with(&gop.file)).map(|gop| gop.entry).collect();
+    let len = last.metadata().unwrap().len();
+    for at_byte in (0..len).step_by(7).chain([len]) {
+        let copy = crashed(&site);
+        cut(copy.files().last().unwrap(), at_byte);
+        let (reopened, opened) = copy.open();
+        let whole = in_last.iter().filter(|gop| gop.end_offset() <= at_byte).count();
+        let expected = &before[..before.len() - in_last.len() + whole];
+        assert_eq!(reopened.gops(&camera(), at(0), at(5_000)).unwrap(), expected, "{at_byte}");
+        assert_eq!(opened.recovered.len(), usize::from(whole > 0));
+        let problems = fsck(&copy.config.dir, Depth::Hashes).unwrap().problems;
+        assert_eq!(problems, [], "{at_byte}");
+    }
+}
+
+#[test]
+fn recording_goes_on_after_a_crash_and_the_chain_of_hashes_with_it() {
+    let site = Site::new();
+    let Some(source) = real(site.dir.path(), vong_media::Codec::H264, 6) else { return };
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&source.parameters, &source.units[..75]));
+    let copy = crashed(&site);
+    let torn = copy.files().last().unwrap().clone();
+    cut(&torn, torn.metadata().unwrap().len() - 9);
+    let (footage, opened) = copy.open();
+    assert!(opened.cut_bytes > 0);
+    let recovered = &opened.recovered[0];
+    assert_eq!((recovered.end, recovered.codec), (at(2_000), vong_media::Codec::H264));
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&source.parameters, &source.units[75..]));
+    drop(writer);
+    assert_eq!(fsck(&copy.config.dir, Depth::Hashes).unwrap().problems, []);
+    let clip = footage.clip(&camera(), at(0), at(6_000), ClipForm::Faststart).unwrap();
+    assert_eq!(clip.gaps().len(), 1);
+    let path = copy.dir.path().join("clip.mp4");
+    std::fs::write(&path, bytes_of(&clip)).unwrap();
+    let all = pictures(&source.file);
+    assert_eq!(pictures(&path), [&all[..50], &all[75..]].concat());
+    // The cut file itself plays, too.
+    assert!(pictures(&torn).ends_with(&all[45..50]));
+}
+
+#[test]
+fn index_is_rebuilt_from_the_files() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    drop(writer);
+    let before = footage.gops(&camera(), at(0), at(10_000)).unwrap();
+    drop(footage);
+    let index = site.files_called("idx").pop().unwrap();
+    let whole = std::fs::read(&index).unwrap();
+    let mut flipped = whole.clone();
+    flipped[300] ^= 1;
+    for damage in [None, Some(Vec::new()), Some(flipped), Some(whole[..1_000].to_vec())] {
+        match damage {
+            None => std::fs::remove_file(&index).unwrap(),
+            Some(bytes) => std::fs::write(&index, bytes).unwrap(),
+        }
+        let problems = fsck(&site.config.dir, Depth::Structure).unwrap().problems;
+        assert!(problems.iter().any(|p| p.what == ProblemKind::IndexDamaged));
+        let (footage, opened) = site.open();
+        assert_eq!(opened.rebuilt_days, 1);
+        assert_eq!(footage.gops(&camera(), at(0), at(10_000)).unwrap(), before);
+        assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+    }
+    assert_eq!(std::fs::read(&index).unwrap().len(), whole.len());
+}
+
+#[test]
+fn what_is_not_footage_is_set_aside_and_damage_in_the_middle_cuts_nothing() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..50)));
+    let before = footage.gops(&camera(), at(0), at(2_000)).unwrap();
+    let copy = crashed(&site);
+    let path = copy.files().pop().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let hurt = before.iter().filter(|gop| path.ends_with(&gop.file)).nth(1).unwrap().entry;
+    bytes[hurt.offset as usize + 5] ^= 0x20;
+    std::fs::write(&path, &bytes).unwrap();
+    let alien = path.with_file_name(format!("{}.mp4", super::fixture::T0_MS + 77_777));
+    std::fs::write(&alien, vec![7; 100_000]).unwrap();
+    let misplaced = path.with_file_name("1.mp4");
+    std::fs::write(&misplaced, "a day of 1970").unwrap();
+    let (footage, opened) = copy.open();
+    assert_eq!(opened.set_aside, [alien.with_extension("mp4.bad")]);
+    assert!(misplaced.try_exists().unwrap());
+    assert_eq!(opened.cut_bytes, 0);
+    let left: Vec<_> = before.iter().filter(|gop| gop.entry != hurt).cloned().collect();
+    assert_eq!(footage.gops(&camera(), at(0), at(2_000)).unwrap(), left);
+    assert_eq!(path.metadata().unwrap().len(), bytes.len() as u64);
+}
+
+/// One step of a camera's life.
+#[derive(Clone, Debug)]
+enum Step {
+    Frames { count: u8, duration_90k: u32, key_every: u8 },
+    Lost { seconds: u8 },
+    CounterReset(i64),
+    NewParameters(u8),
+    Reopen { cut: u16 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let frames = (1u8..60, 900u32..18_000, 1u8..20).prop_map(|(count, duration_90k, key_every)| {
+        Step::Frames { count, duration_90k, key_every }
+    });
+    let step = prop_oneof![
+        6 => frames,
+        1 => (0u8..20).prop_map(|seconds| Step::Lost { seconds }),
+        1 => any::<u32>().prop_map(|pts| Step::CounterReset(i64::from(pts))),
+        1 => (0u8..3).prop_map(Step::NewParameters),
+        1 => (0u16..400).prop_map(|cut| Step::Reopen { cut }),
+    ];
+    prop::collection::vec(step, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever a camera does and however often we crash: every group that was written and not cut
+    /// off is found, in order, with its bytes; clips of any interval hold exactly its frames.
+    #[test]
+    fn life_of_a_camera(steps in steps(), from in 0i64..60_000, len in 1i64..60_000) {
+        let site = Site::new();
+        let (mut footage, _) = site.open();
+        let mut writer = Some(footage.writer(&camera()).unwrap());
+        let mut builder = GopBuilder::new(GopLimits { frames: 40, ..GopLimits::default() });
+        builder.parameters(&parameters(0));
+        let mut written = Vec::new();
+        let (mut pts, mut wall, mut n) = (0i64, at(0), 0u32);
+        for step in steps {
+            let mut complete = Vec::new();
+            match step {
+                Step::Frames { count, duration_90k, key_every } => for i in 0..count {
+                    let unit = AccessUnit {
+                        pts_90k: pts,
+                        received_at: wall,
+                        camera_time: None,
+                        key: i % key_every == 0,
+                        lost_packets: 0,
+                        data: format!("[{n}]").into(),
+                    };
+                    complete.extend(builder.access_unit(&unit));
+                    pts += i64::from(duration_90k);
+                    wall = EventTime(wall.micros() + i64::from(duration_90k) * 100 / 9);
+                    n += 1;
+                },
+                Step::Lost { seconds } => {
+                    complete.extend(builder.interrupted());
+                    wall = EventTime(wall.micros() + i64::from(seconds) * 1_000_000);
+                }
+                Step::CounterReset(to) => pts = to,
+                Step::NewParameters(tag) => complete.extend(builder.parameters(&parameters(tag))),
+                Step::Reopen { cut: bytes } => {
+                    complete.extend(builder.interrupted());
+                    for gop in complete.drain(..) {
+                        writer.as_mut().unwrap().push(&gop).unwrap();
+                        written.push(gop);
+                    }
+                    // As kill -9: the index does not hear of the end.
+                    let copy = crashed(&site);
+                    drop(writer.take());
+                    drop(footage);
+                    std::fs::remove_dir_all(&site.config.dir).unwrap();
+                    copy_back(&copy, &site);
+                    if let Some(last) = site.files().last() {
+                        let len = last.metadata().unwrap().len();
+                        cut(last, len.saturating_sub(u64::from(bytes)));
+                    }
+                    footage = site.open().0;
+                    let kept = footage.gops(&camera(), EventTime(0), EventTime(i64::MAX / 2)).unwrap();
+                    prop_assert!(kept.len() <= written.len());
+                    written.truncate(kept.len());
+                    writer = Some(footage.writer(&camera()).unwrap());
+                }
+            }
+            for gop in complete {
+                writer.as_mut().unwrap().push(&gop).unwrap();
+                written.push(gop);
+            }
+        }
+        let found = footage.gops(&camera(), EventTime(0), EventTime(i64::MAX / 2)).unwrap();
+        let starts: Vec<_> = found.iter().map(|gop| (gop.entry.start, gop.entry.frames)).collect();
+        let mut expected: Vec<_> =
+            written.iter().map(|gop| (gop.start, gop.frames.len() as u32)).collect();
+        expected.sort();
+        let mut sorted = starts.clone();
+        sorted.sort();
+        prop_assert_eq!(sorted, expected);
+        let problems = fsck(&site.config.dir, Depth::Hashes).unwrap().problems;
+        prop_assert!(problems.iter().all(|p| p.what == ProblemKind::NotClosed), "{problems:?}");
+        if let Ok(clip) = footage.clip(&camera(), at(from), at(from + len), ClipForm::Faststart) {
+            let bytes = bytes_of(&clip);
+            let text = String::from_utf8_lossy(&bytes);
+            let mut decoded = 0;
+            for gop in &written {
+                let mut wall = gop.start;
+                for (frame, data) in gop.frames.iter().zip(&gop.data) {
+                    let end = vong_media::wall_after(wall, u64::from(frame.duration_90k));
+                    let inside = wall < at(from + len) && end > at(from);
+                    let tag = String::from_utf8_lossy(data);
+                    prop_assert!(!inside || text.contains(&*tag), "{tag} is missing");
+                    decoded += u64::from(inside);
+                    wall = end;
+                }
+            }
+            prop_assert!(clip.frames() >= decoded);
+        }
+    }
+}
+
+fn copy_back(from: &Site, to: &Site) {
+    std::fs::create_dir_all(to.config.dir.parent().unwrap()).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test moves a directory, durability aside")]
+    std::fs::rename(&from.config.dir, &to.config.dir).unwrap();
+}

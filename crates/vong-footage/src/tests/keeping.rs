@@ -1,0 +1,237 @@
+//! What is told, kept, held and deleted, and what fsck sees.
+
+use std::time::Duration;
+
+use vong_model::{CameraId, EventTime};
+use vong_runtime::Clock;
+
+use super::fixture::{Site, at, camera, gops, parameters, push_all, units};
+use crate::{Depth, HoldRequest, ProblemKind, fsck};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn hold(from: i64, to: i64, until: Option<EventTime>) -> HoldRequest {
+    HoldRequest {
+        camera_id: camera(),
+        from: at(from),
+        to: at(to),
+        case: "case 7".to_owned(),
+        reason: "traffic accident".to_owned(),
+        until,
+    }
+}
+
+#[test]
+fn closed_files_are_told_once_and_follow_one_another() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
+    writer.close().unwrap();
+    let told = writer.take_closed();
+    assert!(told.len() >= 3);
+    assert_eq!(writer.take_closed(), []);
+    assert!(told.windows(2).all(|pair| pair[0].end == pair[1].start));
+    assert_eq!(told.iter().map(|segment| segment.frames).sum::<u32>(), 300);
+    assert_eq!(told.iter().map(|segment| segment.gops).sum::<u32>(), 60);
+    for segment in &told {
+        let path = site.config.dir.join(&segment.file);
+        assert_eq!(path.metadata().unwrap().len(), segment.bytes);
+        assert!(segment.end.since(segment.start) <= Duration::from_millis(4_200));
+    }
+    assert_eq!((told[0].start, told.last().unwrap().end), (at(0), at(12_000)));
+    assert_eq!(footage.span(&camera()), Some((at(0), at(12_000))));
+}
+
+#[test]
+fn changed_parameters_and_interruptions_start_a_new_file() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..10)));
+    push_all(&mut writer, &gops(&parameters(2), &units(10..20)));
+    push_all(&mut writer, &gops(&parameters(2), &units(25..35)));
+    assert_eq!(site.files().len(), 3);
+    assert_eq!(writer.take_closed().len(), 2);
+}
+
+#[test]
+fn cameras_change_files_at_different_seconds() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut boundaries = std::collections::BTreeSet::new();
+    for n in 0..8 {
+        let mut writer = footage.writer(&CameraId::from(format!("CAM-{n:02}"))).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..200)));
+        boundaries.insert(writer.take_closed()[0].end.millis() % 4_000);
+    }
+    assert!(boundaries.len() >= 5, "{boundaries:?}");
+}
+
+#[test]
+fn clock_set_back_overwrites_nothing() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    for _ in 0..3 {
+        push_all(&mut writer, &gops(&parameters(1), &units(0..10)));
+    }
+    assert_eq!(site.files().len(), 3);
+    assert_eq!(footage.gops(&camera(), at(0), at(1_000)).unwrap().len(), 6);
+    drop(writer);
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn old_footage_goes_by_age_and_held_footage_stays() {
+    let mut site = Site::new();
+    site.config.keep_days = 2;
+    site.config.keep_days_of = [("CAM-02".to_owned(), 9)].into();
+    let (footage, _) = site.open();
+    for name in ["CAM-01", "CAM-02"] {
+        let mut writer = footage.writer(&name.into()).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
+    }
+    let files = site.files().len();
+    assert_eq!(footage.sweep().unwrap().deleted, Vec::<String>::new());
+    let kept =
+        footage.hold(hold(5_000, 5_001, Some(EventTime(at(0).micros() + 5 * 86_400_000_000))));
+    assert_eq!(kept.unwrap().hold_id, 1);
+    site.clock.advance(3 * DAY);
+    let sweep = footage.sweep().unwrap();
+    assert_eq!(sweep.held_files, 1);
+    assert!(sweep.deleted.iter().all(|file| file.starts_with("CAM-01/2026-11-22/")));
+    assert_eq!(site.files().len(), files - sweep.deleted.len());
+    assert_eq!(
+        footage
+            .gops(&camera(), at(0), at(12_000))
+            .unwrap()
+            .first()
+            .map(|g| g.entry.start <= at(5_000)),
+        Some(true)
+    );
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+    // Holds outlive the process; lapsed ones protect no more.
+    drop(footage);
+    let (footage, opened) = site.open();
+    assert_eq!(opened.files as usize, site.files().len());
+    assert_eq!(footage.holds().len(), 1);
+    assert_eq!(footage.sweep().unwrap().held_files, 1);
+    site.clock.advance(3 * DAY);
+    assert_eq!(footage.sweep().unwrap().deleted.len(), 1);
+    assert_eq!(footage.release(1).unwrap().request.case, "case 7");
+    assert!(footage.release(1).is_err());
+    assert_eq!(footage.coverage(&camera(), at(0), at(12_000)).len(), 1);
+    // The chain goes on from the deleted groups.
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(300..310)));
+    drop(writer);
+    let first = footage.gops(&camera(), at(12_000), at(13_000)).unwrap().remove(0);
+    assert_ne!(first.entry.hashes.previous, [0; 32]);
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn largest_size_is_kept_by_deleting_the_oldest_of_all_cameras() {
+    let mut site = Site::new();
+    site.config.keep_days = 0;
+    let (footage, _) = site.open();
+    for name in ["CAM-01", "CAM-02"] {
+        let mut writer = footage.writer(&name.into()).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
+    }
+    let all = footage.sweep().unwrap().kept_bytes;
+    drop(footage);
+    site.config.max_bytes = all / 2;
+    let (footage, _) = site.open();
+    let sweep = footage.sweep().unwrap();
+    assert!(sweep.kept_bytes <= all / 2 && sweep.kept_bytes > all / 4);
+    assert_eq!(sweep.kept_bytes + sweep.deleted_bytes, all);
+    assert_eq!(sweep.over_bytes, 0);
+    let first = |name: &str| footage.span(&name.into()).unwrap().0;
+    let apart = first("CAM-01").micros().abs_diff(first("CAM-02").micros());
+    assert!(apart <= 4_200_000, "both lose their oldest");
+    // Nothing may be deleted any more: said, not done.
+    footage.hold(hold(0, 99_000, None)).unwrap();
+    footage.hold(HoldRequest { camera_id: "CAM-02".into(), ..hold(0, 99_000, None) }).unwrap();
+    drop(footage);
+    site.config.max_bytes = 1;
+    let (footage, _) = site.open();
+    let sweep = footage.sweep().unwrap();
+    assert_eq!((sweep.deleted_bytes, sweep.over_bytes), (0, sweep.kept_bytes - 1));
+}
+
+#[test]
+fn file_being_written_is_never_deleted() {
+    let mut site = Site::new();
+    site.config.max_bytes = 1;
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    site.clock.advance(90 * DAY);
+    footage.sweep().unwrap();
+    assert_eq!(site.files().len(), 1);
+    push_all(&mut writer, &gops(&parameters(1), &units(250..260)));
+    drop(writer);
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn interrupted_deletion_is_finished_at_the_next_start() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    drop(writer);
+    let oldest = site.files()[0].clone();
+    let bytes = std::fs::read(&oldest).unwrap();
+    site.clock.advance(90 * DAY);
+    assert!(footage.sweep().unwrap().deleted.len() > 1);
+    drop(footage);
+    std::fs::write(&oldest, bytes).unwrap();
+    let (_footage, opened) = site.open();
+    assert!(!oldest.try_exists().unwrap());
+    assert_eq!(opened.recovered, []);
+}
+
+#[test]
+fn fsck_names_what_was_changed() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    drop(writer);
+    let gops = footage.gops(&camera(), at(0), at(10_000)).unwrap();
+    let report = fsck(&site.config.dir, Depth::Hashes).unwrap();
+    assert_eq!((report.cameras, report.gops, report.problems.len()), (1, 50, 0));
+    let check = |what: &str, change: &dyn Fn(), expected: &[ProblemKind]| {
+        let before: Vec<_> =
+            site.files().into_iter().map(|f| (f.clone(), std::fs::read(f).unwrap())).collect();
+        change();
+        let problems = fsck(&site.config.dir, Depth::Hashes).unwrap().problems;
+        let kinds: Vec<_> = problems.into_iter().map(|problem| problem.what).collect();
+        assert_eq!(kinds, expected, "{what}");
+        before.into_iter().for_each(|(file, bytes)| std::fs::write(file, bytes).unwrap());
+    };
+    let first = site.config.dir.join(&gops[1].file);
+    let flip = |offset: u64| {
+        let mut bytes = std::fs::read(&first).unwrap();
+        bytes[offset as usize] ^= 1;
+        std::fs::write(&first, bytes).unwrap();
+    };
+    let second = gops[1].entry;
+    check(
+        "a frame",
+        &|| flip(second.payload_offset() + 3),
+        &[ProblemKind::FramesChanged { gop: 1 }],
+    );
+    // Start time, in the facts: 24 bytes of header, 8 bytes in.
+    check(
+        "a time",
+        &|| flip(second.offset + 24 + 8 + 7),
+        &[ProblemKind::IndexDisagrees, ProblemKind::ChainBroken { gop: 1 }],
+    );
+    check("a whole file", &|| std::fs::remove_file(&first).unwrap(), &[ProblemKind::FileMissing]);
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+    assert_eq!(site.clock.now(), at(0).micros());
+}

@@ -1,0 +1,278 @@
+//! Writes one camera's groups: one write per group, a new file about every minute.
+//!
+//! Order of effects: media, then index, then memory. A group is given out only once all three have
+//! it; if one fails the ones before are undone, and the group is not counted as recorded.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vong_media::{
+    FileFacts, Gop, GopEntry, TICKS_PER_SECOND, VideoParameters, encode_file_head, encode_gop_head,
+    ticks_between, wall_after,
+};
+use vong_model::{CameraId, EventTime};
+use vong_runtime::UnixMicros;
+
+use crate::Error;
+use crate::camera::{CameraStore, ClosedSegment, Segment};
+use crate::chain::{Link, payload_hash};
+use crate::footage::Shared;
+use crate::index_file::{self, Fact};
+use crate::layout::{self, Day};
+
+/// A group that starts this far from where the last one ended starts a new file, so that inside a
+/// file wall time is start plus media time.
+const SEAMLESS_90K: u64 = TICKS_PER_SECOND as u64 / 1_000;
+
+/// Writes the footage of one camera; there is one per camera at a time. Blocks on the disk.
+#[derive(Debug)]
+pub struct CameraWriter {
+    shared: Arc<Shared>,
+    store: Arc<CameraStore>,
+    open: Option<OpenFile>,
+    closed: Vec<ClosedSegment>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    path: PathBuf,
+    name_ms: i64,
+    slot: i64,
+    start: EventTime,
+    parameters: Arc<VideoParameters>,
+    len: u64,
+    media_90k: u64,
+    sequence: u32,
+    synced_at: UnixMicros,
+}
+
+impl CameraWriter {
+    pub(crate) fn new(shared: Arc<Shared>, store: Arc<CameraStore>) -> Self {
+        Self { shared, store, open: None, closed: Vec::new(), buffer: Vec::new() }
+    }
+
+    pub fn camera(&self) -> &CameraId {
+        &self.store.camera
+    }
+
+    /// Writes one group. Starts a new file where the minute ends, where parameters change and where
+    /// the group does not follow the one before it.
+    ///
+    /// On error the group is lost and counted; the next one may be pushed all the same.
+    pub fn push(&mut self, gop: &Gop) -> Result<(), Error> {
+        let result = self.try_push(gop);
+        let metrics = &self.shared.metrics;
+        match &result {
+            Ok(true) => {
+                metrics.gops_written.inc();
+                metrics.bytes_written.inc_by(gop.payload_len());
+            }
+            Ok(false) => metrics.gops_dropped.with_label_values(&["no_key_frame"]).inc(),
+            Err(_) => metrics.gops_dropped.with_label_values(&["write_failed"]).inc(),
+        }
+        result.map(drop)
+    }
+
+    /// Ends the current file, if there is one: the camera was lost, or the process stops.
+    pub fn close(&mut self) -> Result<(), Error> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let OpenFile { file, path, name_ms, parameters, .. } = open;
+        file.sync_data().map_err(|source| Error::io("sync", &path, source))?;
+        let mut state = self.store.state.lock();
+        // Only a durable file may be called closed: nobody looks for a torn tail in it again.
+        self.store.append(&mut state, name_ms, vec![Fact::Closed])?;
+        state.note_length(name_ms);
+        if let Some(segment) = state.segments.get_mut(&name_ms) {
+            segment.closed = true;
+            self.closed.push(segment.told(&self.store.camera, &parameters));
+        }
+        drop(state);
+        let index = layout::index_path(&self.store.dir, Day::of_name(name_ms));
+        index_file::sync(&index).map_err(|source| Error::io("sync", &index, source))?;
+        self.shared.metrics.files_closed.inc();
+        Ok(())
+    }
+
+    /// Files that were completed since the last call; each is told once.
+    pub fn take_closed(&mut self) -> Vec<ClosedSegment> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// True if it was written, false if nothing can be decoded from it.
+    fn try_push(&mut self, gop: &Gop) -> Result<bool, Error> {
+        let slot = self.shared.slot(&self.store.camera, gop.start);
+        if self.open.as_ref().is_some_and(|open| !open.continues_with(gop, slot)) {
+            self.close()?;
+        }
+        let mut head = Vec::new();
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None if !gop.key => return Ok(false),
+            None => {
+                let (open, file_head) = self.create(gop, slot)?;
+                head = file_head;
+                open
+            }
+        };
+        let result = self.write(&mut open, head, gop);
+        if result.is_ok() || open.undo().is_ok() {
+            // A file in which nothing was written yet must not stay behind.
+            if open.sequence == 0 {
+                drop(std::fs::remove_file(&open.path)); // at worst found empty at the next start
+            } else {
+                self.open = Some(open);
+            }
+        }
+        result.map(|()| true)
+    }
+
+    fn create(&self, gop: &Gop, slot: i64) -> Result<(OpenFile, Vec<u8>), Error> {
+        let facts = FileFacts {
+            camera_id: self.store.camera.as_str().to_owned(),
+            start: gop.start,
+            parameters: Arc::clone(&gop.parameters),
+        };
+        let head = encode_file_head(&facts).map_err(|source| self.encode_error(source))?;
+        let (name_ms, file, path) = create_file(&self.store.dir, gop.start)?;
+        let open = OpenFile {
+            file,
+            path,
+            name_ms,
+            slot,
+            start: gop.start,
+            parameters: Arc::clone(&gop.parameters),
+            len: 0,
+            media_90k: 0,
+            sequence: 0,
+            synced_at: self.shared.clock.now(),
+        };
+        Ok((open, head.to_vec()))
+    }
+
+    fn write(&mut self, open: &mut OpenFile, head: Vec<u8>, gop: &Gop) -> Result<(), Error> {
+        let payload = payload_hash(gop.data.iter().map(AsRef::as_ref));
+        let link = Link {
+            camera: &self.store.camera,
+            sample_entry: &gop.parameters.sample_entry,
+            start: gop.start,
+            camera_time: gop.camera_time,
+            lost_packets: gop.lost_packets,
+            key: gop.key,
+            frames: &gop.frames,
+        };
+        // Only this writer moves the camera's last hash, so it need not be held meanwhile.
+        let previous = self.store.state.lock().last_hash;
+        let hashes = link.hashes(previous, payload);
+        let sequence = open.sequence.saturating_add(1);
+        let gop_head = encode_gop_head(gop, &hashes, sequence, open.media_90k)
+            .map_err(|source| self.encode_error(source))?;
+        let offset = open.len.saturating_add(head.len() as u64);
+        self.buffer = head;
+        self.buffer.extend_from_slice(&gop_head);
+        gop.data.iter().for_each(|frame| self.buffer.extend_from_slice(frame));
+        let io = |source| Error::io("write", &open.path, source);
+        open.file.write_all_at(&self.buffer, open.len).map_err(io)?;
+        let entry = GopEntry {
+            offset,
+            head_len: u32::try_from(gop_head.len()).unwrap_or(u32::MAX),
+            payload_len: u32::try_from(gop.payload_len()).unwrap_or(u32::MAX),
+            media_time_90k: open.media_90k,
+            duration_90k: gop.duration_90k(),
+            frames: u32::try_from(gop.frames.len()).unwrap_or(u32::MAX),
+            lost_packets: gop.lost_packets,
+            key: gop.key,
+            start: gop.start,
+            camera_time: gop.camera_time,
+            hashes,
+        };
+        let mut state = self.store.state.lock();
+        let record = self.store.append(&mut state, open.name_ms, vec![Fact::Gop(entry)])?;
+        let segment = state
+            .segments
+            .entry(open.name_ms)
+            .or_insert_with(|| Segment::new(open.name_ms, gop.start, record));
+        segment.add(&entry, record);
+        state.note_length(open.name_ms);
+        state.last_hash = hashes.chained;
+        drop(state);
+        open.len = entry.end_offset();
+        open.media_90k = open.media_90k.saturating_add(entry.duration_90k);
+        open.sequence = sequence;
+        self.sync_if_due(open)
+    }
+
+    fn sync_if_due(&self, open: &mut OpenFile) -> Result<(), Error> {
+        let now = self.shared.clock.now();
+        let every = i64::from(self.shared.config.sync_every_s).saturating_mul(1_000_000);
+        if now.saturating_sub(open.synced_at) >= every {
+            open.file.sync_data().map_err(|source| Error::io("sync", &open.path, source))?;
+            open.synced_at = now;
+        }
+        Ok(())
+    }
+
+    fn encode_error(&self, source: vong_media::Error) -> Error {
+        Error::Encode { camera: self.store.camera.clone(), source }
+    }
+}
+
+impl Drop for CameraWriter {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(camera = %self.store.camera, %error, "footage file left open");
+        }
+        self.store.state.lock().writing = false;
+    }
+}
+
+impl OpenFile {
+    fn continues_with(&self, gop: &Gop, slot: i64) -> bool {
+        let end = wall_after(self.start, self.media_90k);
+        let seamless = ticks_between(end, gop.start).unsigned_abs() <= SEAMLESS_90K;
+        let due = gop.key && slot != self.slot;
+        self.parameters == gop.parameters && seamless && !due
+    }
+
+    /// Takes back what a failed write left behind the last whole group.
+    fn undo(&self) -> io::Result<()> {
+        self.file.set_len(self.len)
+    }
+}
+
+/// Makes the file named by `start`, or by the next free millisecond.
+fn create_file(camera_dir: &Path, start: EventTime) -> Result<(i64, File, PathBuf), Error> {
+    let mut name_ms = start.millis();
+    loop {
+        let path = layout::file_path(camera_dir, name_ms);
+        let dir = layout::day_dir(camera_dir, Day::of_name(name_ms));
+        if !dir.try_exists().map_err(|source| Error::io("look for", &dir, source))? {
+            std::fs::create_dir_all(&dir).map_err(|source| Error::io("create", &dir, source))?;
+            vong_runtime::fs::sync_directory(camera_dir)
+                .map_err(|source| Error::io("sync", camera_dir, source))?;
+        }
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => {
+                vong_runtime::fs::sync_directory(&dir)
+                    .map_err(|source| Error::io("sync", &dir, source))?;
+                return Ok((name_ms, file, path));
+            }
+            // The clock was set back, or two streams began in one millisecond.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                name_ms = name_ms.saturating_add(1);
+            }
+            Err(source) => return Err(Error::io("create", &path, source)),
+        }
+    }
+}
+
+/// Number of the file-long interval `at` lies in, for a camera whose files begin `phase` late.
+pub(crate) fn slot(at: EventTime, length: Duration, phase: Duration) -> i64 {
+    let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX).max(1);
+    at.saturating_sub(phase).micros().div_euclid(length)
+}
