@@ -1,1 +1,25 @@
-//! HTTP and WebSocket edge: SQL, live protocol, clips, console.
+//! The HTTP and WebSocket edge: SQL, the live protocol, clips, the console.
+//!
+//! Translates between the wire and the engines and decides nothing itself. Every handler takes a
+//! `Principal` and passes it to `authorize` before anything else happens.
+
+mod app;
+mod city;
+mod clips;
+mod commands;
+mod console;
+mod error;
+mod guard;
+mod live;
+mod live_video;
+mod metrics;
+mod openapi;
+mod server;
+mod sql;
+mod system;
+
+pub use app::{App, CityInfo, Readiness};
+pub use error::Problem;
+pub use metrics::HttpMetrics;
+pub use openapi::document as openapi_document;
+pub use server::{Error, HttpServer};

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};

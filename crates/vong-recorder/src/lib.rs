@@ -4,6 +4,10 @@
 
 mod clip_filing;
 mod error;
+mod metrics;
+mod recorder;
 
 pub use clip_filing::{ClipConfig, ClipFiler};
 pub use error::Error;
+pub use metrics::RecorderMetrics;
+pub use recorder::{Recorder, RecorderHandle, RecorderSink};

@@ -181,3 +181,62 @@ pub enum ServerMessage {
         detail: String,
     },
 }
+
+/// `GET /api/v1/live/{view}/snapshot`: a view as one document, for scripts and first paints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ViewSnapshot {
+    pub epoch: String,
+    #[ts(type = "number")]
+    pub seq: u64,
+    pub rows: Vec<Row>,
+}
+
+/// The text of [`ServerMessage::Delta`] around operations that were encoded once for all readers.
+pub fn delta_text(sid: u32, from: u64, to: u64, n: u32, ops_json: &str) -> String {
+    format!(r#"{{"type":"delta","sid":{sid},"from":{from},"to":{to},"n":{n},"ops":{ops_json}}}"#)
+}
+
+/// One part of a snapshot whose rows were encoded once for all readers.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapPart<'a> {
+    pub epoch: &'a str,
+    pub seq: u64,
+    pub part: u32,
+    pub parts: u32,
+    pub rows_json: &'a str,
+    pub count: u32,
+}
+
+/// The text of [`ServerMessage::Snap`] for one reader.
+pub fn snap_text(sid: u32, snap: &SnapPart<'_>) -> String {
+    let SnapPart { epoch, seq, part, parts, rows_json, count } = snap;
+    let epoch = Value::from(*epoch);
+    format!(
+        r#"{{"type":"snap","sid":{sid},"epoch":{epoch},"seq":{seq},"part":{part},"parts":{parts},"rows":{rows_json},"count":{count}}}"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_put_together_by_hand_is_the_message_it_says_it_is() {
+        let fields: Fields = [("value".to_owned(), Value::from(1.5))].into_iter().collect();
+        let ops = vec![Op(OpKind::Patch, "TR-1/speed".to_owned(), 9, fields.clone())];
+        let text = delta_text(7, 3, 10, 2, &serde_json::to_string(&ops).unwrap());
+        let parsed: ServerMessage = serde_json::from_str(&text).unwrap();
+        assert_eq!(parsed, ServerMessage::Delta { sid: 7, from: 3, to: 10, n: 2, ops });
+
+        let rows = vec![Row("TR-1/speed".to_owned(), 9, fields)];
+        let rows_json = serde_json::to_string(&rows).unwrap();
+        let part =
+            SnapPart { epoch: "e\"1", seq: 10, part: 1, parts: 1, rows_json: &rows_json, count: 1 };
+        let parsed: ServerMessage = serde_json::from_str(&snap_text(7, &part)).unwrap();
+        let epoch = "e\"1".to_owned();
+        assert_eq!(
+            parsed,
+            ServerMessage::Snap { sid: 7, epoch, seq: 10, part: 1, parts: 1, rows, count: 1 }
+        );
+    }
+}
