@@ -52,3 +52,6 @@ impl CameraSpec {
         format!("/{}/{}", self.camera_id, if self.sub { "sub" } else { "main" })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,7 @@ fn options(spec: &CameraSpec) -> Dictionary<'static> {
         Codec::H265 => {
             let params = format!(
                 "keyint={gop}:min-keyint=1:scenecut=0:open-gop=0:bframes=0:repeat-headers=1:\
-                 pools=none:frame-threads=1:wpp=0:log-level=none:info=0:crf=30:\
+                 pools=none:frame-threads=1:wpp=0:log-level=none:info=0:ctu=16:crf=30:\
                  vbv-maxrate={kilobits}:vbv-bufsize={}",
                 kilobits * 2
             );
