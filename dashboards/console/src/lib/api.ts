@@ -1,0 +1,73 @@
+/** The HTTP interface. Every failure arrives as an `ApiError` whose text can be shown. */
+import type { About, CameraInfo, CommandAccepted, CommandRequest, Problem, SensorInfo } from './wire';
+
+export class ApiError extends Error {
+  constructor(
+    readonly problem: Problem,
+    readonly status: number,
+  ) {
+    super(problem.hint ? `${problem.message} (${problem.hint})` : problem.message);
+  }
+}
+
+const TIMEOUT_MS = 20_000;
+
+async function request<T>(path: string, body?: unknown): Promise<T> {
+  const init: RequestInit = { signal: AbortSignal.timeout(TIMEOUT_MS) };
+  if (body !== undefined) {
+    init.method = 'POST';
+    init.headers = { 'content-type': 'application/json', accept: 'application/json' };
+    init.body = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ApiError({ kind: 'unreachable', message }, 0);
+  }
+  if (!response.ok) throw new ApiError(await problemOf(response), response.status);
+  return (await response.json()) as T;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  try {
+    const problem = (await response.json()) as Problem;
+    if (typeof problem.message === 'string') return problem;
+  } catch {
+    // Not JSON: a proxy in between has spoken.
+  }
+  return { kind: 'http', message: `HTTP ${response.status}` };
+}
+
+export const about = () => request<About>('/api/v1/about');
+export const sensors = () => request<SensorInfo[]>('/api/v1/sensors');
+export const cameras = () => request<CameraInfo[]>('/api/v1/cameras');
+export const geojson = (name: string) => request<GeoJSON.FeatureCollection>(`/map/${name}.geojson`);
+
+export function sql(statement: string): Promise<Record<string, unknown>[]> {
+  return request('/api/v1/sql', { sql: statement });
+}
+
+/** A text literal of SQL. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** An instant literal of SQL. */
+export function timestamp(ms: number): string {
+  return `TIMESTAMP '${new Date(ms).toISOString()}'`;
+}
+
+export type Command = 'acknowledge' | 'shelve' | 'unshelve' | 'comment';
+
+/** Resolves once the command is durable. Repeating it with the same `command_id` does nothing more. */
+export function command(alertId: string, action: Command, body: CommandRequest): Promise<CommandAccepted> {
+  return request(`/api/v1/alerts/${encodeURIComponent(alertId)}/${action}`, body);
+}
+
+/** Random 128 bits as hex; `crypto.randomUUID` is missing on plain HTTP outside loopback. */
+export function newCommandId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
