@@ -1,9 +1,10 @@
 //! City to embedded broker to subscriber, with exact counts.
 
-use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, TcpListener};
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use vong_model::SensorId;
 use vong_runtime::{ManualClock, OnFailure, Tasks};
@@ -51,6 +52,25 @@ impl Received {
     }
 }
 
+/// A TCP line to `broker`; each notification of `cuts` breaks the connection of that moment.
+async fn weak_line(tasks: &Tasks, broker: SocketAddr, cuts: Arc<Notify>) -> u16 {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tasks.spawn("test/line", OnFailure::Continue, async move {
+        loop {
+            let (mut near, _) = listener.accept().await?;
+            let mut far = tokio::net::TcpStream::connect(broker).await?;
+            tokio::select! {
+                _ends = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                () = cuts.notified() => {}
+            }
+        }
+        #[expect(unreachable_code, reason = "gives the task its error type")]
+        Ok::<(), std::io::Error>(())
+    });
+    port
+}
+
 struct Rig {
     city: City,
     clock: ManualClock,
@@ -61,20 +81,29 @@ struct Rig {
 
 impl Rig {
     /// A city that publishes to a fresh broker, and a subscriber that is there before the start.
-    async fn start(protocol: Protocol, rate: f64) -> Self {
+    async fn start(protocol: Protocol) -> Self {
+        Self::start_behind(protocol, None).await
+    }
+
+    /// As [`Self::start`]; the city reaches its broker through a line that `cuts` interrupts.
+    async fn start_behind(protocol: Protocol, cuts: Option<&Arc<Notify>>) -> Self {
         let broker = broker(protocol == Protocol::V5).await;
         let mut options = MqttOptions::new("subscriber", "127.0.0.1", broker.address.port());
         options.set_keep_alive(Duration::from_secs(30));
         let (client, mut events) = AsyncClient::new(options, 16);
         client.subscribe("city/#", QoS::AtLeastOnce).await.unwrap();
         while !matches!(events.poll().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
-        let port = match protocol {
-            Protocol::V311 => broker.address.port(),
-            Protocol::V5 => broker.address_v5.unwrap().port(),
+        let tasks = Tasks::new("edges", Shutdown::new());
+        let address = match protocol {
+            Protocol::V311 => broker.address,
+            Protocol::V5 => broker.address_v5.unwrap(),
+        };
+        let port = match cuts {
+            Some(cuts) => weak_line(&tasks, address, Arc::clone(cuts)).await,
+            None => address.port(),
         };
         let (city, clock) = (City::new(1), ManualClock::new(START));
-        let mqtt = PublisherConfig { protocol, rate, ..PublisherConfig::new("127.0.0.1", port) };
-        let tasks = Tasks::new("edges", Shutdown::new());
+        let mqtt = PublisherConfig { protocol, ..PublisherConfig::new("127.0.0.1", port) };
         let shutdown = tasks.shutdown();
         let running = {
             let (city, clock) = (city.clone(), clock.clone());
@@ -103,8 +132,8 @@ impl Rig {
 }
 
 /// How many messages the city owes by `at_ms`, silent sensors left out.
-fn owed(world: &World, rate: f64, at_ms: u64) -> u64 {
-    let mut schedule = Schedule::new(world, rate);
+fn owed(world: &World, at_ms: u64) -> u64 {
+    let mut schedule = Schedule::new(world, 1.0);
     let mut owed = 0;
     while let Some(due) = schedule.take_before(at_ms + 1) {
         owed += u64::from(world.reading(due.sensor, due.at_ms).is_some());
@@ -113,12 +142,12 @@ fn owed(world: &World, rate: f64, at_ms: u64) -> u64 {
 }
 
 async fn round_trip(protocol: Protocol) {
-    let mut rig = Rig::start(protocol, 1.0).await;
+    let mut rig = Rig::start(protocol).await;
     for second in 1..=12 {
         rig.clock.set(START + second * 1_000_000);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let expected = owed(rig.city.world(), 1.0, 12_000);
+    let expected = owed(rig.city.world(), 12_000);
     assert!(expected > 4_000, "{expected}");
     rig.receive_all(expected).await;
     rig.tasks.stop(Duration::from_secs(5)).await;
@@ -140,10 +169,10 @@ async fn everything_published_arrives_once_over_mqtt_5() {
 
 #[tokio::test]
 async fn stalled_publisher_catches_up_in_order_and_faults_show_on_the_wire() {
-    let mut rig = Rig::start(Protocol::V311, 1.0).await;
+    let mut rig = Rig::start(Protocol::V311).await;
     rig.clock.set(START + 30_000_000); // a stall of half a minute
     let world = Arc::clone(rig.city.world());
-    let expected = owed(&world, 1.0, 30_000);
+    let expected = owed(&world, 30_000);
     rig.receive_all(expected).await;
     rig.tasks.stop(Duration::from_secs(5)).await;
     let main = |kind| {
@@ -163,4 +192,38 @@ async fn stalled_publisher_catches_up_in_order_and_faults_show_on_the_wire() {
     let fast = since_start(&main(ScenarioKind::FastClock));
     assert!(fast.iter().all(|t| *t < 15_000 || *t >= 315_000), "{fast:?}");
     assert!(fast.iter().any(|t| *t >= 315_000));
+}
+
+/// rumqttd forgets a clean session at once, so each cut is a broker that lost what it knew.
+async fn cut_line(protocol: Protocol) {
+    let cuts = Arc::new(Notify::new());
+    let mut rig = Rig::start_behind(protocol, Some(&cuts)).await;
+    for second in 1..=10 {
+        rig.clock.set(START + second * 1_000_000);
+        let some = rig.received.total + 150;
+        rig.receive_all(some).await;
+        cuts.notify_one(); // while most of this second's messages are on their way
+    }
+    let expected = owed(rig.city.world(), 10_000);
+    let distinct = |rig: &Rig| -> u64 {
+        let different = |all: &Vec<String>| all.iter().collect::<BTreeSet<_>>().len() as u64;
+        rig.received.by_sensor.values().map(different).sum()
+    };
+    while distinct(&rig) < expected {
+        let one_more = rig.received.total + 1;
+        rig.receive_all(one_more).await;
+    }
+    rig.tasks.shutdown().request();
+    assert_eq!(distinct(&rig), expected);
+    assert_eq!(rig.city.counts().total(), expected);
+}
+
+#[tokio::test]
+async fn cut_line_loses_nothing_over_mqtt_3_1_1() {
+    cut_line(Protocol::V311).await;
+}
+
+#[tokio::test]
+async fn cut_line_loses_nothing_over_mqtt_5() {
+    cut_line(Protocol::V5).await;
 }
