@@ -6,13 +6,19 @@
 mod backtest;
 mod engine;
 mod error;
+mod metrics;
 mod operator;
 mod outputs;
 mod plan;
+mod sequencer;
+mod service;
 
 pub use backtest::{Backtest, BacktestRules, backtest};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
+pub use metrics::StreamMetrics;
 pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step};
 pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};
+pub use sequencer::{Sequencer, SequencerConfig};
+pub use service::{EngineHandle, EngineService, StreamConfig};

@@ -96,6 +96,12 @@ impl Outputs {
         self.late.retain(|rows| !rows.rows.is_empty());
     }
 
+    pub(crate) fn last_late(&self) -> Option<Cause> {
+        let last = self.late.last()?;
+        let ordinal = u32::try_from(last.rows.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        Some(Cause { offset: last.cause, ordinal })
+    }
+
     /// The rows as entries for the log, transitions first.
     ///
     /// # Errors

@@ -1,0 +1,66 @@
+//! Counts of the engine.
+
+use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
+
+use crate::engine::Counts;
+use crate::outputs::TransitionRow;
+
+/// Built once and passed in.
+#[derive(Clone, Debug)]
+pub struct StreamMetrics {
+    records: Counter,
+    rows: Counter,
+    dropped: CounterVec,
+    failed: Counter,
+    transitions: CounterVec,
+    lag_records: Gauge,
+    rules: Gauge,
+}
+
+impl StreamMetrics {
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            records: metrics.counter("vong_engine_records_total", "Log records applied."),
+            rows: metrics.counter("vong_engine_rows_total", "Rows that took part in rules."),
+            dropped: metrics.counter_vec(
+                "vong_engine_dropped_rows_total",
+                "Rows that took no part in rules, by reason: late, clock_ahead.",
+                &["reason"],
+            ),
+            failed: metrics
+                .counter("vong_engine_failed_records_total", "Records on which a rule failed."),
+            transitions: metrics.counter_vec(
+                "vong_engine_transitions_total",
+                "Alert transitions decided and not yet in the log, by state.",
+                &["state"],
+            ),
+            lag_records: metrics
+                .gauge("vong_engine_lag_records", "Records of the log not yet applied."),
+            rules: metrics.gauge("vong_engine_rules_count", "Rules in force."),
+        }
+    }
+
+    pub(crate) fn applied(&self, before: Counts, after: Counts) {
+        self.records.inc_by(after.records - before.records);
+        self.rows.inc_by(after.rows - before.rows);
+        let late = self.dropped.with_label_values(&["late"]);
+        late.inc_by(after.late - before.late);
+        let ahead = self.dropped.with_label_values(&["clock_ahead"]);
+        ahead.inc_by(after.clock_ahead - before.clock_ahead);
+        self.failed.inc_by(after.failed - before.failed);
+    }
+
+    pub(crate) fn decided(&self, rows: &[TransitionRow]) {
+        for row in rows {
+            self.transitions.with_label_values(&[row.state]).inc();
+        }
+    }
+
+    pub(crate) fn lag(&self, records: u64) {
+        self.lag_records.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn in_force(&self, rules: usize) {
+        self.rules.set(i64::try_from(rules).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,279 @@
+//! Follows the log on a thread of its own: sequencer and engine side by side, their decisions
+//! appended to the same log.
+//!
+//! Invariant: every decision is appended exactly once. What the engine decides again during a
+//! replay is compared with what the log holds, by cause; only what lies past it is new.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use serde::Deserialize;
+use tokio::sync::{oneshot, watch};
+use tracing::{info, warn};
+use vong_log::{Entry, Log, Record};
+use vong_model::{Offset, Stream};
+use vong_runtime::{Clock, Shutdown};
+use vong_telemetry::{Classify, Retry};
+
+use crate::Error;
+use crate::backtest::READ_BYTES;
+use crate::engine::{Counts, Engine};
+use crate::metrics::StreamMetrics;
+use crate::operator::RuleStatus;
+use crate::outputs::{Cause, Outputs, last_cause};
+use crate::plan::RulePlanner;
+use crate::sequencer::{Sequencer, SequencerConfig};
+
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Pause before an append that failed for want of space is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Settings of sequencer and engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    pub sequencer: SequencerConfig,
+}
+
+/// The engine as a service: one per log.
+#[derive(Debug)]
+pub struct EngineService {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    config: StreamConfig,
+    metrics: StreamMetrics,
+    planner: Arc<RulePlanner>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    caught_up: watch::Sender<bool>,
+    applied: AtomicU64,
+    rules: RwLock<Vec<RuleStatus>>,
+    counts: RwLock<Counts>,
+    planner: Arc<RulePlanner>,
+}
+
+/// Looks into a running engine; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct EngineHandle {
+    shared: Arc<Shared>,
+}
+
+impl EngineHandle {
+    /// Whether the log was read to its end once since the start.
+    pub fn is_caught_up(&self) -> bool {
+        *self.shared.caught_up.borrow()
+    }
+
+    /// Waits until the log was read to its end once.
+    pub async fn caught_up(&self) {
+        // An error means the service is gone with its sender; waiting longer would not help.
+        drop(self.shared.caught_up.subscribe().wait_for(|caught_up| *caught_up).await);
+    }
+
+    /// Every record below this offset was applied.
+    pub fn applied(&self) -> Offset {
+        Offset(self.shared.applied.load(Ordering::Acquire))
+    }
+
+    /// Rules in force with their open alerts, by name; at most a second old.
+    pub fn rules(&self) -> Vec<RuleStatus> {
+        self.shared.rules.read().clone()
+    }
+
+    /// What was read since the start.
+    pub fn counts(&self) -> Counts {
+        *self.shared.counts.read()
+    }
+
+    /// Plans rules as the engine does, to refuse a bad one before it is logged.
+    pub fn planner(&self) -> &RulePlanner {
+        &self.shared.planner
+    }
+}
+
+impl EngineService {
+    /// # Errors
+    /// [`Error::Planner`] when the SQL session cannot be built.
+    pub fn new(
+        log: Arc<dyn Log>,
+        clock: Arc<dyn Clock>,
+        config: StreamConfig,
+        metrics: StreamMetrics,
+    ) -> Result<(Self, EngineHandle), Error> {
+        let planner = Arc::new(RulePlanner::new().map_err(|e| Error::Planner(Box::new(e)))?);
+        let shared = Arc::new(Shared {
+            caught_up: watch::Sender::new(false),
+            applied: AtomicU64::new(0),
+            rules: RwLock::default(),
+            counts: RwLock::default(),
+            planner: Arc::clone(&planner),
+        });
+        let handle = EngineHandle { shared: Arc::clone(&shared) };
+        Ok((Self { log, clock, config, metrics, planner, shared }, handle))
+    }
+
+    /// Runs until `shutdown`, on a thread of its own.
+    ///
+    /// # Errors
+    /// What stopped the engine; the log then holds no decision twice and none is half written.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Error> {
+        let (done, ended) = oneshot::channel();
+        let thread = vong_runtime::thread::spawn("vong-engine", move || {
+            let result = self.run_here(&shutdown);
+            // Nobody waits any more when the process is going down hard.
+            drop(done.send(result));
+        });
+        thread.map_err(Error::Thread)?;
+        match ended.await {
+            Ok(result) => result,
+            Err(_gone) => Err(Error::Thread(std::io::Error::other("the engine thread panicked"))),
+        }
+    }
+
+    fn run_here(self, shutdown: &Shutdown) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(Error::Thread)?;
+        runtime.block_on(Follower::new(self).run(shutdown))
+    }
+}
+
+/// The running state.
+struct Follower {
+    service: EngineService,
+    engine: Engine,
+    sequencer: Sequencer,
+    next: Offset,
+    /// Decided, not in the log yet.
+    pending: Outputs,
+    /// The last of our decisions the log holds.
+    logged_transition: Option<Cause>,
+    logged_late: Option<Cause>,
+}
+
+impl Follower {
+    fn new(service: EngineService) -> Self {
+        let engine = Engine::new(Arc::clone(&service.planner));
+        let sequencer = Sequencer::new(service.config.sequencer.clone());
+        let next = service.log.floor();
+        Self {
+            service,
+            engine,
+            sequencer,
+            next,
+            pending: Outputs::default(),
+            logged_transition: None,
+            logged_late: None,
+        }
+    }
+
+    async fn run(mut self, shutdown: &Shutdown) -> Result<(), Error> {
+        let mut head = self.service.log.watch();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.read_to_head(shutdown)?;
+        if shutdown.is_requested() {
+            return Ok(());
+        }
+        self.sequencer.resume(self.service.clock.now());
+        self.append(Vec::new(), shutdown).await?;
+        self.service.shared.caught_up.send_replace(true);
+        info!(records = self.engine.counts().records, "engine caught up with the log");
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                changed = head.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    head.borrow_and_update();
+                }
+                _ = tick.tick() => {}
+            }
+            self.read_to_head(shutdown)?;
+            let decisions = self.sequencer.decide(self.service.clock.now())?;
+            self.append(decisions, shutdown).await?;
+        }
+    }
+
+    /// Applies everything durable so far.
+    fn read_to_head(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
+        let head = self.service.log.head();
+        while self.next < head && !shutdown.is_requested() {
+            let read = self.service.log.read(self.next, READ_BYTES);
+            let records = read.map_err(|e| Error::Read { from: self.next, source: Box::new(e) })?;
+            if records.is_empty() {
+                break;
+            }
+            let before = self.engine.counts();
+            for record in &records {
+                self.apply(record);
+            }
+            self.publish(before, head);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, record: &Record) {
+        self.next = record.offset.next();
+        match record.stream {
+            Stream::AlertTransitions => {
+                self.logged_transition = self.logged_transition.max(last_cause(record));
+            }
+            Stream::LateEvents => self.logged_late = self.logged_late.max(last_cause(record)),
+            _ => {
+                self.sequencer.observe(record);
+                self.pending.extend(self.engine.apply(record));
+                return;
+            }
+        }
+        self.pending.forget(self.logged_transition, self.logged_late);
+    }
+
+    fn publish(&mut self, before: Counts, head: Offset) {
+        let Shared { applied, rules, counts, .. } = self.service.shared.as_ref();
+        let now = self.engine.counts();
+        self.service.metrics.applied(before, now);
+        self.service.metrics.lag(head.0.saturating_sub(self.next.0));
+        applied.store(self.next.0, Ordering::Release);
+        *counts.write() = now;
+        let in_force = self.engine.rules();
+        self.service.metrics.in_force(in_force.len());
+        *rules.write() = in_force;
+    }
+
+    /// Appends what was decided, all in one; waits while the disk is full.
+    async fn append(&mut self, decisions: Vec<Entry>, shutdown: &Shutdown) -> Result<(), Error> {
+        // The log may hold it already, appended in an earlier life after what was read here.
+        self.pending.forget(self.logged_transition, self.logged_late);
+        let outputs = std::mem::take(&mut self.pending);
+        let mut entries = outputs.entries()?;
+        entries.extend(decisions);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        loop {
+            match self.service.log.append(entries.clone()).await {
+                Ok(_) => break,
+                Err(e) if e.retry() == Retry::Later && !shutdown.is_requested() => {
+                    warn!(error = %e, "engine waits for the log");
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(e) => return Err(Error::Append(Box::new(e))),
+            }
+        }
+        self.service.metrics.decided(&outputs.transitions);
+        let last = outputs.transitions.last().map(|row| row.cause);
+        self.logged_transition = self.logged_transition.max(last);
+        self.logged_late = self.logged_late.max(outputs.last_late());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
