@@ -3,9 +3,10 @@
  * and answers the few statements the pages ask. A development aid; nothing of it is shipped.
  *   node dev/mock.mjs [port] [--alerts N]
  */
-import { spawn } from 'node:child_process';
-import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { createReadStream, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { WebSocketServer } from 'ws';
 
@@ -157,6 +158,10 @@ function attach(socket) {
 
 // ---- video: one test picture for all cameras ----
 
+const clip = join(tmpdir(), `vong-mock-${process.pid}.mp4`);
+spawnSync('ffmpeg', ['-hide_banner', '-loglevel', 'error', '-y', '-f', 'lavfi', '-i', 'smptebars=size=640x360:rate=12', '-t', '30', '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-movflags', 'faststart', clip]);
+process.on('exit', () => rmSync(clip, { force: true }));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0));
 const viewers = new Set();
 let head = [];
 let group = [];
@@ -250,8 +255,8 @@ const server = createServer((request, response) => {
   if (pathname === '/api/v1/about') return json({ version: '0.1.0', city_name_vi: 'Thành phố Mẫu', city_name_en: 'Sample City', simulated: true, server_time_ms: Date.now() });
   if (pathname === '/api/v1/sensors') return json(sensors);
   if (pathname === '/api/v1/cameras') return json(cameras);
-  let file = pathname.startsWith('/map/') ? join(data, normalize(pathname)) : join(here, 'dist', normalize(pathname));
-  if (pathname.startsWith('/api/')) return json({ kind: 'not_found', message: pathname }, 404);
+  let file = pathname.startsWith('/api/v1/clips/') ? clip : pathname.startsWith('/map/') ? join(data, normalize(pathname)) : join(here, 'dist', normalize(pathname));
+  if (pathname.startsWith('/api/') && file !== clip) return json({ kind: 'not_found', message: pathname }, 404);
   if (!existsSync(file) || !statSync(file).isFile()) file = join(here, 'dist/index.html');
   response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': POLICY });
   createReadStream(file).pipe(response);

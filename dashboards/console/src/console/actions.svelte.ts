@@ -29,8 +29,7 @@ export class Actions {
       this.byAlert.set(alertId, { command, commandId, phase: 'recorded', error: null });
       return true;
     } catch (failure) {
-      const error = failure instanceof Error ? failure.message : String(failure);
-      this.byAlert.set(alertId, { command, commandId, phase: 'failed', error });
+      this.byAlert.set(alertId, { command, commandId, phase: 'failed', error: api.explain(failure) });
       return false;
     }
   }

@@ -1,4 +1,5 @@
 /** The HTTP interface. Every failure arrives as an `ApiError` whose text can be shown. */
+import { t } from './i18n/i18n.svelte';
 import type { About, CameraInfo, CommandAccepted, CommandRequest, Problem, SensorInfo } from './wire';
 
 export class ApiError extends Error {
@@ -8,6 +9,12 @@ export class ApiError extends Error {
   ) {
     super(problem.hint ? `${problem.message} (${problem.hint})` : problem.message);
   }
+}
+
+/** What went wrong, for people. */
+export function explain(failure: unknown): string {
+  if (failure instanceof ApiError && failure.status === 0) return t().connection.unreachable;
+  return failure instanceof Error ? failure.message : String(failure);
 }
 
 const TIMEOUT_MS = 20_000;

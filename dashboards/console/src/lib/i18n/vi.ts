@@ -24,6 +24,7 @@ export const vi = {
     live: 'Trực tiếp',
     stale: 'Dữ liệu cũ',
     lost: 'Mất kết nối',
+    unreachable: 'không gọi được máy chủ',
     retryIn: (s: number) => `thử lại sau ${s} giây`,
     since: (age: string) => `số liệu từ ${age} trước`,
   },
@@ -47,6 +48,15 @@ export const vi = {
     shelved: 'tạm gác',
     resolved: 'đã hết',
     cancelled: 'đã hủy',
+  },
+  /** The same states as steps of a history. */
+  step: {
+    pending: 'nghi ngờ, chờ xác minh',
+    firing: 'báo động',
+    acknowledged: 'được xác nhận',
+    shelved: 'được tạm gác',
+    resolved: 'hết nguyên nhân',
+    cancelled: 'bị hủy',
   },
   resolvedUnacknowledged: 'hết nhưng chưa xác nhận',
   resolvedAcknowledged: 'đã hết, đã xác nhận',

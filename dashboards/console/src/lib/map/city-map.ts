@@ -79,7 +79,7 @@ export class CityMap {
 
   async #prepare(): Promise<void> {
     await Promise.all([icons.fontsReady(), new Promise<void>((done) => void this.#map.once('load', () => done()))]);
-    const small = this.#rem * 0.95;
+    const small = this.#rem * (this.#far ? 0.85 : 0.95);
     const pictures: [string, number, Parameters<typeof icons.symbol>[1]][] = [
       ['sensor-good', small, icons.sensorGood],
       ['sensor-silent', this.#rem * 1.15, icons.sensorSilent],

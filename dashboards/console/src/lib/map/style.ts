@@ -43,6 +43,18 @@ export function cityStyle(rem: number): StyleSpecification {
         },
       },
       {
+        id: 'camera-cones',
+        type: 'symbol',
+        source: 'cameras',
+        layout: { 'icon-image': 'cone', 'icon-rotate': ['get', 'heading'], 'icon-rotation-alignment': 'map', 'icon-allow-overlap': true, 'icon-ignore-placement': true },
+      },
+      {
+        id: 'sensors',
+        type: 'symbol',
+        source: 'sensors',
+        layout: { 'icon-image': ['get', 'icon'], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'order'] },
+      },
+      {
         id: 'street-labels',
         type: 'symbol',
         source: 'streets',
@@ -55,18 +67,6 @@ export function cityStyle(rem: number): StyleSpecification {
           'icon-keep-upright': true,
           'icon-padding': 6 * k,
         },
-      },
-      {
-        id: 'camera-cones',
-        type: 'symbol',
-        source: 'cameras',
-        layout: { 'icon-image': 'cone', 'icon-rotate': ['get', 'heading'], 'icon-rotation-alignment': 'map', 'icon-allow-overlap': true, 'icon-ignore-placement': true },
-      },
-      {
-        id: 'sensors',
-        type: 'symbol',
-        source: 'sensors',
-        layout: { 'icon-image': ['get', 'icon'], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'order'] },
       },
       {
         id: 'unit-labels',
