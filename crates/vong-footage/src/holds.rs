@@ -160,3 +160,28 @@ impl From<&Hold> for HoldOnDisk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_of_version_1_is_read_and_any_other_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("holds.json");
+        let text = r#"{"version": 1, "next_id": 4, "holds": [{"hold_id": 3, "camera_id": "CAM-01",
+            "from_us": 10, "to_us": 20, "case": "7", "reason": "accident", "until_us": null,
+            "created_us": 5}]}"#;
+        std::fs::write(&path, text).unwrap();
+        let mut holds = Holds::open(path.clone()).unwrap();
+        let request = holds.list()[0].request.clone();
+        assert_eq!((request.from, request.until), (EventTime(10), None));
+        let added = holds.add(request, EventTime(6)).unwrap();
+        assert_eq!(added.hold_id, 4);
+        assert_eq!(Holds::open(path.clone()).unwrap().list(), holds.list());
+        std::fs::write(&path, text.replace("1,", "2,")).unwrap();
+        assert!(matches!(Holds::open(path.clone()), Err(Error::Contradiction { .. })));
+        std::fs::write(&path, "{").unwrap();
+        assert!(matches!(Holds::open(path), Err(Error::Holds { .. })));
+    }
+}

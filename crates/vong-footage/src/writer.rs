@@ -64,19 +64,26 @@ impl CameraWriter {
     /// Writes one group. Starts a new file where the minute ends, where parameters change and where
     /// the group does not follow the one before it.
     ///
-    /// On error the group is lost and counted; the next one may be pushed all the same.
+    /// On error the group is lost and counted, unless it was only not made durable in time; the
+    /// next one may be pushed all the same.
     pub fn push(&mut self, gop: &Gop) -> Result<(), Error> {
         let result = self.try_push(gop);
-        let metrics = &self.shared.metrics;
-        match &result {
+        let dropped = |reason| self.shared.metrics.gops_dropped.with_label_values(&[reason]).inc();
+        match result {
             Ok(true) => {
-                metrics.gops_written.inc();
-                metrics.bytes_written.inc_by(gop.payload_len());
+                self.shared.metrics.gops_written.inc();
+                self.shared.metrics.bytes_written.inc_by(gop.payload_len());
+                self.sync_if_due()
             }
-            Ok(false) => metrics.gops_dropped.with_label_values(&["no_key_frame"]).inc(),
-            Err(_) => metrics.gops_dropped.with_label_values(&["write_failed"]).inc(),
+            Ok(false) => {
+                dropped("no_key_frame");
+                Ok(())
+            }
+            Err(error) => {
+                dropped("write_failed");
+                Err(error)
+            }
         }
-        result.map(drop)
     }
 
     /// Ends the current file, if there is one: the camera was lost, or the process stops.
@@ -204,10 +211,11 @@ impl CameraWriter {
         open.len = entry.end_offset();
         open.media_90k = open.media_90k.saturating_add(entry.duration_90k);
         open.sequence = sequence;
-        self.sync_if_due(open)
+        Ok(())
     }
 
-    fn sync_if_due(&self, open: &mut OpenFile) -> Result<(), Error> {
+    fn sync_if_due(&mut self) -> Result<(), Error> {
+        let Some(open) = &mut self.open else { return Ok(()) };
         let now = self.shared.clock.now();
         let every = i64::from(self.shared.config.sync_every_s).saturating_mul(1_000_000);
         if now.saturating_sub(open.synced_at) >= every {

@@ -7,7 +7,7 @@ use vong_model::EventTime;
 use super::fixture::{
     Site, at, bytes_of, camera, gops, parameters, pictures, push_all, real, units,
 };
-use crate::{Depth, ProblemKind, fsck};
+use crate::{Depth, Error, ProblemKind, fsck};
 
 /// Puts a copy of the site's footage, as a crash would leave it, into a new site.
 fn crashed(site: &Site) -> Site {
@@ -44,7 +44,8 @@ fn file_cut_at_any_byte_loses_at_most_its_last_group() {
     let in_last: Vec<_> =
         before.iter().filter(|gop| last.ends_with(&gop.file)).map(|gop| gop.entry).collect();
     let len = last.metadata().unwrap().len();
-    for at_byte in (0..len).step_by(7).chain([len]) {
+    let ends = in_last.iter().flat_map(|gop| [gop.end_offset() - 1, gop.end_offset()]);
+    for at_byte in (0..len).step_by(211).chain(ends) {
         let copy = crashed(&site);
         cut(copy.files().last().unwrap(), at_byte);
         let (reopened, opened) = copy.open();
@@ -137,6 +138,47 @@ fn what_is_not_footage_is_set_aside_and_damage_in_the_middle_cuts_nothing() {
     let left: Vec<_> = before.iter().filter(|gop| gop.entry != hurt).cloned().collect();
     assert_eq!(footage.gops(&camera(), at(0), at(2_000)).unwrap(), left);
     assert_eq!(path.metadata().unwrap().len(), bytes.len() as u64);
+}
+
+#[test]
+fn group_that_cannot_be_indexed_is_taken_back_and_the_next_one_is_recorded() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    let gops = gops(&parameters(1), &units(0..20));
+    push_all(&mut writer, &gops[..2]);
+    let index = site.files_called("idx").pop().unwrap();
+    let whole = std::fs::read(&index).unwrap();
+    let len = site.files()[0].metadata().unwrap().len();
+    std::fs::remove_file(&index).unwrap();
+    std::fs::create_dir(&index).unwrap();
+    assert!(matches!(writer.push(&gops[2]), Err(Error::Io { operation: "append to", .. })));
+    assert_eq!(site.files()[0].metadata().unwrap().len(), len);
+    std::fs::remove_dir(&index).unwrap();
+    std::fs::write(&index, whole).unwrap();
+    push_all(&mut writer, &gops[3..]);
+    drop(writer);
+    let starts: Vec<_> = footage.gops(&camera(), at(0), at(900)).unwrap();
+    let starts: Vec<_> = starts.iter().map(|gop| gop.entry.start).collect();
+    assert_eq!(starts, [at(0), at(200), at(600)]);
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn footage_of_format_version_1_stays_what_it_is() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..12)));
+    drop(writer);
+    let bytes = std::fs::read(&site.files()[0]).unwrap();
+    let hash = crate::chain::payload_hash([bytes.as_slice()]);
+    let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    expect_test::expect!["b28b963ff0e6b53a"].assert_eq(&hex);
+    let last = footage.gops(&camera(), at(0), at(480)).unwrap().pop().unwrap();
+    let hex: String =
+        last.entry.hashes.chained.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    expect_test::expect!["7666af6f1d4d1cd6"].assert_eq(&hex);
 }
 
 /// One step of a camera's life.

@@ -227,3 +227,13 @@ pub(super) fn pictures(file: &Path) -> Vec<String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
 }
+
+/// Presentation times of the decoded pictures, 1/90000 s.
+pub(super) fn times(file: &Path) -> Vec<i64> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pts"]);
+    command.args(["-of", "csv=p=0"]).arg(file);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.trim_matches(',').trim().parse().ok()).collect()
+}
