@@ -19,7 +19,9 @@ use vong_model::{Assets, Offset, Stream};
 use vong_mqtt::{BrokerConfig, MqttIntake, MqttMetrics, Protocol};
 use vong_runtime::{ManualClock, OnFailure, Shutdown, Tasks};
 use vong_telemetry::Metrics;
-use vong_testkit::{Mosquitto, Publisher, wait_until};
+use vong_testkit::{Publisher, wait_until};
+
+pub(crate) const BOTH: [Protocol; 2] = [Protocol::V5, Protocol::V311];
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// 2026-11-22T00:00:00Z, in milliseconds.
@@ -213,21 +215,17 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn start(
-        broker: &Mosquitto,
-        protocol: Protocol,
-        log: &Arc<TestLog>,
-    ) -> Result<Self> {
-        Self::start_with(broker, protocol, log, |_| ())
+    pub(crate) fn start(port: u16, protocol: Protocol, log: &Arc<TestLog>) -> Result<Self> {
+        Self::start_with(port, protocol, log, |_| ())
     }
 
     pub(crate) fn start_with(
-        broker: &Mosquitto,
+        port: u16,
         protocol: Protocol,
         log: &Arc<TestLog>,
         change: impl FnOnce(&mut BrokerConfig),
     ) -> Result<Self> {
-        let mut config = BrokerConfig::new("test", "127.0.0.1", broker.port());
+        let mut config = BrokerConfig::new("test", "127.0.0.1", port);
         config.protocol = protocol;
         change(&mut config);
         let file: SourcesFile = toml::from_str(SOURCES)?;

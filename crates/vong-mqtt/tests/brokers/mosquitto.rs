@@ -1,24 +1,21 @@
-//! Intake against a real Mosquitto: nothing is lost and nothing stored twice, whoever goes away.
-
-mod support;
+//! Against Mosquitto: sessions that survive restarts, passwords, TLS, floods and full disks.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use support::{Behaviour, Site, TestLog, numbered, publish};
 use vong_mqtt::{Protocol, TlsConfig};
 use vong_testkit::{Mosquitto, MosquittoOptions, Publisher};
 
-const BOTH: [Protocol; 2] = [Protocol::V5, Protocol::V311];
+use crate::support::{self, BOTH, Behaviour, Site, TestLog, numbered, publish};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_both_protocols_become_rows_and_rejects() -> Result<()> {
     for protocol in BOTH {
         let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
         let log = Arc::new(TestLog::new());
-        let site = Site::start(&broker, protocol, &log)?;
+        let site = Site::start(broker.port(), protocol, &log)?;
         site.wait_for("connection", || log.states() == ["connected", "connected"])?;
         let mut messages = numbered(0..1_000);
         messages.push(("t/S-1".into(), b"{".to_vec()));
@@ -34,7 +31,7 @@ async fn messages_of_both_protocols_become_rows_and_rejects() -> Result<()> {
         ensure!(site.metric("duplicates_total") == 1);
         site.stop().await?;
         // All was acknowledged: whoever takes up the session is sent nothing.
-        let again = Site::start(&broker, protocol, &log)?;
+        let again = Site::start(broker.port(), protocol, &log)?;
         publish(broker.port(), &numbered(1_000..1_001))?;
         again.wait_for("one more", || log.numbers().len() == 1_003)?;
         ensure!(again.metric("messages_total") == 1, "nothing was delivered again");
@@ -48,7 +45,7 @@ async fn a_broker_restarted_in_the_middle_loses_and_doubles_nothing() -> Result<
     for protocol in BOTH {
         let Some(mut broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
         let log = Arc::new(TestLog::new());
-        let site = Site::start(&broker, protocol, &log)?;
+        let site = Site::start(broker.port(), protocol, &log)?;
         site.wait_for("connection", || log.states().len() == 2)?;
         let port = broker.port();
         let publisher = std::thread::Builder::new()
@@ -73,7 +70,7 @@ async fn what_was_stored_but_not_acknowledged_is_recognised_after_a_crash() -> R
     for protocol in BOTH {
         let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
         let log = Arc::new(TestLog::new());
-        let site = Site::start(&broker, protocol, &log)?;
+        let site = Site::start(broker.port(), protocol, &log)?;
         site.wait_for("connection", || log.states().len() == 2)?;
         // The log stores, but intake dies before it hears of it.
         log.behave(Behaviour::StoreAndNeverAnswer);
@@ -82,7 +79,7 @@ async fn what_was_stored_but_not_acknowledged_is_recognised_after_a_crash() -> R
         let stored = log.numbers().len();
         site.crash().await;
         log.behave(Behaviour::Good);
-        let again = Site::start(&broker, protocol, &log)?;
+        let again = Site::start(broker.port(), protocol, &log)?;
         again.wait_for("all", || log.numbers().len() >= 3_000)?;
         again.wait_for("counting", || again.metric("messages_total") >= 3_000)?;
         ensure!(log.exactly(0..3_000), "{protocol:?}: each message once");
@@ -96,7 +93,7 @@ async fn what_was_stored_but_not_acknowledged_is_recognised_after_a_crash() -> R
 async fn a_full_disk_acknowledges_nothing_and_loses_nothing() -> Result<()> {
     let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
     let log = Arc::new(TestLog::new());
-    let site = Site::start(&broker, Protocol::V5, &log)?;
+    let site = Site::start(broker.port(), Protocol::V5, &log)?;
     site.wait_for("connection", || log.states().len() == 2)?;
     log.behave(Behaviour::Full);
     publish(broker.port(), &numbered(0..9_000))?; // more than two batches
@@ -114,7 +111,8 @@ async fn a_message_too_large_stops_only_itself() -> Result<()> {
     for protocol in BOTH {
         let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
         let log = Arc::new(TestLog::new());
-        let site = Site::start_with(&broker, protocol, &log, |config| config.max_packet = 50_000)?;
+        let site =
+            Site::start_with(broker.port(), protocol, &log, |config| config.max_packet = 50_000)?;
         site.wait_for("connection", || log.states().len() == 2)?;
         let mut messages = numbered(0..10);
         messages.push(("t/S-1".into(), vec![b' '; 1_000_000]));
@@ -134,13 +132,13 @@ async fn messages_kept_while_we_were_away_are_taken_on_return() -> Result<()> {
     for protocol in BOTH {
         let Some(mut broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
         let log = Arc::new(TestLog::new());
-        let site = Site::start(&broker, protocol, &log)?;
+        let site = Site::start(broker.port(), protocol, &log)?;
         site.wait_for("connection", || log.states().len() == 2)?;
         tokio::time::sleep(Duration::from_millis(100)).await; // the subscription is answered
         site.stop().await?;
         publish(broker.port(), &numbered(0..5_000))?;
         tokio::task::block_in_place(|| broker.restart())?;
-        let again = Site::start(&broker, protocol, &log)?;
+        let again = Site::start(broker.port(), protocol, &log)?;
         again.wait_for("all", || log.numbers().len() >= 5_000)?;
         ensure!(log.exactly(0..5_000), "{protocol:?}: each message once");
         again.stop().await?;
@@ -154,7 +152,7 @@ async fn retained_messages_are_taken_once_a_session() -> Result<()> {
         let Some(mut broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
         Publisher::connect(broker.port(), "publisher")?.send("bare/kept", b"41", true)?;
         let log = Arc::new(TestLog::new());
-        let site = Site::start(&broker, protocol, &log)?;
+        let site = Site::start(broker.port(), protocol, &log)?;
         site.wait_for("the retained one", || log.numbers() == [41])?;
         tokio::task::block_in_place(|| broker.restart())?;
         site.wait_for("events", || log.states().len() == 6)?;
@@ -187,7 +185,7 @@ async fn a_wrong_password_is_said_and_repaired_while_running() -> Result<()> {
     };
     let Some(broker) = Mosquitto::start_with(&options)? else { return Ok(()) };
     let log = Arc::new(TestLog::new());
-    let site = Site::start_with(&broker, Protocol::V5, &log, |config| {
+    let site = Site::start_with(broker.port(), Protocol::V5, &log, |config| {
         config.username = Some("vong".into());
         config.password_file = Some(secret.clone());
     })?;
@@ -215,14 +213,14 @@ async fn tls_trusts_only_the_configured_authority() -> Result<()> {
     let Some(broker) = Mosquitto::start_with(&options)? else { return Ok(()) };
     let tls = |ca: &str| Some(TlsConfig { ca_file: Some(path(ca)), ..TlsConfig::default() });
     let log = Arc::new(TestLog::new());
-    let site = Site::start_with(&broker, Protocol::V5, &log, |config| {
+    let site = Site::start_with(broker.port(), Protocol::V5, &log, |config| {
         config.host = "localhost".into();
         config.tls = tls("ca.pem");
     })?;
     site.wait_for("connection", || log.states() == ["connected", "connected"])?;
     site.stop().await?;
     let other = Arc::new(TestLog::new());
-    let site = Site::start_with(&broker, Protocol::V5, &other, |config| {
+    let site = Site::start_with(broker.port(), Protocol::V5, &other, |config| {
         config.host = "localhost".into();
         config.tls = tls("other.pem");
     })?;
@@ -236,7 +234,7 @@ async fn a_log_that_is_broken_for_good_ends_intake_with_an_error() -> Result<()>
     let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
     let log = Arc::new(TestLog::new());
     log.behave(Behaviour::Broken);
-    let site = Site::start(&broker, Protocol::V311, &log)?;
+    let site = Site::start(broker.port(), Protocol::V311, &log)?;
     let failed = Arc::clone(&site.failed);
     site.wait_for("the error", || failed.load(Ordering::SeqCst))?;
     site.stop().await
