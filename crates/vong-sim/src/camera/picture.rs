@@ -184,7 +184,7 @@ fn frame_time(anchor: UnixMicros, at_ms: u64) -> Option<DateTime<FixedOffset>> {
 /// enough that a backdrop is redrawn a few times a dusk.
 fn light_at(time: DateTime<FixedOffset>) -> u32 {
     use chrono::Timelike;
-    const NIGHT: u32 = 128;
+    const NIGHT: u32 = 144;
     const DAWN: std::ops::Range<u32> = 300..390;
     const DUSK: std::ops::Range<u32> = 1_020..1_110;
     let minute = time.hour() * 60 + time.minute();

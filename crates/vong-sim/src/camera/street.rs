@@ -92,7 +92,12 @@ impl Street {
         while z > 9.0 {
             let depth = dice.between(5.0, 9.0);
             for (side, what) in [-1.0_f32, 1.0].into_iter().zip(self.sides) {
-                self.draw_plot(canvas, view, dice, Plot { side, what, near: z - depth, far: z });
+                self.draw_plot(
+                    canvas,
+                    view,
+                    dice,
+                    Plot { side, what, near: z - depth, far: z, light },
+                );
             }
             z -= depth;
         }
@@ -129,7 +134,9 @@ impl Street {
                 Side::Park => GRASS,
                 Side::Water => WATER,
             };
-            strip(canvas, view, (edge, edge + side * 120.0), (2.5, FARTHEST_Z), paint);
+            // As far as the eye reaches, or a band of pavement would lie along the horizon.
+            strip(canvas, view, (edge, edge + side * 400.0), (2.5, 60.0), paint);
+            strip(canvas, view, (edge, edge + side * 9_000.0), (60.0, 9_000.0), paint);
         }
         let half = self.half_road;
         strip(canvas, view, (-half - 0.35, half + 0.35), (2.5, FARTHEST_Z), KERB);
@@ -248,6 +255,7 @@ struct Plot {
     what: Side,
     near: f32,
     far: f32,
+    light: u32,
 }
 
 fn ground(view: &View, x: (f32, f32), z: (f32, f32)) -> [Point; 4] {
@@ -321,7 +329,7 @@ fn draw_house(canvas: &mut Canvas, view: &View, dice: &mut Dice, plot: Plot, x: 
     let awning = dice.pick(&AWNINGS).copied().unwrap_or(POLE);
     #[expect(clippy::cast_precision_loss, reason = "at most five floors")]
     let height = 3.6 + 3.3 * (floors as f32 - 1.0);
-    let Plot { side, near, far, .. } = plot;
+    let Plot { side, near, far, light, what: _ } = plot;
     let quad = |canvas: &mut Canvas, corners: [(f32, f32, f32); 4], paint: Paint| {
         canvas.polygon(&corners.map(|(x, h, z)| view.point(Place { x, h, z })), paint);
     };
@@ -346,7 +354,10 @@ fn draw_house(canvas: &mut Canvas, view: &View, dice: &mut Dice, plot: Plot, x: 
         let sill = 4.4 + 3.3 * (floor as f32 - 1.0);
         let pane = [(x, sill, from), (x, sill, to), (x, sill + 1.5, to), (x, sill + 1.5, from)];
         if lit && dice.below(2) == 0 {
-            quad(canvas, pane, LAMP.shade(80));
+            let dark = light < LAMPS_BELOW;
+            canvas.set_light(if dark { FULL_LIGHT } else { light });
+            quad(canvas, pane, LAMP.shade(if dark { 90 } else { 80 }));
+            canvas.set_light(light);
         } else {
             quad(canvas, pane, glass);
         }

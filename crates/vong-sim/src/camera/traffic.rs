@@ -22,6 +22,10 @@ const BRAKING: f32 = 2.5;
 const HARDEST_BRAKING: f32 = 7.0;
 /// What drivers take where an accident no longer holds them up, m/s.
 const FREE_SPEED: f32 = 11.0;
+/// Accidents happen to oncoming traffic: the queue then stands behind the scene, not before it.
+const ACCIDENT_AWAY: bool = false;
+/// How far in front of the camera.
+const ACCIDENT_Z: f32 = 22.0;
 
 #[derive(Clone, Debug)]
 struct Vehicle {
@@ -67,21 +71,17 @@ pub(crate) struct Traffic {
     /// fraction of the next one.
     arrivals: [f32; 2],
     next_arrival: [f32; 2],
-    /// The direction in which accidents happen here.
-    accident_away: bool,
     accident: bool,
 }
 
 impl Traffic {
-    pub(crate) fn new(street: &Street, mut dice: Dice) -> Self {
+    pub(crate) fn new(street: &Street, dice: Dice) -> Self {
         let tracks = street.lanes.iter().map(|&lane| Track { lane, vehicles: Vec::new() });
-        let accident_away = dice.below(2) == 0;
         Self {
             tracks: tracks.collect(),
             dice,
             arrivals: [0.0; 2],
             next_arrival: [1.0; 2],
-            accident_away,
             accident: false,
         }
     }
@@ -91,9 +91,9 @@ impl Traffic {
         self.start_or_clear_accident(road);
         #[expect(clippy::cast_possible_truncation, reason = "speeds are small")]
         let road_speed = (road.speed_kmh / 3.6).clamp(0.0, 40.0) as f32;
-        let (accident, accident_away) = (self.accident, self.accident_away);
+        let accident = self.accident;
         for track in &mut self.tracks {
-            let held_up = accident && track.lane.away == accident_away;
+            let held_up = accident && track.lane.away == ACCIDENT_AWAY;
             let speed = if accident && !held_up { road_speed.max(5.0) } else { road_speed };
             track.step(speed, held_up);
         }
@@ -149,20 +149,22 @@ impl Traffic {
             }
             return;
         }
-        let away = self.accident_away;
         let mut left = road.stopped_vehicles.min(6);
-        let lanes = self.tracks.iter_mut().filter(|t| t.lane.away == away);
+        let lanes = self.tracks.iter_mut().filter(|t| t.lane.away == ACCIDENT_AWAY);
         for (index, track) in lanes.enumerate() {
             if left == 0 {
                 break;
             }
             left -= 1;
-            let z = 27.0;
-            let front = if away { z - NEAR_Z } else { FAR_Z - z };
-            let wreck = match index {
-                0 => Wreck { front, turn: 0.75, shift: 0.9, hazard: true },
-                1 => Wreck { front: front - 5.5, turn: -0.2, shift: -0.2, hazard: true },
-                _ => Wreck { front: front - 2.0, turn: 1.6, shift: 0.3, hazard: false },
+            let front = if ACCIDENT_AWAY { ACCIDENT_Z - NEAR_Z } else { FAR_Z - ACCIDENT_Z };
+            let wreck = match (index, track.lane.width) {
+                (0, _) => Wreck { front, turn: 0.75, shift: 0.9, hazard: true },
+                (_, Width::Wide) => {
+                    Wreck { front: front - 5.5, turn: -0.2, shift: -0.2, hazard: true }
+                }
+                (_, Width::Narrow) => {
+                    Wreck { front: front - 2.0, turn: 1.6, shift: 0.3, hazard: false }
+                }
             };
             track.wreck_nearest(wreck, &mut self.dice);
         }

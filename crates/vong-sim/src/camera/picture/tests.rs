@@ -82,28 +82,23 @@ fn caption_changes_with_each_frame() {
     assert_ne!(first, top(still.picture(1)));
 }
 
-/// Writes pictures to the directory named by `VONG_PICTURES_DIR`, for a person to look at.
+/// Writes pictures of the sample city to the directory named by `VONG_PICTURES_DIR`, as raw
+/// planes of 640 by 360, for a person to look at.
 #[test]
-fn pictures_can_be_looked_at() {
+fn pictures_of_the_sample_city_can_be_looked_at() {
     let Ok(dir) = std::env::var("VONG_PICTURES_DIR") else { return };
-    let night = 12 * 3_600 * 1_000_000;
-    for (id, town, anchor, n) in [
-        ("CAM-01", lively(), ANCHOR, 100),
-        ("CAM-03", lively(), ANCHOR, 100),
-        ("CAM-04", lively(), ANCHOR, 100),
-        ("CAM-05", lively(), ANCHOR, 100),
-        ("CAM-02", Town { frozen_from_s: f64::MAX, accident_from_s: 10.0 }, ANCHOR, 300),
-        ("CAM-02", Town { frozen_from_s: f64::MAX, accident_from_s: 10.0 }, ANCHOR + night, 300),
-        ("CAM-08", lively(), ANCHOR + night, 100),
-    ] {
-        let spec = CameraSpec::new(id, Codec::H264);
-        let mut painter = Painter::new(&spec, 7, Arc::new(town), anchor);
-        let canvas = painter.picture(n);
-        let mut file = Vec::new();
-        for (plane, _) in canvas.planes() {
-            file.extend_from_slice(plane);
+    let scene = crate::City::new(7).scene();
+    for (time, hours) in [("day", 0), ("dusk", 9), ("night", 12)] {
+        let anchor = ANCHOR + hours * 3_600 * 1_000_000;
+        for number in 1..=10 {
+            let id = format!("CAM-{number:02}");
+            let spec = CameraSpec::new(&id, Codec::H264);
+            let mut painter = Painter::new(&spec, 7, Arc::clone(&scene), anchor);
+            for n in [99, 125, 150, 200, 300] {
+                let planes = painter.picture(n).planes().map(|(plane, _)| plane).concat();
+                std::fs::write(format!("{dir}/{id}-{time}-{n}.yuv"), planes).unwrap();
+            }
         }
-        std::fs::write(format!("{dir}/{id}-{}.yuv", anchor / 3_600_000_000 % 24), file).unwrap();
     }
 }
 
