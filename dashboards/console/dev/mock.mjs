@@ -149,8 +149,8 @@ function attach(socket) {
     const rows = [...views[view]].map(([key, fields]) => [key, last[view], fields]);
     const half = Math.ceil(rows.length / 2);
     const part = (n, some) => client.say({ type: 'snap', sid, epoch, seq: last[view], part: n, parts: 2, rows: some, count: rows.length });
-    part(0, rows.slice(0, half));
-    part(1, rows.slice(half));
+    part(1, rows.slice(0, half));
+    part(2, rows.slice(half));
     client.subs.set(sid, view);
   });
   client.say({ type: 'welcome', protocol: 'vong.live.v1', epoch, head: offset, server_time_ms: Date.now(), mark_ms: 1000, simulated: true });

@@ -3,7 +3,7 @@
  * Invariant: an act counts as done only when the server says that it is durable; a failed one keeps
  * its command id, so that trying again cannot do it twice.
  */
-import { SvelteMap } from 'svelte/reactivity';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import * as api from '../lib/api';
 import type { AlertRow } from '../lib/rows';
 
@@ -17,6 +17,9 @@ export type Act = {
 export class Actions {
   /** The latest act per alert. */
   readonly byAlert = new SvelteMap<string, Act>();
+
+  /** Alerts that were already over when somebody acknowledged them: the engine has no step left for these. */
+  readonly seen = new SvelteSet<string>();
 
   async run(alertId: string, command: api.Command, reason: string | null = null, untilMs: number | null = null): Promise<boolean> {
     const before = this.byAlert.get(alertId);
@@ -36,9 +39,13 @@ export class Actions {
 
   /** Forgets acts whose effect has come back through the live view, and those of alerts long gone. */
   settle(alerts: ReadonlyMap<string, AlertRow>): void {
+    for (const id of this.seen) {
+      if (alerts.get(id)?.state !== 'resolved') this.seen.delete(id);
+    }
     for (const [id, act] of this.byAlert) {
       const alert = alerts.get(id);
       if (alert === undefined ? act.phase !== 'pending' : act.phase === 'recorded' && happened(act.command, alert)) {
+        if (act.command === 'acknowledge' && alert?.state === 'resolved') this.seen.add(id);
         this.byAlert.delete(id);
       }
     }
@@ -48,7 +55,7 @@ export class Actions {
 function happened(command: api.Command, alert: AlertRow): boolean {
   switch (command) {
     case 'acknowledge':
-      return alert.acknowledged;
+      return alert.acknowledged || alert.state === 'resolved';
     case 'shelve':
       return alert.state === 'shelved';
     case 'unshelve':

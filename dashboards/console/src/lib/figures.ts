@@ -23,7 +23,7 @@ export const KPIS: readonly Kpi[] = [
 ];
 
 /** A sensor that has not spoken for this long is silent, whatever its view row says. */
-export const FRESH_MS = 120_000;
+export const FRESH_MS = 60_000;
 
 export type Figure = {
   value: number | null;

@@ -57,6 +57,9 @@ export type ServerMessage =
   | { type: 'gap'; sid: number; from: number; to: number; why: GapReason }
   | { type: 'bye'; code: ByeCode; retry_ms: number; detail: string };
 
+/** `GET /api/v1/live/{view}/snapshot`. */
+export type ViewSnapshot = { epoch: string; seq: number; rows: Row[] };
+
 // ---- http ----
 
 export type SqlRequest = { sql: string };

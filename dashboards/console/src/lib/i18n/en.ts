@@ -136,7 +136,7 @@ export const en: Messages = {
   },
 
   load: {
-    title: 'Alarm load, 10 min',
+    title: 'Load, 10 min',
     of: (n) => (n === 1 ? '1 alert' : `${n} alerts`),
     target: 'target 1',
     flood: 'flood line 10',

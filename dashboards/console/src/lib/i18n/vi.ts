@@ -138,7 +138,7 @@ export const vi = {
   },
 
   load: {
-    title: 'Tải cảnh báo 10 phút',
+    title: 'Tải 10 phút',
     of: (n: number) => `${n} cảnh báo`,
     target: 'mục tiêu 1',
     flood: 'ngưỡng lũ 10',

@@ -81,7 +81,7 @@ describe('LiveClient', () => {
   it('resumes where it was after the connection broke', () => {
     const { sockets, client, advance, replica } = started();
     sockets[0]!.say(welcome());
-    sockets[0]!.say({ type: 'snap', sid: 1, epoch: 'e1', seq: 5, part: 0, parts: 1, rows: [['a', 5, {}]], count: 1 });
+    sockets[0]!.say({ type: 'snap', sid: 1, epoch: 'e1', seq: 5, part: 1, parts: 1, rows: [['a', 5, {}]], count: 1 });
     sockets[0]!.say({ type: 'delta', sid: 1, from: 5, to: 8, n: 1, ops: [['+', 'b', 8, {}]] });
     sockets[0]!.close();
     expect(client.status.phase).toBe('waiting');
@@ -96,7 +96,7 @@ describe('LiveClient', () => {
     const { sockets, client, replica } = started();
     const socket = sockets[0]!;
     socket.say(welcome());
-    socket.say({ type: 'snap', sid: 1, epoch: 'e1', seq: 5, part: 0, parts: 1, rows: [], count: 0 });
+    socket.say({ type: 'snap', sid: 1, epoch: 'e1', seq: 5, part: 1, parts: 1, rows: [], count: 0 });
     socket.say({ type: 'delta', sid: 1, from: 6, to: 7, n: 1, ops: [['+', 'lost', 7, {}]] });
     expect(socket.sent.slice(1)).toEqual([{ type: 'unsub', sid: 1 }, { type: 'sub', sid: 2, view: 'alerts' }]);
     socket.say({ type: 'delta', sid: 1, from: 5, to: 9, n: 1, ops: [['+', 'stray', 9, {}]] });

@@ -5,7 +5,7 @@ import { ViewReplica } from './replica';
 const identity = (fields: Record<string, unknown>) => fields;
 
 function snap(seq: number, rows: Row[], extra: Partial<{ part: number; parts: number; count: number; epoch: string }> = {}) {
-  return { type: 'snap' as const, sid: 1, epoch: 'e1', seq, part: 0, parts: 1, rows, count: rows.length, ...extra };
+  return { type: 'snap' as const, sid: 1, epoch: 'e1', seq, part: 1, parts: 1, rows, count: rows.length, ...extra };
 }
 
 function delta(from: number, to: number, ops: Op[], n = ops.length) {
@@ -35,7 +35,7 @@ describe('ViewReplica', () => {
     replica.accept(snap(10, [['old', 1, {}]]));
     expect(replica.accept(snap(20, [['a', 1, {}]], { parts: 2, count: 2 }))).toBe('unchanged');
     expect([...replica.rows.keys()]).toEqual(['old']);
-    expect(replica.accept(snap(20, [['b', 1, {}]], { part: 1, parts: 2, count: 2 }))).toBe('changed');
+    expect(replica.accept(snap(20, [['b', 1, {}]], { part: 2, parts: 2, count: 2 }))).toBe('changed');
     expect([...replica.rows.keys()]).toEqual(['a', 'b']);
   });
 
@@ -43,7 +43,7 @@ describe('ViewReplica', () => {
     const replica = new ViewReplica(identity);
     expect(replica.accept(snap(20, [['a', 1, {}]], { count: 2 }))).toBe('resubscribe');
     expect(replica.ready).toBe(false);
-    expect(replica.accept(snap(20, [], { part: 1, parts: 2 }))).toBe('resubscribe');
+    expect(replica.accept(snap(20, [], { part: 2, parts: 2 }))).toBe('resubscribe');
   });
 
   it('notices a missed delta, changes nothing, and asks for everything anew', () => {

@@ -15,6 +15,7 @@ export type Outcome =
   /** Something is missing; subscribe again from `resumePoint()`. */
   | 'resubscribe';
 
+/** Parts count from 1. */
 type Collecting = { epoch: string; seq: number; parts: number; next: number; rows: Row[] };
 
 export class ViewReplica<T> {
@@ -70,7 +71,7 @@ export class ViewReplica<T> {
 
   #snap(message: Extract<ServerMessage, { type: 'snap' }>): Outcome {
     const { epoch, seq, part, parts, rows, count } = message;
-    if (part === 0) this.#collecting = { epoch, seq, parts, next: 0, rows: [] };
+    if (part === 1) this.#collecting = { epoch, seq, parts, next: 1, rows: [] };
     const collecting = this.#collecting;
     const fits =
       collecting !== null &&
@@ -80,7 +81,7 @@ export class ViewReplica<T> {
     if (!fits) return this.#broken();
     collecting.rows.push(...rows);
     collecting.next += 1;
-    if (collecting.next < parts) return 'unchanged';
+    if (collecting.next <= parts) return 'unchanged';
     this.#collecting = null;
     if (collecting.rows.length !== count) return this.#broken();
     this.#replace(collecting);

@@ -38,6 +38,7 @@ export type Options = {
 const PADDING_REM = 1;
 /** Room for the legend. */
 const PADDING_BOTTOM_REM = 5.2;
+/** On a screen of 16 pixels a rem; a finer screen shows the same ground. */
 const FOCUS_ZOOM = 14.2;
 
 export class CityMap {
@@ -171,7 +172,7 @@ export class CityMap {
 
   #frame(): void {
     if (this.#focus !== null) {
-      this.#map.jumpTo({ center: this.#focus, zoom: FOCUS_ZOOM });
+      this.#map.jumpTo({ center: this.#focus, zoom: FOCUS_ZOOM + Math.log2(this.#rem / 16) });
     } else if (this.#fit !== null) {
       this.#map.fitBounds(this.#fit, { padding: this.#padding(), animate: false });
     }
