@@ -133,7 +133,7 @@ impl Engine {
         let pushed = self.operator.push(record.stream, &record.batch, record.offset, steps)?;
         let Pushed { rows, late, ahead } = pushed;
         self.counts.rows += rows as u64;
-        self.counts.clock_ahead += ahead as u64;
+        self.counts.clock_ahead += ahead.len() as u64;
         self.counts.late += late.len() as u64;
         let is_reading = record.stream == Stream::Readings;
         Ok(watermark.filter(|_| is_reading && !late.is_empty()).map(|watermark| LateRows {

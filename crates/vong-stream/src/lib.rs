@@ -22,3 +22,6 @@ pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};
 pub use sequencer::{Sequencer, SequencerConfig};
 pub use service::{EngineHandle, EngineService, StreamConfig};
+
+#[cfg(test)]
+mod testing;

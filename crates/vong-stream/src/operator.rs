@@ -36,7 +36,7 @@ pub struct Pushed {
     /// Rows of the batch that came after the watermark had passed them.
     pub late: Vec<u32>,
     /// Rows of devices whose clock runs ahead of ours.
-    pub ahead: usize,
+    pub ahead: Vec<u32>,
 }
 
 /// A rule in force and what it did so far.

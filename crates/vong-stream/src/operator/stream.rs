@@ -37,6 +37,20 @@ struct Selection {
     local_keys: Vec<u32>,
 }
 
+/// Which rules of a selection see the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    All,
+    Silences,
+}
+
+/// Rows of a batch for one selection.
+struct Selected {
+    number: usize,
+    rows: Rows,
+    part: Part,
+}
+
 /// The operator of one stream.
 #[derive(Debug)]
 pub(super) struct StreamOperator {
@@ -132,23 +146,12 @@ impl StreamOperator {
         steps: &mut Vec<Step>,
     ) -> Result<Pushed> {
         let (pushed, kept) = self.keep(batch)?;
-        let batch = kept.as_ref().unwrap_or(batch);
-        if batch.num_rows() == 0 {
-            return Ok(pushed);
-        }
         let first = steps.len();
-        let selections = &self.selections;
-        let scope = |number: usize| {
-            selections.get(number).and_then(Option::as_ref).map(|selection| &selection.scope)
-        };
-        let selected = self.index.select(batch, &mut self.codes, scope)?;
-        // A rule that fails on these rows must not take the others with it.
-        let mut failed = Ok(());
-        for (number, rows) in selected {
-            if let Err(e) = self.push_selection(number, batch, rows, offset, steps) {
-                failed = Err(e);
-            }
+        if !pushed.ahead.is_empty() {
+            let heard = self.by_arrival(batch, &pushed.ahead)?;
+            self.push_rows(&heard, Part::Silences, offset, steps)?;
         }
+        let failed = self.push_rows(kept.as_ref().unwrap_or(batch), Part::All, offset, steps);
         if let Some(new) = steps.get_mut(first..) {
             new.sort_by(|a, b| {
                 a.row.cmp(&b.row).then_with(|| a.rule.rule_id().cmp(b.rule.rule_id()))
@@ -247,7 +250,7 @@ impl StreamOperator {
             let of_good_clock =
                 ahead.as_ref().is_none_or(|(column, code)| column.code(row as usize) != *code);
             if !of_good_clock {
-                pushed.ahead += 1;
+                pushed.ahead.push(row);
             } else if EventTime(*time) < watermark {
                 pushed.late.push(row);
             } else {
@@ -263,14 +266,53 @@ impl StreamOperator {
         Ok((pushed, Some(kept)))
     }
 
-    fn push_selection(
+    /// A device whose clock runs ahead is not silent: its rows are heard at the time they came.
+    fn by_arrival(&self, batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch> {
+        let rows = UInt32Array::from(rows.to_vec());
+        let taken = arrow::compute::take_record_batch(batch, &rows)?;
+        let mut columns = taken.columns().to_vec();
+        let arrival = taken.schema().index_of("arrival_time")?;
+        if let Some(times) = columns.get(arrival).cloned() {
+            columns[self.event_time] = times;
+        }
+        Ok(RecordBatch::try_new(taken.schema(), columns)?)
+    }
+
+    fn push_rows(
         &mut self,
-        number: usize,
         batch: &RecordBatch,
-        rows: Rows,
+        part: Part,
         offset: Offset,
         steps: &mut Vec<Step>,
     ) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let selections = &self.selections;
+        let scope = |number: usize| {
+            let selection = selections.get(number).and_then(Option::as_ref)?;
+            (part == Part::All || !selection.silences.is_empty()).then_some(&selection.scope)
+        };
+        let selected = self.index.select(batch, &mut self.codes, scope)?;
+        // A rule that fails on these rows must not take the others with it.
+        let mut failed = Ok(());
+        for (number, rows) in selected {
+            let rows = Selected { number, rows, part };
+            if let Err(e) = self.push_selection(batch, rows, offset, steps) {
+                failed = Err(e);
+            }
+        }
+        failed
+    }
+
+    fn push_selection(
+        &mut self,
+        batch: &RecordBatch,
+        selected: Selected,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let Selected { number, rows, part } = selected;
         let Some(selection) = self.selections.get_mut(number).and_then(Option::as_mut) else {
             return Ok(());
         };
@@ -287,11 +329,14 @@ impl StreamOperator {
             for silence in &mut selection.silences {
                 silence.push(&frame, &self.keys, &mut out);
             }
-            selection.lane.push(&frame, &self.keys, &mut out)
+            match part {
+                Part::All => selection.lane.push(&frame, &self.keys, &mut out),
+                Part::Silences => Ok(()),
+            }
         } else {
             Ok(())
         };
-        if !selection.windows.is_empty() {
+        if part == Part::All && !selection.windows.is_empty() {
             selection.push_windows(&frame, &self.keys, &mut self.groups)?;
         }
         of_rows

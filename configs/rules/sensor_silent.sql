@@ -1,0 +1,7 @@
+-- Every sensor of the city reports at least every five seconds; for slower ones write a rule of their own.
+CREATE ALERT RULE sensor_silent
+  SEVERITY low
+  NO DATA FOR INTERVAL '20 seconds'
+  TITLE vi 'Cảm biến mất tín hiệu' en 'Sensor silent'
+  ACTION vi 'Kiểm tra nguồn điện và đường truyền; tạo phiếu bảo trì' en 'Check power and line; open a maintenance ticket'
+AS SELECT sensor_id FROM readings;

@@ -1,0 +1,325 @@
+//! Rules and rows in, transitions out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use vong_model::{EventTime, Offset, Stream};
+
+use super::*;
+use crate::testing::{Row, SECOND, Story, readings, rule_change, rule_sql, watermark};
+
+const HIGH: &str = "SELECT sensor_id, value FROM readings WHERE metric = 'level' AND value > 50";
+const SLOW: &str = "SELECT sensor_id, avg(value) AS mean FROM readings WHERE metric = 'speed' \
+                    GROUP BY sensor_id, tumble(event_time, INTERVAL '10 seconds') \
+                    HAVING avg(value) < 10";
+const SILENT: &str = "SELECT sensor_id FROM readings WHERE metric = 'level'";
+
+fn check(rules: &[(&str, &str, &str)], lines: &str, expected: Expect) {
+    let mut story = Story::new();
+    for (rule_id, clauses, select) in rules {
+        story.rule(rule_id, clauses, select);
+    }
+    lines.split('|').for_each(|line| story.line(line));
+    expected.assert_eq(&story.text());
+}
+
+#[test]
+fn stateless_rule_fires_off_the_row_and_late_rows_do_not_count() {
+    check(
+        &[("high", "", HIGH)],
+        "10 a level 80 | 10 b speed 80 | 11 a level 20 | watermark 15 | 12 a level 90 | 16 a level 60",
+        expect![""],
+    );
+}
+
+#[test]
+fn for_is_passed_by_watermark_or_by_a_row_of_the_key() {
+    check(
+        &[("high", "FOR INTERVAL '5 seconds' KEEP FIRING FOR INTERVAL '3 seconds'", HIGH)],
+        "10 a level 80 | 10 b level 70 | 12 b level 10 | 16 a level 90 | watermark 14 | 17 a level 1 \
+         | watermark 19 | 18 b level 99 | watermark 20 | watermark 25",
+        expect![""],
+    );
+}
+
+#[test]
+fn window_rule_speaks_when_the_watermark_closes_the_window() {
+    check(
+        &[("slow", "", SLOW)],
+        "10 a speed 4 | 12 a speed 8 | 13 b speed 30 | 21 a speed 5 | watermark 19.9 | watermark 20 \
+         | 25 b speed 1 | 26 a speed 50 | watermark 35 | watermark 61",
+        expect![""],
+    );
+}
+
+#[test]
+fn for_of_a_window_rule_counts_the_time_windows_cover() {
+    check(
+        &[("slow", "FOR INTERVAL '20 seconds'", SLOW)],
+        "10 a speed 4 | 20 a speed 4 | 12 b speed 4 | watermark 25 | watermark 40 | watermark 80",
+        expect![""],
+    );
+}
+
+#[test]
+fn silence_is_noticed_and_ended_by_the_next_row() {
+    check(
+        &[("silent", "NO DATA FOR INTERVAL '20 seconds'", SILENT)],
+        "10 a level 1 | 11 b level 1 | 25 b level 1 | watermark 29 | watermark 33 | 34 a level 1 \
+         | 60 b speed 1 | watermark 60 | 80 a level 1",
+        expect![""],
+    );
+}
+
+#[test]
+fn a_device_with_a_fast_clock_raises_nothing_but_is_not_silent() {
+    check(
+        &[("high", "", HIGH), ("silent", "NO DATA FOR INTERVAL '20 seconds'", SILENT)],
+        "10 a level 1 | 325 a level 99 ahead | watermark 40 | watermark 46",
+        expect![""],
+    );
+}
+
+#[test]
+fn camera_facts_have_a_clock_of_their_own() {
+    let lost = "SELECT camera_id FROM camera_events WHERE state IN ('lost', 'refused')";
+    check(
+        &[("lost", "FOR INTERVAL '5 seconds'", lost)],
+        "camera 10 C1 lost | camera 11 C2 refused | watermark readings 99 | camera 13 C2 connected \
+         | watermark camera_events 14 | watermark camera_events 15 | camera 20 C1 connected",
+        expect![""],
+    );
+}
+
+#[test]
+fn operators_acts_are_part_of_the_story() {
+    check(
+        &[("high", "", HIGH)],
+        "10 a level 80 | ack high a | ack high a | 11 a level 81 | 12 a level 1 | 13 a level 80 \
+         | shelve high a 20 | 14 a level 1 | 15 a level 80 | watermark 21",
+        expect![""],
+    );
+}
+
+#[test]
+fn rules_come_and_go_without_touching_others() {
+    let mut story = Story::new();
+    story.rule("high", "", HIGH);
+    story.rule(
+        "other",
+        "",
+        "SELECT sensor_id, value FROM readings WHERE metric = 'level' AND value > 70",
+    );
+    story.line("10 a level 80");
+    story.line("disable high");
+    story.line("11 a level 90");
+    story.line("enable high");
+    story.line("12 a level 85");
+    story.rule("high", "", "SELECT sensor_id, value FROM readings WHERE value > 1000");
+    story.line("13 a level 2000");
+    story.line("drop other");
+    expect![""].assert_eq(&story.text());
+}
+
+#[test]
+fn a_window_rule_begins_with_the_first_window_it_sees_whole() {
+    let mut story = Story::new();
+    story.line("11 a speed 1");
+    story.rule("slow", "", SLOW);
+    story.line("12 a speed 1");
+    story.line("watermark 20");
+    story.line("22 a speed 1");
+    story.line("watermark 30");
+    expect![""].assert_eq(&story.text());
+}
+
+#[test]
+fn several_keys_and_filters_in_aggregates() {
+    let jam = "SELECT sensor_id, avg(value) FILTER (WHERE metric = 'speed') s FROM readings \
+               WHERE metric IN ('speed', 'occupancy') \
+               GROUP BY sensor_id, tumble(event_time, INTERVAL '10 seconds') \
+               HAVING avg(value) FILTER (WHERE metric = 'speed') < 20 \
+               AND avg(value) FILTER (WHERE metric = 'occupancy') > 0.5";
+    let by_two = "SELECT sensor_id, metric, max(value) m, count(*) FROM readings \
+                  GROUP BY sensor_id, metric, tumble(event_time, INTERVAL '10 seconds') \
+                  HAVING metric <> 'occupancy' AND count(*) > 1";
+    let whole = "SELECT count(*) n FROM readings GROUP BY tumble(event_time, INTERVAL '10 seconds') \
+                 HAVING count(*) > 3";
+    check(
+        &[("jam", "", jam), ("by_two", "", by_two), ("whole", "", whole)],
+        "10 a speed 5 | 11 a occupancy 0.9 | 12 b speed 5 | 13 b occupancy 0.1 | 14 a speed 7 \
+         | 15 a occupancy 0.8 | watermark 20 | watermark 30",
+        expect![""],
+    );
+}
+
+/// What a watermark or a group of rows is, before it is cut into records.
+#[derive(Clone, Debug)]
+enum Item {
+    Row(Row),
+    Watermark(i64),
+}
+
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let row = (0..40i64, 0..4u8, 0..2u8, 0..100u8, 0..20u8).prop_map(|(t, s, m, v, a)| {
+        let metric = if m == 0 { "level" } else { "speed" };
+        let sensor = format!("S-{s}");
+        let mut row = Row::new(t * SECOND / 2, &sensor, metric, f64::from(v) + 0.1);
+        row.ahead = a == 0;
+        Item::Row(row)
+    });
+    let mark = (0..5i64).prop_map(|t| Item::Watermark(t * SECOND));
+    proptest::collection::vec(prop_oneof![8 => row, 1 => mark], 1..120).prop_map(|items| {
+        // Time goes on: rows scatter around a clock, watermarks follow it.
+        let mut watermark = 0;
+        let count = items.len() as i64;
+        let mut out = Vec::new();
+        for (place, item) in items.into_iter().enumerate() {
+            let base = 60 * SECOND * place as i64 / count;
+            out.push(match item {
+                Item::Row(mut row) => {
+                    row.at_us += base;
+                    Item::Row(row)
+                }
+                Item::Watermark(by) => {
+                    watermark = watermark.max(base + by);
+                    Item::Watermark(watermark)
+                }
+            });
+        }
+        out
+    })
+}
+
+const RULES: [(&str, &str, &str); 6] = [
+    ("a_high", "FOR INTERVAL '2 seconds'", HIGH),
+    (
+        "b_high",
+        "KEEP FIRING FOR INTERVAL '4 seconds'",
+        "SELECT value FROM readings WHERE value > 80",
+    ),
+    ("c_slow", "", SLOW),
+    (
+        "d_sum",
+        "FOR INTERVAL '5 seconds'",
+        "SELECT sensor_id, metric, sum(value) FROM readings GROUP BY sensor_id, metric, \
+         tumble(event_time, INTERVAL '5 seconds') HAVING sum(value) > 100",
+    ),
+    ("e_silent", "NO DATA FOR INTERVAL '7 seconds'", SILENT),
+    (
+        "f_odd",
+        "",
+        "SELECT value FROM readings WHERE source_id LIKE 'S%' AND value BETWEEN 10 AND 60",
+    ),
+];
+
+/// Runs items with rows cut into records after each of `cuts` (a cyclic list of lengths).
+fn run(items: &[Item], cuts: &[usize]) -> Vec<(i64, String, String, String, Option<u64>, String)> {
+    let mut story = Story::new();
+    for (rule_id, clauses, select) in RULES {
+        story.rule(rule_id, clauses, select);
+    }
+    let mut cuts = cuts.iter().cycle();
+    let mut open: Vec<Row> = Vec::new();
+    let mut room = *cuts.next().unwrap();
+    for item in items {
+        match item {
+            Item::Row(row) => {
+                open.push(row.clone());
+                if open.len() >= room {
+                    story.feed(Stream::Readings, readings(&std::mem::take(&mut open)));
+                    room = *cuts.next().unwrap();
+                }
+            }
+            Item::Watermark(at) => {
+                if !open.is_empty() {
+                    story.feed(Stream::Readings, readings(&std::mem::take(&mut open)));
+                }
+                story.feed(Stream::Watermarks, watermark("readings", *at));
+            }
+        }
+    }
+    if !open.is_empty() {
+        story.feed(Stream::Readings, readings(&open));
+    }
+    let rows = story.out.transitions.iter();
+    rows.map(|r| {
+        let value = r.value.map(f64::to_bits);
+        let id = r.alert_id.to_string();
+        (r.event_time.micros(), r.rule_id.to_string(), r.key.clone(), r.state.to_owned(), value, id)
+    })
+    .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn how_rows_are_cut_into_records_changes_nothing(
+        items in items(),
+        cuts in proptest::collection::vec(1..20usize, 1..5),
+    ) {
+        let mut one_by_one = run(&items, &[1]);
+        let mut in_groups = run(&items, &cuts);
+        // Rows of fast clocks are heard before the others of their record: only order may differ.
+        one_by_one.sort();
+        in_groups.sort();
+        prop_assert_eq!(one_by_one, in_groups);
+    }
+}
+
+#[test]
+fn a_thousand_rules_find_exactly_what_each_would_find_alone() {
+    let planner = Arc::new(RulePlanner::new().unwrap());
+    let mut engine = Engine::new(planner);
+    let mut offset = 0;
+    let mut feed = |engine: &mut Engine, stream, batch| {
+        let record = Record { offset: Offset(offset), appended_at: EventTime(0), stream, batch };
+        offset += 1;
+        engine.apply(&record)
+    };
+    for number in 0..1_000 {
+        let rule_id = format!("r{number:04}");
+        let select = match number % 2 {
+            0 => format!(
+                "SELECT value FROM readings WHERE metric = 'm{}' AND value > {number}",
+                number % 10
+            ),
+            _ => format!(
+                "SELECT sensor_id, max(value) FROM readings WHERE metric = 'm{}' GROUP BY sensor_id, \
+                 tumble(event_time, INTERVAL '10 seconds') HAVING max(value) > {number}",
+                number % 10
+            ),
+        };
+        let sql = rule_sql(&rule_id, "", &select);
+        feed(&mut engine, Stream::RuleChanges, rule_change("create", &rule_id, 1, &sql));
+    }
+    assert_eq!(engine.rules().len(), 1_000);
+    let rows: Vec<Row> = (0..500)
+        .map(|i| {
+            Row::new(
+                i * 10_000,
+                &format!("S-{}", i % 50),
+                &format!("m{}", i % 10),
+                (i * 2) as f64 + 0.5,
+            )
+        })
+        .collect();
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    let mut outputs = feed(&mut engine, Stream::Readings, readings(&rows));
+    outputs.extend(feed(&mut engine, Stream::Watermarks, watermark("readings", 20 * SECOND)));
+    for row in &outputs.transitions {
+        if row.state == "firing" {
+            *found.entry(row.rule_id.to_string()).or_default() += 1;
+        }
+    }
+    for number in 0..1_000_usize {
+        let of_metric = rows.iter().filter(|r| r.metric == format!("m{}", number % 10));
+        let keys: std::collections::BTreeSet<&str> =
+            of_metric.filter(|r| r.value > number as f64).map(|r| r.sensor.as_str()).collect();
+        // Every sensor's values only grow, so each alert of a stateless rule fires once too.
+        let got = found.get(&format!("r{number:04}")).copied().unwrap_or(0);
+        assert_eq!(got, keys.len(), "rule {number}");
+    }
+}
