@@ -261,3 +261,6 @@ fn definition(sql: &str, rule_id: &RuleId, offset: Offset) -> Result<RuleDefinit
         Err(e) => Err(Error::Rule { rule_id: rule_id.clone(), offset, source: Box::new(e) }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::error::Result;
 use vong_alert::{Act, Inputs};
@@ -41,7 +41,10 @@ struct Selection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     All,
+    /// Rules about silence.
     Silences,
+    /// All but those.
+    Others,
 }
 
 /// Rows of a batch for one selection.
@@ -147,11 +150,20 @@ impl StreamOperator {
     ) -> Result<Pushed> {
         let (pushed, kept) = self.keep(batch)?;
         let first = steps.len();
-        if !pushed.ahead.is_empty() {
-            let heard = self.by_arrival(batch, &pushed.ahead)?;
-            self.push_rows(&heard, Part::Silences, offset, steps)?;
-        }
-        let failed = self.push_rows(kept.as_ref().unwrap_or(batch), Part::All, offset, steps);
+        let failed = match kept {
+            None => self.push_rows(batch, Part::All, offset, steps),
+            Some(kept) if pushed.ahead.is_empty() => {
+                self.push_some(batch, &kept, Part::All, offset, steps)
+            }
+            Some(kept) => {
+                let heard = by_arrival(batch, &pushed.ahead, self.event_time)?;
+                let mut rows: Vec<u32> = kept.iter().chain(&pushed.ahead).copied().collect();
+                rows.sort_unstable();
+                let silences = self.push_some(&heard, &rows, Part::Silences, offset, steps);
+                let others = self.push_some(batch, &kept, Part::Others, offset, steps);
+                silences.and(others)
+            }
+        };
         if let Some(new) = steps.get_mut(first..) {
             new.sort_by(|a, b| {
                 a.row.cmp(&b.row).then_with(|| a.rule.rule_id().cmp(b.rule.rule_id()))
@@ -228,7 +240,7 @@ impl StreamOperator {
     }
 
     /// Sorts out rows that take no part: late ones are named, rows of clocks that run ahead not.
-    fn keep(&mut self, batch: &RecordBatch) -> Result<(Pushed, Option<RecordBatch>)> {
+    fn keep(&mut self, batch: &RecordBatch) -> Result<(Pushed, Option<Vec<u32>>)> {
         let times = batch.column(self.event_time).as_primitive::<TimestampMicrosecondType>();
         let times = times.values();
         let watermark = self.watermark.unwrap_or(EventTime::MIN);
@@ -262,20 +274,25 @@ impl StreamOperator {
         if kept.len() == times.len() {
             return Ok((pushed, None));
         }
-        let kept = arrow::compute::take_record_batch(batch, &UInt32Array::from(kept))?;
         Ok((pushed, Some(kept)))
     }
 
-    /// A device whose clock runs ahead is not silent: its rows are heard at the time they came.
-    fn by_arrival(&self, batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch> {
-        let rows = UInt32Array::from(rows.to_vec());
-        let taken = arrow::compute::take_record_batch(batch, &rows)?;
-        let mut columns = taken.columns().to_vec();
-        let arrival = taken.schema().index_of("arrival_time")?;
-        if let Some(times) = columns.get(arrival).cloned() {
-            columns[self.event_time] = times;
+    /// As [`Self::push_rows`] with some rows of a batch; steps name rows of the whole batch.
+    fn push_some(
+        &mut self,
+        batch: &RecordBatch,
+        rows: &[u32],
+        part: Part,
+        offset: Offset,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let first = steps.len();
+        let taken = arrow::compute::take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?;
+        let pushed = self.push_rows(&taken, part, offset, steps);
+        for step in steps.iter_mut().skip(first) {
+            step.row = rows.get(step.row as usize).copied().unwrap_or(step.row);
         }
-        Ok(RecordBatch::try_new(taken.schema(), columns)?)
+        pushed
     }
 
     fn push_rows(
@@ -291,7 +308,7 @@ impl StreamOperator {
         let selections = &self.selections;
         let scope = |number: usize| {
             let selection = selections.get(number).and_then(Option::as_ref)?;
-            (part == Part::All || !selection.silences.is_empty()).then_some(&selection.scope)
+            (part != Part::Silences || !selection.silences.is_empty()).then_some(&selection.scope)
         };
         let selected = self.index.select(batch, &mut self.codes, scope)?;
         // A rule that fails on these rows must not take the others with it.
@@ -324,19 +341,17 @@ impl StreamOperator {
             let units = self.codes.column(&frame.batch, unit);
             selection.saw_units(&self.keys, space, |row| units.code(row));
         }
-        let of_rows = if !selection.lane.is_empty() || !selection.silences.is_empty() {
-            let mut out = Sink { steps, space, codes: &self.codes };
+        let mut out = Sink { steps, space, codes: &self.codes };
+        if part != Part::Others {
             for silence in &mut selection.silences {
                 silence.push(&frame, &self.keys, &mut out);
             }
-            match part {
-                Part::All => selection.lane.push(&frame, &self.keys, &mut out),
-                Part::Silences => Ok(()),
-            }
-        } else {
-            Ok(())
-        };
-        if part == Part::All && !selection.windows.is_empty() {
+        }
+        if part == Part::Silences {
+            return Ok(());
+        }
+        let of_rows = selection.lane.push(&frame, &self.keys, &mut out);
+        if !selection.windows.is_empty() {
             selection.push_windows(&frame, &self.keys, &mut self.groups)?;
         }
         of_rows
@@ -367,6 +382,25 @@ impl StreamOperator {
         }
         number
     }
+}
+
+/// A device whose clock runs ahead is not silent: its rows are heard at the time they came.
+fn by_arrival(batch: &RecordBatch, ahead: &[u32], event_time: usize) -> Result<RecordBatch> {
+    let arrival = batch.schema().index_of("arrival_time")?;
+    let times = |column: usize| batch.column(column).as_primitive::<TimestampMicrosecondType>();
+    let mut heard = times(event_time).values().to_vec();
+    for row in ahead {
+        if let Some(time) = heard.get_mut(*row as usize) {
+            *time = times(arrival).value(*row as usize);
+        }
+    }
+    let mut columns = batch.columns().to_vec();
+    let heard =
+        TimestampMicrosecondArray::from(heard).with_timezone_opt(times(event_time).timezone());
+    if let Some(column) = columns.get_mut(event_time) {
+        *column = Arc::new(heard);
+    }
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
 impl Selection {

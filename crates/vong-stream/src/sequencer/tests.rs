@@ -132,33 +132,45 @@ fn a_clock_that_runs_ahead_moves_nothing_and_is_named_once() {
 
 #[test]
 fn a_source_slightly_ahead_is_held_to_our_clock() {
-    check("10 a 30 | tick 10", expect![[r#"
+    check(
+        "10 a 30 | tick 10",
+        expect![[r#"
         10: readings 8 data
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn watermarks_are_rare_enough() {
-    check("10 a 10 | tick 10 | 10.1 a 10.1 | tick 10.1 | 10.3 a 10.3 | tick 10.3", expect![[r#"
+    check(
+        "10 a 10 | tick 10 | 10.1 a 10.1 | tick 10.1 | 10.3 a 10.3 | tick 10.3",
+        expect![[r#"
         10: readings 8 data
         10.3: readings 8.3 data
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn time_spent_away_is_nobodys_silence() {
-    check("10 a 10 | tick 10 | resume 100 | tick 100 | 101 a 11 | tick 101", expect![[r#"
+    check(
+        "10 a 10 | tick 10 | resume 100 | tick 100 | 101 a 11 | tick 101",
+        expect![[r#"
         10: readings 8 data
         101: readings 9 data
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn streams_timed_by_us_follow_our_clock() {
-    check("10 a1 10 | tick 10 | 10.5 a2 400 ahead | tick 10.5 | tick 11 | tick 12", expect![[r#"
+    check(
+        "10 a1 10 | tick 10 | 10.5 a2 400 ahead | tick 10.5 | tick 11 | tick 12",
+        expect![[r#"
         10: readings 8 data
         10.5: a a2 clock_ahead (ahead by 389 s)
         11: source_events 9 idle
         12: source_events 10 idle
-    "#]]);
+    "#]],
+    );
 }
