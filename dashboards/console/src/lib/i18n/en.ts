@@ -84,7 +84,7 @@ export const en: Messages = {
 
   map: {
     label: 'Map of the city',
-    unavailable: 'This browser cannot draw the map (no WebGL)',
+    unavailable: 'The map cannot be drawn yet, trying again',
     legend: 'Legend',
     sensor: 'sensor',
     camera: 'camera',

@@ -86,7 +86,7 @@ export const vi = {
 
   map: {
     label: 'Bản đồ thành phố',
-    unavailable: 'Trình duyệt không vẽ được bản đồ (thiếu WebGL)',
+    unavailable: 'Chưa vẽ được bản đồ, đang thử lại',
     legend: 'Chú giải',
     sensor: 'cảm biến',
     camera: 'camera',

@@ -1,13 +1,14 @@
 /** The mark of an alert on the map: its severity shape; a pulse while nobody has acknowledged it. */
 import { SEVERITY_RANK } from '../rows';
 import { SHAPE_PATHS, TEXT_Y } from '../ui/shapes';
-import type { MapAlert } from './city-map';
+import type { MapAlert } from './drawing';
 import './alert-marker.css';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function alertElement(id: string, onPick?: (id: string) => void): HTMLElement {
   const element = document.createElement(onPick ? 'button' : 'div');
+  if (!onPick) element.setAttribute('role', 'img');
   element.className = 'alert-mark';
   element.dataset['testid'] = 'map-alert';
   element.dataset['alertId'] = id;
@@ -29,7 +30,7 @@ export function updateAlertElement(element: HTMLElement, alert: MapAlert): void 
   element.classList.toggle('acknowledged', alert.acknowledged);
   element.classList.toggle('over', !alert.active);
   element.classList.toggle('selected', alert.selected);
-  element.setAttribute('aria-label', alert.title);
+  element.setAttribute('aria-label', `${SEVERITY_RANK[alert.severity]} ${alert.title}`);
   element.title = alert.title;
   element.style.zIndex = String(alert.selected ? 9 : 5 - SEVERITY_RANK[alert.severity]);
   for (const path of element.querySelectorAll('path')) path.setAttribute('d', SHAPE_PATHS[alert.severity]);

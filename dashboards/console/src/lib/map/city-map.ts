@@ -8,32 +8,14 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import { Map as GlMap, Marker, setWorkerUrl, type GeoJSONSource } from 'maplibre-gl';
 import type { Maps } from '../assets.svelte';
 import type { SensorHealth } from '../figures';
-import type { Severity } from '../rows';
 import type { CameraInfo, SensorInfo } from '../wire';
 import { bounds, type Point } from './geometry';
 import * as icons from './icons';
+import type { Drawing, MapAlert, NameOf, Options } from './drawing';
 import { alertElement, updateAlertElement } from './alert-marker';
 import { cityStyle } from './style';
 
 setWorkerUrl(workerUrl);
-
-export type MapAlert = {
-  id: string;
-  place: Point;
-  severity: Severity;
-  acknowledged: boolean;
-  active: boolean;
-  title: string;
-  selected: boolean;
-};
-
-export type Options = {
-  container: HTMLElement;
-  interactive: boolean;
-  label: string;
-  /** Seen from afar: fewer and larger names. */
-  far: boolean;
-};
 
 const PADDING_REM = 1;
 /** Room for the legend. */
@@ -41,7 +23,7 @@ const PADDING_BOTTOM_REM = 5.2;
 /** On a screen of 16 pixels a rem; a finer screen shows the same ground. */
 const FOCUS_ZOOM = 14.2;
 
-export class CityMap {
+export class CityMap implements Drawing {
   readonly #map: GlMap;
   readonly #loaded: Promise<void>;
   readonly #updates = new Map<string, Updates>();
@@ -98,9 +80,11 @@ export class CityMap {
     this.#map.addImage(name, picture, { pixelRatio: this.#ratio });
   }
 
-  /** Land, water, streets and their names, in the language of `name`. */
-  async city(maps: Maps, name: (properties: GeoJSON.GeoJsonProperties) => string): Promise<void> {
-    await this.#loaded;
+  city(maps: Maps, name: NameOf): void {
+    void this.#loaded.then(() => this.#drawCity(maps, name));
+  }
+
+  #drawCity(maps: Maps, name: NameOf): void {
     const px = this.#rem * this.#ratio;
     const unitStyle = { sizePx: px * (this.#far ? 1.45 : 1.05), weight: 600, colour: '#b9bfc6', halo: '#1e2125', spacing: px * 0.05 };
     const streetStyle = { sizePx: px * (this.#far ? 1.15 : 0.8), weight: 400, colour: '#a2a9b0', halo: '#25292e', spacing: 0 };
@@ -124,8 +108,7 @@ export class CityMap {
     }
   }
 
-  async sensors(sensors: Iterable<SensorInfo>, health: ReadonlyMap<string, SensorHealth>): Promise<void> {
-    await this.#loaded;
+  sensors(sensors: Iterable<SensorInfo>, health: ReadonlyMap<string, SensorHealth>): void {
     const features = Array.from(sensors, (sensor): GeoJSON.Feature => {
       const state = health.get(sensor.sensor_id) ?? 'silent';
       return point([sensor.lon, sensor.lat], { icon: `sensor-${state}`, order: state === 'good' ? 0 : 1 });
@@ -133,8 +116,7 @@ export class CityMap {
     this.#set('sensors', { type: 'FeatureCollection', features });
   }
 
-  async cameras(cameras: Iterable<CameraInfo>, lost: ReadonlySet<string>): Promise<void> {
-    await this.#loaded;
+  cameras(cameras: Iterable<CameraInfo>, lost: ReadonlySet<string>): void {
     const features = Array.from(cameras, (camera): GeoJSON.Feature => {
       const icon = lost.has(camera.camera_id) ? 'camera-lost' : 'camera-good';
       return point([camera.lon, camera.lat], { icon, heading: camera.heading_deg });
@@ -164,7 +146,6 @@ export class CityMap {
     }
   }
 
-  /** Looks at one place closely; null looks at the whole city. */
   focus(place: Point | null): void {
     this.#focus = place;
     this.#frame();
@@ -186,7 +167,10 @@ export class CityMap {
   #set(name: string, data: GeoJSON.FeatureCollection): void {
     let updates = this.#updates.get(name);
     if (updates === undefined) {
-      updates = new Updates((next) => this.#map.getSource<GeoJSONSource>(name)?.setData(next) ?? Promise.resolve());
+      updates = new Updates(async (next) => {
+        await this.#loaded;
+        await this.#map.getSource<GeoJSONSource>(name)?.setData(next);
+      });
       this.#updates.set(name, updates);
     }
     updates.push(data);
@@ -223,7 +207,7 @@ function point([lon, lat]: Point, properties: GeoJSON.GeoJsonProperties): GeoJSO
 
 function unitLabels(
   units: GeoJSON.FeatureCollection,
-  name: (properties: GeoJSON.GeoJsonProperties) => string,
+  name: NameOf,
   draw: (text: string) => void,
 ): GeoJSON.Feature[] {
   return units.features.flatMap((unit) => {
