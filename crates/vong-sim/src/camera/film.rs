@@ -16,6 +16,8 @@ use crate::scene::Scene;
 
 /// How soon a thread notices that it should end.
 const LONGEST_NAP: Duration = Duration::from_millis(100);
+/// How far a busy machine may fall behind before frames are left out.
+const LATEST_FRAMES: u64 = 4;
 
 /// What every stream of a farm shares.
 #[derive(Clone, Debug)]
@@ -81,10 +83,12 @@ pub(crate) fn film(
     let mut last_key: Option<u64> = None;
     while !shutdown.is_requested() {
         let now = stage.clock.now();
-        let Some(n) = times.frame_at(now).filter(|&n| n >= next) else {
+        let Some(due) = times.frame_at(now).filter(|&due| due >= next) else {
             std::thread::sleep(times.nap(now, next));
             continue;
         };
+        // A little late is made up for, frame by frame; what is older is left out.
+        let n = if due - next <= LATEST_FRAMES { next } else { due };
         next = n + 1;
         if stage.scene.is_offline(&spec.camera_id, stage.now_s()) {
             feed.hang_up();
