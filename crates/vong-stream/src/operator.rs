@@ -149,4 +149,6 @@ impl Operator {
 }
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;

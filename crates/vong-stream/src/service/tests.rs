@@ -1,1 +1,216 @@
-//! The service over a log in memory.
+//! The service over a log in memory: kills at any moment, restarts, and the comparison of what was
+//! decided live with a backtest of the same log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use vong_log::MemLog;
+use vong_runtime::ManualClock;
+use vong_telemetry::Metrics;
+
+use super::*;
+use crate::outputs::text_at;
+use crate::testing::{Row, SECOND, readings, rule_change, rule_sql};
+use crate::{BacktestRules, backtest};
+
+const RULES: [(&str, &str, &str); 4] = [
+    (
+        "high",
+        "FOR INTERVAL '2 seconds'",
+        "SELECT value FROM readings WHERE metric = 'level' AND value > 50",
+    ),
+    (
+        "slow",
+        "",
+        "SELECT sensor_id, avg(value) FROM readings WHERE metric = 'speed' \
+         GROUP BY sensor_id, tumble(event_time, INTERVAL '5 seconds') HAVING avg(value) < 40",
+    ),
+    ("silent", "NO DATA FOR INTERVAL '6 seconds'", "SELECT sensor_id FROM readings"),
+    (
+        "ahead",
+        "",
+        "SELECT sensor_id FROM source_events WHERE sensor_id IS NOT NULL AND state = 'clock_ahead'",
+    ),
+];
+
+struct World {
+    log: MemLog,
+    clock: ManualClock,
+    runtime: tokio::runtime::Runtime,
+    follower: Option<Follower>,
+    shutdown: Shutdown,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new(1_000 * SECOND);
+        let log = MemLog::new(Arc::new(clock.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut world = Self { log, clock, runtime, follower: None, shutdown: Shutdown::new() };
+        for (rule_id, clauses, select) in RULES {
+            let sql = rule_sql(rule_id, clauses, select);
+            world.append(Stream::RuleChanges, rule_change("create", rule_id, 1, &sql));
+        }
+        world
+    }
+
+    fn append(&mut self, stream: Stream, batch: arrow::array::RecordBatch) {
+        let entries = vec![Entry::new(stream, batch)];
+        self.runtime.block_on(self.log.append(entries)).unwrap();
+    }
+
+    fn start(&mut self) {
+        let log: Arc<dyn Log> = Arc::new(self.log.clone());
+        let metrics = StreamMetrics::new(&Metrics::new());
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let (service, _handle) =
+            EngineService::new(log, clock, StreamConfig::default(), metrics).unwrap();
+        let mut follower = Follower::new(service);
+        follower.read_to_head(&self.shutdown).unwrap();
+        follower.sequencer.resume(self.clock.now());
+        self.follower = Some(follower);
+    }
+
+    /// One turn of the loop; the kill comes before the append when `append` is false.
+    fn turn(&mut self, append: bool) {
+        if self.follower.is_none() {
+            self.start();
+        }
+        let Some(follower) = self.follower.as_mut() else { return };
+        follower.read_to_head(&self.shutdown).unwrap();
+        let decisions = follower.sequencer.decide(self.clock.now()).unwrap();
+        if append {
+            self.runtime.block_on(follower.append(decisions, &self.shutdown)).unwrap();
+        } else {
+            self.follower = None;
+        }
+    }
+
+    fn logged(&self) -> Vec<String> {
+        let records = self.log.read(Offset::ZERO, usize::MAX).unwrap();
+        let of_alerts = records.iter().filter(|r| r.stream == Stream::AlertTransitions);
+        of_alerts
+            .flat_map(|record| {
+                (0..record.batch.num_rows()).map(move |row| {
+                    let text = |name| text_at(record, name, row).unwrap_or_default();
+                    format!(
+                        "{} {} {} {}",
+                        text("rule_id"),
+                        text("key"),
+                        text("state"),
+                        text("alert_id")
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn late(&self) -> usize {
+        let records = self.log.read(Offset::ZERO, usize::MAX).unwrap();
+        let late = records.iter().filter(|r| r.stream == Stream::LateEvents);
+        late.map(|r| r.batch.num_rows()).sum()
+    }
+}
+
+/// What happens next to the running engine.
+#[derive(Clone, Debug)]
+enum Event {
+    Rows(Vec<(i64, u8, bool, u8, bool)>),
+    Time(i64),
+    Turn,
+    Kill,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let row = (-4_000..500i64, 0..4u8, any::<bool>(), 0..100u8, prop::bool::weighted(0.05));
+    let event = prop_oneof![
+        4 => proptest::collection::vec(row, 1..8).prop_map(Event::Rows),
+        4 => (100..2_000i64).prop_map(Event::Time),
+        4 => Just(Event::Turn),
+        1 => Just(Event::Kill),
+    ];
+    proptest::collection::vec(event, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn kills_lose_nothing_double_nothing_and_equal_a_backtest(events in events()) {
+        let mut world = World::new();
+        for event in &events {
+            match event {
+                Event::Rows(rows) => {
+                    let now = world.clock.now();
+                    let rows: Vec<Row> = rows.iter().map(|(ms, sensor, level, value, ahead)| {
+                        let metric = if *level { "level" } else { "speed" };
+                        let mut row = Row::new(now + ms * 1_000, &format!("S-{sensor}"), metric, f64::from(*value));
+                        row.ahead = *ahead;
+                        row
+                    }).collect();
+                    world.append(Stream::Readings, readings(&rows));
+                }
+                Event::Time(ms) => world.clock.advance(Duration::from_millis(u64::try_from(*ms).unwrap())),
+                Event::Turn => world.turn(true),
+                Event::Kill => world.turn(false),
+            }
+        }
+        // Two turns: the second has nothing left to say about the first.
+        world.turn(true);
+        world.turn(true);
+        let head = world.log.head();
+        let found = backtest(&world.log, Offset::ZERO, head, &BacktestRules::AsLogged).unwrap();
+        let expected: Vec<String> = found.transitions.iter()
+            .map(|r| format!("{} {} {} {}", r.rule_id, r.key, r.state, r.alert_id))
+            .collect();
+        prop_assert_eq!(world.logged(), expected);
+        prop_assert_eq!(world.late() as u64, found.counts.late);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_service_catches_up_follows_and_stops() {
+    let clock = ManualClock::new(1_000 * SECOND);
+    let log = MemLog::new(Arc::new(clock.clone()));
+    let sql = rule_sql("high", "", "SELECT value FROM readings WHERE value > 50");
+    let rule = Entry::new(Stream::RuleChanges, rule_change("create", "high", 1, &sql));
+    let row = |value| {
+        let rows = [Row::new(1_000 * SECOND, "S-1", "level", value)];
+        Entry::new(Stream::Readings, readings(&rows))
+    };
+    log.append(vec![rule, row(80.0)]).await.unwrap();
+    for turn in 0..2 {
+        let (service, handle) = EngineService::new(
+            Arc::new(log.clone()),
+            Arc::new(clock.clone()),
+            StreamConfig::default(),
+            StreamMetrics::new(&Metrics::new()),
+        )
+        .unwrap();
+        let shutdown = Shutdown::new();
+        let stop = shutdown.clone();
+        let running = async move { service.run(stop).await };
+        let watching = async {
+            handle.caught_up().await;
+            assert_eq!(handle.rules().len(), 1);
+            let value = if turn == 0 { 10.0 } else { 90.0 };
+            let appended = log.append(vec![row(value)]).await.unwrap();
+            while handle.applied() < appended.end {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            shutdown.request();
+        };
+        let (ended, ()) = tokio::join!(running, watching);
+        ended.unwrap();
+    }
+    let records = log.read(Offset::ZERO, usize::MAX).unwrap();
+    let states: Vec<String> = records
+        .iter()
+        .filter(|r| r.stream == Stream::AlertTransitions)
+        .flat_map(|r| {
+            (0..r.batch.num_rows()).map(move |i| text_at(r, "state", i).unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(states, ["firing", "resolved"]);
+}
