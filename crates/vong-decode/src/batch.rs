@@ -156,6 +156,7 @@ struct KeyColumn {
 const NO_CODE: i32 = -1;
 
 impl KeyColumn {
+    #[inline]
     fn push(&mut self, id: Option<Id<'_>>) {
         let code = match id {
             Some(id) => self.code(id),

@@ -83,7 +83,7 @@ pub struct Decoder {
     broker_hash: u64,
     sources: Vec<SourceDecoder>,
     ids: Ids,
-    routes: HashMap<u64, Route>,
+    routes: HashMap<u64, Route, hash::Rehash>,
     slots: Slots,
     batch: DecodedBatch,
 }
@@ -110,7 +110,7 @@ impl Decoder {
             broker_hash: hash::of_topic(broker),
             sources: compiled,
             ids,
-            routes: HashMap::new(),
+            routes: HashMap::default(),
             slots: Slots::default(),
             batch: DecodedBatch::new(),
         })

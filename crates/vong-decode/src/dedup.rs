@@ -23,15 +23,15 @@ pub struct Delivery {
 /// at least the last `capacity / 2` distinct messages and never more than `capacity`.
 #[derive(Clone, Debug)]
 pub struct Deduplicator {
-    newer: HashSet<u64>,
-    older: HashSet<u64>,
+    newer: HashSet<u64, hash::Rehash>,
+    older: HashSet<u64, hash::Rehash>,
     generation: usize,
 }
 
 impl Deduplicator {
     pub fn new(capacity: usize) -> Self {
         let generation = capacity.div_ceil(2).max(1);
-        Self { newer: HashSet::new(), older: HashSet::new(), generation }
+        Self { newer: HashSet::default(), older: HashSet::default(), generation }
     }
 
     /// Whether this message was seen before and must not be stored again; remembers it.

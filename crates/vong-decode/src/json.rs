@@ -124,15 +124,13 @@ impl Extractor {
     }
 
     /// Fills `slots` from `payload`, which must be one JSON value and nothing after it.
-    pub(crate) fn extract(
-        &self,
-        payload: &[u8],
-        slots: &mut Slots,
-    ) -> Result<(), serde_json::Error> {
+    pub(crate) fn extract(&self, payload: &[u8], slots: &mut Slots) -> Result<(), Malformed> {
         slots.reset(self.slots);
-        let mut deserializer = serde_json::Deserializer::from_slice(payload);
+        // Once for the whole payload is cheaper than string by string.
+        let text = std::str::from_utf8(payload)?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
         Probe { node: &self.root, slots }.deserialize(&mut deserializer)?;
-        deserializer.end()
+        Ok(deserializer.end()?)
     }
 }
 
@@ -148,6 +146,15 @@ fn unescape(part: &str) -> Result<String, &'static str> {
         }
     }
     Ok(out)
+}
+
+/// Why a payload is not JSON.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("{0}")]
+    Utf8(#[from] std::str::Utf8Error),
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
 }
 
 struct Probe<'a> {

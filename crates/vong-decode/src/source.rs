@@ -10,7 +10,7 @@ use crate::decoder::Tally;
 use crate::error::Error;
 use crate::hash;
 use crate::ids::{Ids, SensorIdProblem};
-use crate::json::{Extractor, Found, Slots};
+use crate::json::{Extractor, Found, Malformed, Slots};
 use crate::reason::RejectReason;
 use crate::timestamp::TimestampFormat;
 use crate::topic::TopicTemplate;
@@ -426,7 +426,7 @@ fn check_field(config: &SourceConfig, field: &FieldConfig, place: usize) -> Resu
 }
 
 #[cold]
-fn malformed(input: &Input<'_>, error: &serde_json::Error) -> Problem {
+fn malformed(input: &Input<'_>, error: &Malformed) -> Problem {
     if input.payload.is_empty() {
         let detail = "payload: expected JSON, found nothing".to_owned();
         return problem(RejectReason::MalformedJson, detail);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 use vong_decode::{Decoder, Subscription};
 use vong_log::Log;
@@ -25,6 +25,9 @@ use pipeline::{Pipeline, Receipt};
 const TURN_MESSAGES: usize = 512;
 /// At shutdown, an append may take this long; what is not durable then is delivered again.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// A connection that held this long was a good one: the next attempt comes soon. Shorter ones slow
+/// us down, as when two clients of one name keep pushing each other out.
+const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
@@ -102,11 +105,18 @@ impl MqttIntake {
                 connected = Link::connect(&self.config) => connected,
             };
             let lost = match connected {
-                Ok(mut link) => match self.session(&mut link, &shutdown).await {
-                    Ok(()) => return Ok(()),
-                    Err(e @ (Error::Append { .. } | Error::ReadTail { .. })) => return Err(e),
-                    Err(lost) => lost,
-                },
+                Ok(mut link) => {
+                    let since = Instant::now();
+                    let ended = self.session(&mut link, &shutdown).await;
+                    if since.elapsed() >= GOOD_CONNECTION {
+                        self.backoff.reset();
+                    }
+                    match ended {
+                        Ok(()) => return Ok(()),
+                        Err(e @ Error::Append { .. }) => return Err(e),
+                        Err(lost) => lost,
+                    }
+                }
                 Err(failed) => failed,
             };
             self.note_lost(&lost);
@@ -185,7 +195,6 @@ impl MqttIntake {
     }
 
     fn note_connected(&mut self, link: &Link) {
-        self.backoff.reset();
         self.metrics.connections.inc();
         self.metrics.connected.set(1);
         let BrokerConfig { id, host, port, .. } = &self.config;
@@ -268,6 +277,7 @@ async fn acknowledge(
     if !receipt.acks.is_empty() {
         link.send(receipt.acks.iter().copied().map(Outgoing::Acknowledge)).await?;
     }
+    metrics.acknowledged.inc_by(receipt.acks.len() as u64);
     receipt.observe(metrics);
     Ok(())
 }

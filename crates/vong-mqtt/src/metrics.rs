@@ -6,6 +6,7 @@ use vong_telemetry::{Counter, CounterVec, Gauge, GaugeVec, Histogram, Metrics};
 #[derive(Clone, Debug)]
 pub struct MqttMetrics {
     pub(crate) messages: CounterVec,
+    pub(crate) acknowledged: CounterVec,
     pub(crate) rows: CounterVec,
     pub(crate) rejects: CounterVec,
     pub(crate) duplicates: CounterVec,
@@ -26,6 +27,10 @@ impl MqttMetrics {
         let gauge = |name: &str, help: &str| metrics.gauge_vec(name, help, &["broker"]);
         Self {
             messages: counter("vong_mqtt_messages_total", "Messages received."),
+            acknowledged: counter(
+                "vong_mqtt_acknowledged_total",
+                "Messages acknowledged: their rows are durable.",
+            ),
             rows: counter("vong_mqtt_rows_total", "Readings decoded from messages."),
             rejects: metrics.counter_vec(
                 "vong_mqtt_rejects_total",
@@ -60,6 +65,7 @@ impl MqttMetrics {
         BrokerMetrics {
             broker: broker.to_owned(),
             messages: self.messages.with_label_values(&labels),
+            acknowledged: self.acknowledged.with_label_values(&labels),
             rows: self.rows.with_label_values(&labels),
             rejects: self.rejects.clone(),
             duplicates: self.duplicates.with_label_values(&labels),
@@ -78,6 +84,7 @@ impl MqttMetrics {
 pub(crate) struct BrokerMetrics {
     pub(crate) broker: String,
     pub(crate) messages: Counter,
+    pub(crate) acknowledged: Counter,
     pub(crate) rows: Counter,
     pub(crate) rejects: CounterVec,
     pub(crate) duplicates: Counter,

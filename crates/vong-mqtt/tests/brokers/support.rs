@@ -225,6 +225,16 @@ impl Site {
         log: &Arc<TestLog>,
         change: impl FnOnce(&mut BrokerConfig),
     ) -> Result<Self> {
+        Self::start_on(port, protocol, Arc::clone(log) as Arc<dyn Log>, change)
+    }
+
+    /// As [`Self::start_with`], on any log.
+    pub(crate) fn start_on(
+        port: u16,
+        protocol: Protocol,
+        log: Arc<dyn Log>,
+        change: impl FnOnce(&mut BrokerConfig),
+    ) -> Result<Self> {
         let mut config = BrokerConfig::new("test", "127.0.0.1", port);
         config.protocol = protocol;
         change(&mut config);
@@ -232,7 +242,6 @@ impl Site {
         let decoder = Decoder::new("test", &file.sources, &Assets::default())?;
         let metrics = Metrics::new();
         let clock = Arc::new(ManualClock::new(NOW_MS * 1_000));
-        let log: Arc<dyn Log> = Arc::clone(log) as Arc<dyn Log>;
         let intake = MqttIntake::new(config, decoder, log, clock, &MqttMetrics::new(&metrics), 1)?;
         let tasks = Tasks::new("edges", Shutdown::new());
         let failed = Arc::new(AtomicBool::new(false));
