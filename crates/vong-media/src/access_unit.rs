@@ -64,7 +64,7 @@ pub struct AccessUnit {
 
 /// Where a camera's frames go: a recorder, a live hub. Called from the camera's task, so it never
 /// blocks; what it cannot take it drops and counts.
-pub trait AccessUnitSink: Send {
+pub trait AccessUnitSink: Send + Sync {
     /// Called before the first frame and again whenever the parameters change.
     fn parameters(&mut self, parameters: &Arc<VideoParameters>);
 
