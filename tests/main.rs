@@ -1,2 +1,16 @@
-//! One integration-test binary: cases are data, peers are real.
+//! The one integration-test binary. Peers are real: Mosquitto, GStreamer, ffprobe, Chromium; a test
+//! whose peer or data is not on the machine says so and passes.
+#![expect(clippy::disallowed_types, reason = "tests measure real time from outside the process")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests run threads and read the clock of the machine"
+)]
 
+mod bad_input;
+mod cameras;
+mod demo;
+mod generated;
+mod house;
+mod replay;
+mod sensors;
+mod support;

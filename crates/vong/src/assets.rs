@@ -1,11 +1,14 @@
 //! Reads what stands in the city from CSV files, naming file, line and column of a mistake.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use csv::StringRecord;
+use serde::Deserialize;
 use vong_model::{Assets, Camera, Place, Sensor, Unit};
+use vong_rtsp::Login;
 
-use crate::config::{Diagnostic, FilesConfig};
+use crate::config::{Diagnostic, FilesConfig, from_toml};
 
 /// Reads all registers; a missing file is an empty register.
 pub fn load(files: &FilesConfig) -> Result<Assets, Diagnostic> {
@@ -41,6 +44,39 @@ pub fn load(files: &FilesConfig) -> Result<Assets, Diagnostic> {
         });
     }
     Ok(assets)
+}
+
+/// Names and passwords of cameras; apart from their addresses, so that a listing can show those.
+#[derive(Clone, Debug, Default)]
+pub struct CameraLogins {
+    by_camera: BTreeMap<String, Login>,
+}
+
+impl CameraLogins {
+    /// Reads `camera-logins.toml`; a missing file means that no camera asks for a log-in.
+    pub fn load(file: &Path) -> Result<Self, Diagnostic> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Entry {
+            username: String,
+            password: String,
+        }
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(Diagnostic::of_file(file, e.to_string())),
+        };
+        let entries: BTreeMap<String, Entry> = from_toml(file, &text)?;
+        let login = |Entry { username, password }| Login { username, password };
+        Ok(Self {
+            by_camera: entries.into_iter().map(|(camera, entry)| (camera, login(entry))).collect(),
+        })
+    }
+
+    /// The camera's own log-in, or the one that is for all others.
+    pub fn of(&self, camera_id: &str) -> Option<Login> {
+        self.by_camera.get(camera_id).or_else(|| self.by_camera.get("default")).cloned()
+    }
 }
 
 /// One line of a register, able to say where it stands.

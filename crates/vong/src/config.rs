@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use vong_mqtt::{BrokerConfig, TlsConfig};
 
 pub use diagnostic::{Diagnostic, from_toml};
 pub use reference::reference;
@@ -24,7 +25,7 @@ pub struct Config {
     pub files: FilesConfig,
     pub http: HttpConfig,
     #[serde(rename = "broker", skip_serializing_if = "Vec::is_empty")]
-    pub brokers: Vec<toml::Table>,
+    pub brokers: Vec<BrokerConfig>,
     pub stream: StreamConfig,
     pub video: VideoConfig,
     pub query: QueryConfig,
@@ -45,7 +46,6 @@ pub struct DataConfig {
     pub directory: PathBuf,
     pub log_segment_mib: u64,
     pub log_segment_age_s: u64,
-    pub log_keep_days: u32,
     pub footage_keep_days: u32,
     pub footage_keep_gib: u64,
 }
@@ -57,6 +57,7 @@ pub struct FilesConfig {
     pub sources: PathBuf,
     pub sensors: PathBuf,
     pub cameras: PathBuf,
+    pub camera_logins: PathBuf,
     pub units: PathBuf,
     pub map: PathBuf,
 }
@@ -120,7 +121,6 @@ impl Default for DataConfig {
             directory: PathBuf::from("data"),
             log_segment_mib: 16,
             log_segment_age_s: 300,
-            log_keep_days: 7,
             footage_keep_days: 30,
             footage_keep_gib: 100,
         }
@@ -134,6 +134,7 @@ impl Default for FilesConfig {
             sources: PathBuf::from("sources"),
             sensors: PathBuf::from("sensors.csv"),
             cameras: PathBuf::from("cameras.csv"),
+            camera_logins: PathBuf::from("camera-logins.toml"),
             units: PathBuf::from("units.csv"),
             map: PathBuf::from("map"),
         }
@@ -192,9 +193,21 @@ impl Config {
     }
 
     fn resolve(&mut self, base: &Path) {
-        let FilesConfig { rules, sources, sensors, cameras, units, map } = &mut self.files;
-        for path in [rules, sources, sensors, cameras, units, map, &mut self.data.directory] {
+        let FilesConfig { rules, sources, sensors, cameras, camera_logins, units, map } =
+            &mut self.files;
+        let files =
+            [rules, sources, sensors, cameras, camera_logins, units, map, &mut self.data.directory];
+        for path in files {
             *path = base.join(&*path);
+        }
+        for broker in &mut self.brokers {
+            if let Some(TlsConfig { ca_file, client_cert, client_key }) = &mut broker.tls {
+                [ca_file, client_cert, client_key]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|path| *path = base.join(&*path));
+            }
+            broker.password_file.iter_mut().for_each(|path| *path = base.join(&*path));
         }
     }
 

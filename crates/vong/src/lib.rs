@@ -3,4 +3,17 @@
 //! Knows all parts and decides nothing: what is not wiring belongs into another crate.
 
 pub mod assets;
+mod backtest;
+mod check;
+pub mod cli;
 pub mod config;
+mod demo;
+mod fsck;
+mod installation;
+mod rules;
+mod serve;
+mod site;
+mod sources;
+mod sql;
+
+pub use site::Site;

@@ -26,11 +26,6 @@ const KEYS: &[Key] = &[
     ),
     key("data.log_segment_age_s", "300", "... or at this age, whichever comes first."),
     key(
-        "data.log_keep_days",
-        "7",
-        "Log files older than this are deleted once they are in the history tables.",
-    ),
-    key(
         "data.footage_keep_days",
         "30",
         "Footage older than this is deleted, oldest first, never what is on hold.",
@@ -106,6 +101,11 @@ host = "127.0.0.1"
 port = 1883
 # "5" or "3.1.1".
 protocol = "5"
+# Larger messages are rejected, bytes.
+max_packet = 1048576
+keep_alive = "30s"
+# How long the broker keeps messages for us while we are away (MQTT 5).
+session_expiry = "7d"
 # Kept by the broker across restarts of vong; must be unique on that broker.
 client_id = "vong-city"
 # Log-in, when the broker asks for it; the password stands alone in a file.

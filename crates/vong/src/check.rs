@@ -1,0 +1,35 @@
+//! `vong check`: does the installation hold, and if not, where.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::{say, tell};
+use crate::site::Site;
+
+pub(crate) fn run(config: &Path) -> ExitCode {
+    match Site::load(config) {
+        Ok(Site { config, assets, logins: _, sources, rules }) => {
+            let summary = format!(
+                "ok: {} brokers, {} sources, {} rules, {} sensors, {} cameras, {} units",
+                config.brokers.len(),
+                sources.len(),
+                rules.len(),
+                assets.sensors.len(),
+                assets.cameras.len(),
+                assets.units.len()
+            );
+            say(&summary).unwrap_or(ExitCode::FAILURE)
+        }
+        Err(mistakes) => {
+            for mistake in &mistakes {
+                tell(&mistake.to_string());
+            }
+            tell(&format!(
+                "{} mistake{}",
+                mistakes.len(),
+                if mistakes.len() == 1 { "" } else { "s" }
+            ));
+            ExitCode::FAILURE
+        }
+    }
+}

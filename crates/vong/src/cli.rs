@@ -1,0 +1,171 @@
+//! The command line: what can be asked of `vong`, and where each question is answered.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{backtest, check, config, demo, fsck, serve, sql};
+
+/// Vọng: the stream engine of a city's operations centre.
+#[derive(Debug, Parser)]
+#[command(name = "vong", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the sample city: simulated sensors and cameras, live on the wall.
+    Demo(DemoArguments),
+    /// Run with your own brokers and cameras.
+    Serve {
+        /// The configuration file.
+        #[arg(long, default_value = "configs/vong.toml")]
+        config: PathBuf,
+    },
+    /// Say whether configuration, registers, sources and rules hold, with the place of each mistake.
+    Check {
+        #[arg(long, default_value = "configs/vong.toml")]
+        config: PathBuf,
+    },
+    /// Ask a running vong one question in SQL.
+    Sql(SqlArguments),
+    /// Run rules over history: the alerts they gave, or would have given.
+    Backtest(BacktestArguments),
+    /// Verify log, history tables and footage; nothing may be running on them.
+    Fsck {
+        /// The data directory.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Print every configuration key with its default and what it is for.
+    Reference {
+        #[arg(value_enum, default_value = "vong")]
+        of: ReferenceOf,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// Where the sample city runs.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArguments {
+    /// Screens and interfaces.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// The MQTT broker of the sample city.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub mqtt: SocketAddr,
+    /// The cameras of the sample city.
+    #[arg(long, default_value = "127.0.0.1:8554")]
+    pub rtsp: SocketAddr,
+    /// Everything about the city follows from this number.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Keep data here instead of in a directory that is removed at the end.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Rules to run instead of those built in.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// What is logged, as in "info" or "warn,vong_mqtt=debug".
+    #[arg(long, default_value = "warn")]
+    pub log: String,
+    #[command(subcommand)]
+    pub part: Option<DemoPart>,
+}
+
+/// The sample city alone, for measuring it apart from the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum DemoPart {
+    /// Only sensors, cameras and broker; no engine. Prints where the city's files are.
+    City,
+}
+
+/// One question.
+#[derive(Clone, Debug, Args)]
+pub struct SqlArguments {
+    /// The statement; read from standard input when left out.
+    pub statement: Option<String>,
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: SqlFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SqlFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+/// What to run over which part of history.
+#[derive(Clone, Debug, Args)]
+pub struct BacktestArguments {
+    /// A file with rules, or the name of a rule the log knows; all of the log's rules when left out.
+    pub rule: Option<String>,
+    /// The data directory; nothing may be running on it.
+    #[arg(long, default_value = "data")]
+    pub data: PathBuf,
+    /// First log offset.
+    #[arg(long)]
+    pub from: Option<u64>,
+    /// Log offset to stop before.
+    #[arg(long)]
+    pub to: Option<u64>,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReferenceOf {
+    /// `vong.toml`
+    Vong,
+    /// `sources/*.toml`
+    Sources,
+}
+
+/// Runs what the command line asks for and says how it ended.
+pub fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(e) => {
+            tell(&format!("vong: {e:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Serve { config } => serve::run(&config),
+        Command::Check { config } => Ok(check::run(&config)),
+        Command::Sql(arguments) => sql::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Fsck { data } => fsck::run(&data),
+        Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),
+        Command::Reference { of: ReferenceOf::Sources } => say(vong_decode::reference().trim_end()),
+        Command::Version => say(&format!("vong {}", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// Speaks to the person at the terminal.
+#[expect(clippy::print_stdout, reason = "a command answers on standard output")]
+#[expect(clippy::unnecessary_wraps, reason = "the last word of most commands")]
+pub(crate) fn say(text: &str) -> Result<ExitCode> {
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Speaks beside the answer: progress and failures.
+#[expect(clippy::print_stderr, reason = "progress and failures go to standard error")]
+pub(crate) fn tell(text: &str) {
+    eprintln!("{text}");
+}

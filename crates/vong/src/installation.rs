@@ -1,0 +1,403 @@
+//! A running installation: what is wired to what, and the order in which it stops.
+//!
+//! Start: stores, log, engines, edges, doors. Stop: edges first, so that nothing new enters; then
+//! the recorder writes what it holds; then engines; the doors close last.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tracing::{info, warn};
+use vong_decode::Decoder;
+use vong_footage::{Footage, FootageConfig, FootageMetrics};
+use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
+use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
+use vong_log::{FileLog, Log, LogConfig, LogMetrics};
+use vong_media::AccessUnitSink;
+use vong_model::{Assets, Camera, EventTime};
+use vong_mqtt::{MqttIntake, MqttMetrics};
+use vong_query::{
+    Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
+    Sources,
+};
+use vong_recorder::{ClipConfig, ClipFiler, Recorder, RecorderHandle, RecorderMetrics};
+use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
+use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
+use vong_store::{Store, StoreConfig, StoreMetrics};
+use vong_stream::{EngineHandle, EngineService, SequencerConfig, StreamConfig, StreamMetrics};
+use vong_telemetry::Metrics;
+
+use crate::config::{self, Config};
+use crate::site::Site;
+use crate::{rules, sources};
+
+/// How many cameras connect at the same time.
+const CONNECTING: usize = 8;
+
+/// How long each phase may take to stop.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often footage that is too old is looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Everything that runs.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    address: SocketAddr,
+    readiness: Readiness,
+    failed: Shutdown,
+    edges: Tasks,
+    engines: Tasks,
+    doors: Tasks,
+    recorder: Option<JoinHandle<()>>,
+    goodbye: Shutdown,
+}
+
+/// What every part is built from.
+struct Ground {
+    clock: Arc<dyn Clock>,
+    registry: Metrics,
+    log: Arc<dyn Log>,
+    assets: Arc<Assets>,
+    readiness: Readiness,
+    edges: Tasks,
+    engines: Tasks,
+}
+
+impl Installation {
+    /// Opens the stores and starts everything; returns once the door is open, before it is ready.
+    pub(crate) async fn start(site: Site, clock: Arc<dyn Clock>) -> Result<Self> {
+        let Site { config, assets, logins, sources: mappings, rules } = site;
+        // A port that is taken is told before a store is touched.
+        let http = HttpServer::bind(config.http.listen).await?;
+        let (address, failed, goodbye) = (http.address(), Shutdown::new(), Shutdown::new());
+        let phase = |name| Tasks::new(name, failed.clone());
+        let (edges, engines, doors) = (phase("edges"), phase("engines"), phase("doors"));
+        let registry = Metrics::new();
+        let log = open_log(&config, &clock, &registry)?;
+        let assets = Arc::new(assets);
+        let readiness = Readiness::default();
+        let ground =
+            Ground { clock, registry, log, assets, readiness: readiness.clone(), edges, engines };
+
+        let store = ground.open_store(&config)?;
+        let footage = ground.open_footage(&config)?;
+        let engine = ground.start_engine(&config)?;
+        let live = HubMetrics::new(&ground.registry);
+        let hub = ground.start_hub(live.clone());
+        let video = VideoHub::new(live);
+        let dimensions = Dimensions::new(&ground.assets).with("sources", sources::table(&mappings));
+        let query = ground.start_queries(&config, store, dimensions)?;
+        let (recorder, recording) = ground.start_recorder(&footage)?;
+        ground.start_clip_filer(&config.video);
+        ground.start_cameras(&config.video, &logins, &recorder, &video);
+        ground.start_brokers(&config, &mappings)?;
+        ground.align_rules(engine, rules);
+
+        let app = ground.app(&config, (query, hub, video, footage), goodbye.clone());
+        doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
+        let Ground { edges, engines, .. } = ground;
+        Ok(Self {
+            address,
+            readiness,
+            failed,
+            edges,
+            engines,
+            doors,
+            recorder: Some(recording),
+            goodbye,
+        })
+    }
+
+    /// Where screens find it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Resolves once every part can do its job.
+    pub(crate) async fn ready(&self) {
+        while !self.readiness.waiting_for().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Resolves when a part that nothing works without has failed.
+    pub(crate) async fn failed(&self) {
+        self.failed.requested().await;
+    }
+
+    /// Stops in order; what was accepted is on disk when this returns.
+    pub(crate) async fn stop(mut self) {
+        info!("stopping");
+        self.edges.stop(PATIENCE).await; // nothing new enters, and the cameras' sinks are gone,
+        if let Some(recorder) = self.recorder.take() {
+            let joined = tokio::task::spawn_blocking(move || recorder.join()); // so the recorder ends
+            match tokio::time::timeout(PATIENCE, joined).await {
+                Ok(Ok(Ok(()))) => {}
+                ended => warn!(?ended, "recorder did not end in order"),
+            }
+        }
+        self.engines.stop(PATIENCE).await;
+        self.goodbye.request(); // screens are told before the listener goes
+        self.doors.stop(PATIENCE).await;
+        info!("stopped");
+    }
+}
+
+impl Ground {
+    fn open_store(&self, config: &Config) -> Result<Store> {
+        let dir = config.data.directory.join("history");
+        let metrics = StoreMetrics::new(&self.registry);
+        let store = Store::open(
+            StoreConfig { dir, ..StoreConfig::default() },
+            self.log.epoch(),
+            Some(metrics),
+        );
+        store.context("could not open the history tables")
+    }
+
+    fn open_footage(&self, config: &Config) -> Result<Footage> {
+        let footage = FootageConfig {
+            dir: config.data.directory.join("footage"),
+            keep_days: config.data.footage_keep_days,
+            max_bytes: config.data.footage_keep_gib.saturating_mul(1 << 30),
+            ..FootageConfig::default()
+        };
+        let opened =
+            Footage::open(footage, Arc::clone(&self.clock), FootageMetrics::new(&self.registry));
+        let (footage, opened) = opened.context("could not open the footage")?;
+        if opened.cut_bytes > 0 {
+            warn!(bytes = opened.cut_bytes, "cut torn ends of footage files");
+        }
+        let sweeper = footage.clone();
+        let stop = self.engines.shutdown();
+        self.engines.spawn("footage/retention", OnFailure::Continue, sweep(sweeper, stop));
+        Ok(footage)
+    }
+
+    fn start_engine(&self, config: &Config) -> Result<EngineHandle> {
+        let config::StreamConfig { lateness_ms, idle_after_s } = config.stream;
+        let sequencer = SequencerConfig {
+            lateness_ms,
+            idle_after_ms: idle_after_s * 1_000,
+            ..SequencerConfig::default()
+        };
+        let metrics = StreamMetrics::new(&self.registry);
+        let (engine, handle) = EngineService::new(
+            Arc::clone(&self.log),
+            Arc::clone(&self.clock),
+            StreamConfig { sequencer },
+            metrics,
+        )?;
+        self.engines.spawn("engine", OnFailure::StopProcess, engine.run(self.engines.shutdown()));
+        Ok(handle)
+    }
+
+    fn start_hub(&self, metrics: HubMetrics) -> HubHandle {
+        let (hub, handle) = Hub::new(&HubConfig::default(), Arc::clone(&self.log), metrics);
+        self.engines.spawn("hub", OnFailure::StopProcess, hub.run(self.engines.shutdown()));
+        self.readiness.wait_for("live views");
+        let (waiting, readiness) = (handle.clone(), self.readiness.clone());
+        self.engines.spawn("hub/ready", OnFailure::Continue, async move {
+            if waiting.ready().await {
+                readiness.done("live views");
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        handle
+    }
+
+    fn start_queries(
+        &self,
+        config: &Config,
+        store: Store,
+        dimensions: Dimensions,
+    ) -> Result<QueryEngine> {
+        let config::QueryConfig { concurrent, deadline_s, max_rows, memory_mib } = config.query;
+        let memory_bytes =
+            usize::try_from(memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+        let limits = QueryConfig {
+            concurrent,
+            deadline_s,
+            max_rows,
+            memory_bytes,
+            ..QueryConfig::default()
+        };
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+        let sources = Sources {
+            log: Arc::clone(&log),
+            store: store.clone(),
+            dimensions,
+            clock: Arc::clone(&clock),
+        };
+        let query = QueryEngine::new(limits, sources, QueryMetrics::new(&self.registry))?;
+        let metrics = ArchiverMetrics::new(&self.registry);
+        let archiver = Archiver::new(ArchiverConfig::default(), log, store, clock, metrics);
+        self.engines.spawn("archiver", OnFailure::Continue, archiver.run(self.engines.shutdown()));
+        Ok(query)
+    }
+
+    fn start_recorder(&self, footage: &Footage) -> Result<(RecorderHandle, JoinHandle<()>)> {
+        let (recorder, handle) = Recorder::new(
+            footage.clone(),
+            Arc::clone(&self.log),
+            Arc::clone(&self.clock),
+            RecorderMetrics::new(&self.registry),
+        );
+        let thread = vong_runtime::thread::spawn("vong-recorder", move || recorder.run());
+        let thread = thread.context("could not start the recorder's thread")?;
+        Ok((handle, thread))
+    }
+
+    fn start_clip_filer(&self, config: &config::VideoConfig) {
+        let clips = ClipConfig {
+            pre_roll: Duration::from_secs(config.pre_roll_s),
+            post_roll: Duration::from_secs(config.post_roll_s),
+            radius_m: config.clip_radius_m,
+            cameras: config.clip_cameras,
+        };
+        let (assets, log, clock) =
+            (Arc::clone(&self.assets), Arc::clone(&self.log), Arc::clone(&self.clock));
+        let filer = ClipFiler::new(clips, assets, log, clock);
+        self.engines.spawn(
+            "clip-filer",
+            OnFailure::StopProcess,
+            filer.run(self.engines.shutdown()),
+        );
+    }
+
+    fn start_cameras(
+        &self,
+        config: &config::VideoConfig,
+        logins: &crate::assets::CameraLogins,
+        recorder: &RecorderHandle,
+        video: &VideoHub,
+    ) {
+        let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
+        self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
+        let (gate, metrics) = (ConnectGate::new(CONNECTING), RtspMetrics::new(&self.registry));
+        for camera in self.assets.cameras.values() {
+            let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
+            let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
+            let stream = |url: &str| CameraStream {
+                camera_id: camera.camera_id.clone(),
+                unit_code: camera.unit_code.clone(),
+                url: url.to_owned(),
+                login: logins.of(camera.camera_id.as_str()),
+                transport: match config.transport {
+                    config::Transport::Tcp => vong_rtsp::Transport::Tcp,
+                    config::Transport::Udp => vong_rtsp::Transport::Udp,
+                },
+            };
+            let mut start = |kind: &str, url: &str, sinks, facts: Option<FactSender>| {
+                let (gate, clock) = (gate.clone(), Arc::clone(&self.clock));
+                let intake =
+                    RtspIntake::new(stream(url), sinks, facts, gate, clock, metrics.clone());
+                let name = format!("rtsp/{}/{kind}", camera.camera_id);
+                self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
+            };
+            let Camera { url, live_url, .. } = camera;
+            match live_url {
+                Some(live_url) => {
+                    start("main", url, vec![record], Some(facts.clone()));
+                    start("live", live_url, vec![show], None);
+                }
+                None => start("main", url, vec![record, show], Some(facts.clone())),
+            }
+        }
+    }
+
+    fn start_brokers(&self, config: &Config, mappings: &[vong_decode::SourceConfig]) -> Result<()> {
+        let metrics = MqttMetrics::new(&self.registry);
+        for broker in &config.brokers {
+            if !mappings.iter().any(|source| source.broker == broker.id) {
+                warn!(broker = broker.id, "no source names this broker; it is not connected to");
+                continue;
+            }
+            let decoder = Decoder::new(&broker.id, mappings, &self.assets)?;
+            let seed = random_seed(&*self.clock);
+            let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+            let intake = MqttIntake::new(broker.clone(), decoder, log, clock, &metrics, seed)?;
+            let name = format!("mqtt/{}", broker.id);
+            self.edges.spawn(name, OnFailure::StopProcess, intake.run(self.edges.shutdown()));
+        }
+        Ok(())
+    }
+
+    /// Once the engine has read the log it knows the rules in force; the files' differences follow.
+    fn align_rules(&self, engine: EngineHandle, files: Vec<vong_sql::rule::RuleStatement>) {
+        self.readiness.wait_for("rules");
+        let (log, clock, readiness) =
+            (Arc::clone(&self.log), Arc::clone(&self.clock), self.readiness.clone());
+        self.engines.spawn("rules", OnFailure::StopProcess, async move {
+            engine.caught_up().await;
+            rules::align(&log, &files, &engine.rules(), EventTime(clock.now())).await?;
+            readiness.done("rules");
+            Ok::<(), vong_log::Error>(())
+        });
+    }
+
+    fn app(
+        &self,
+        config: &Config,
+        parts: (QueryEngine, HubHandle, VideoHub, Footage),
+        goodbye: Shutdown,
+    ) -> App {
+        let (query, hub, video, footage) = parts;
+        let city = CityInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name_vi: config.city.name_vi.clone(),
+            name_en: config.city.name_en.clone(),
+            simulated: config.city.simulated,
+            map: config.files.map.clone(),
+        };
+        App {
+            city: Arc::new(city),
+            assets: Arc::clone(&self.assets),
+            log: Arc::clone(&self.log),
+            query,
+            hub,
+            video,
+            footage,
+            clock: Arc::clone(&self.clock),
+            readiness: self.readiness.clone(),
+            registry: self.registry.clone(),
+            metrics: HttpMetrics::new(&self.registry),
+            shutdown: goodbye,
+        }
+    }
+}
+
+fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Result<Arc<dyn Log>> {
+    let log = LogConfig {
+        segment_bytes: config.data.log_segment_mib.saturating_mul(1 << 20),
+        segment_age: Duration::from_secs(config.data.log_segment_age_s),
+        ..LogConfig::new(config.data.directory.join("log"))
+    };
+    let seed = random_seed(&**clock);
+    let log = FileLog::open_with(log, Arc::clone(clock), seed, LogMetrics::new(registry));
+    Ok(Arc::new(log.context("could not open the log")?))
+}
+
+/// Chance enters here and nowhere else: the log's identity and the spread of reconnects.
+fn random_seed(clock: &dyn Clock) -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(clock.now())
+}
+
+async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Error> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = stop.requested() => return Ok(()),
+        }
+        let worker = footage.clone();
+        match tokio::task::spawn_blocking(move || worker.sweep()).await {
+            Ok(Ok(swept)) => info!(?swept, "old footage looked for"),
+            Ok(Err(e)) => warn!(error = %e, "could not delete old footage"),
+            Err(e) => warn!(error = %e, "could not look for old footage"),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Everything that the files of an installation say, read and checked together.
+//!
+//! `serve` refuses to start on any mistake; `check` lists them all.
+
+use std::path::{Path, PathBuf};
+
+use vong_decode::{Decoder, SourceConfig, SourcesFile};
+use vong_model::Assets;
+use vong_sql::rule::{RuleStatement, parse};
+use vong_stream::RulePlanner;
+
+use crate::assets::{self, CameraLogins};
+use crate::config::{Config, Diagnostic, from_toml};
+
+/// A whole installation, ready to be built.
+#[derive(Debug)]
+pub struct Site {
+    pub config: Config,
+    pub assets: Assets,
+    pub logins: CameraLogins,
+    pub sources: Vec<SourceConfig>,
+    pub rules: Vec<RuleStatement>,
+}
+
+impl Site {
+    /// Reads the configuration at `path` and everything it names; all mistakes at once.
+    pub fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let config = Config::load(path).map_err(|mistake| vec![mistake])?;
+        let mut mistakes = Vec::new();
+        let assets = assets::load(&config.files).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Assets::default()
+        });
+        let logins = CameraLogins::load(&config.files.camera_logins).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            CameraLogins::default()
+        });
+        let sources = load_sources(&config, &assets, &mut mistakes);
+        let rules = load_rules(&config.files.rules, &mut mistakes);
+        if mistakes.is_empty() {
+            Ok(Self { config, assets, logins, sources, rules })
+        } else {
+            Err(mistakes)
+        }
+    }
+}
+
+/// Every `*.toml` of the sources directory, each checked alone and all of a broker together.
+fn load_sources(
+    config: &Config,
+    assets: &Assets,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Vec<SourceConfig> {
+    let mut sources = Vec::new();
+    let directory = &config.files.sources;
+    for (file, text) in files_of(directory, "toml", mistakes) {
+        match from_toml::<SourcesFile>(&file, &text) {
+            Ok(SourcesFile { sources: found }) => {
+                mistakes.extend(
+                    found.iter().filter_map(|source| unknown_broker(config, source, &file, &text)),
+                );
+                sources.extend(found);
+            }
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    for broker in &config.brokers {
+        if let Err(e) = Decoder::new(&broker.id, &sources, assets) {
+            mistakes.push(Diagnostic::of_file(directory, e.to_string()));
+        }
+    }
+    sources
+}
+
+fn unknown_broker(
+    config: &Config,
+    source: &SourceConfig,
+    file: &Path,
+    text: &str,
+) -> Option<Diagnostic> {
+    if config.brokers.iter().any(|broker| broker.id == source.broker) {
+        return None;
+    }
+    let known: Vec<&str> = config.brokers.iter().map(|broker| broker.id.as_str()).collect();
+    let message = format!(
+        "source '{}' names broker '{}', which vong.toml does not have",
+        source.id, source.broker
+    );
+    Some(
+        Diagnostic::of_key(file, text, "broker", message)
+            .with_hint(format!("known brokers: {}", known.join(", "))),
+    )
+}
+
+/// Every `*.sql` of the rules directory, parsed and planned.
+fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleStatement> {
+    let planner = match RulePlanner::new() {
+        Ok(planner) => planner,
+        Err(e) => {
+            mistakes.push(of_sql(directory, &e));
+            return Vec::new();
+        }
+    };
+    let mut rules: Vec<RuleStatement> = Vec::new();
+    for (file, text) in files_of(directory, "sql", mistakes) {
+        let statements = parse(&text).unwrap_or_else(|e| {
+            mistakes.push(of_sql(&file, &e));
+            Vec::new()
+        });
+        for statement in statements {
+            if let RuleStatement::Create(rule) = &statement
+                && let Err(e) = planner.plan(rule)
+            {
+                mistakes.push(of_sql(&file, &e));
+            }
+            if rules
+                .iter()
+                .any(|other| other.rule_id() == statement.rule_id() && other.action() == "create")
+            {
+                let message = format!("rule '{}' is defined twice", statement.rule_id());
+                mistakes.push(Diagnostic::of_file(&file, message));
+            }
+            rules.push(statement);
+        }
+    }
+    rules
+}
+
+/// Rules of one file, parsed and planned; used where the file is given by hand.
+pub(crate) fn rules_of_file(file: &Path) -> Result<Vec<RuleStatement>, Diagnostic> {
+    let text =
+        std::fs::read_to_string(file).map_err(|e| Diagnostic::of_file(file, e.to_string()))?;
+    let planner = RulePlanner::new().map_err(|e| of_sql(file, &e))?;
+    let statements = parse(&text).map_err(|e| of_sql(file, &e))?;
+    for statement in &statements {
+        if let RuleStatement::Create(rule) = statement {
+            planner.plan(rule).map_err(|e| of_sql(file, &e))?;
+        }
+    }
+    Ok(statements)
+}
+
+fn of_sql(file: &Path, error: &vong_sql::Error) -> Diagnostic {
+    let mut told = Diagnostic::of_file(file, error.to_string());
+    told.place = error.place().map(|place| (place.line as usize, place.column as usize));
+    told.hint = error.hint();
+    told
+}
+
+/// Files with this extension, by name; a missing directory holds none.
+fn files_of(
+    directory: &Path,
+    extension: &str,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Vec<(PathBuf, String)> {
+    let listed = match std::fs::read_dir(directory) {
+        Ok(listed) => listed,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(e) => {
+            mistakes.push(Diagnostic::of_file(directory, e.to_string()));
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|own| own == extension));
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push((path, text)),
+            Err(e) => mistakes.push(Diagnostic::of_file(&path, e.to_string())),
+        }
+    }
+    files
+}
