@@ -44,7 +44,7 @@ pub fn topic(kind: SensorKind, sensor_id: &str) -> String {
 
 fn payload(reading: Reading, id: &str, unix_ms: i64) -> String {
     // numbers are rounded, so `{}` prints the shortest decimal that reads back the same
-    let one = |v| rounded(v, 1);
+    let (one, two) = (|v| rounded(v, 1), |v| rounded(v, 2));
     match reading {
         Reading::Traffic { speed, flow, occupancy } => format!(
             r#"{{"ts":"{}","speed":{},"flow":{},"occupancy":{}}}"#,
@@ -66,8 +66,8 @@ fn payload(reading: Reading, id: &str, unix_ms: i64) -> String {
             ),
             id,
             rfc3339(unix_ms),
-            one(pm25),
-            one(pm10)
+            two(pm25),
+            two(pm10)
         ),
         Reading::Noise { db } => format!(r#"{{"t":{unix_ms},"db":{}}}"#, one(db)),
         Reading::Door { open } => format!(r#"{{"t":{unix_ms},"open":{}}}"#, u8::from(open)),
@@ -102,7 +102,7 @@ mod tests {
         check(
             Reading::AirQuality { pm25: 20.04, pm10: 33.0 },
             "AQ-001",
-            r#"{"id":"urn:ngsi-ld:AirQualityObserved:AQ-001","type":"AirQualityObserved","observedAt":"2026-11-22T07:00:00.250+07:00","pm25":{"value":20},"pm10":{"value":33}}"#,
+            r#"{"id":"urn:ngsi-ld:AirQualityObserved:AQ-001","type":"AirQualityObserved","observedAt":"2026-11-22T07:00:00.250+07:00","pm25":{"value":20.04},"pm10":{"value":33}}"#,
         );
         check(Reading::Noise { db: 55.55 }, "", r#"{"t":1795305600250,"db":55.6}"#);
         check(Reading::Door { open: true }, "", r#"{"t":1795305600250,"open":1}"#);

@@ -33,9 +33,14 @@ pub(crate) enum Effect {
         pm25: f64,
     },
     Open,
-    /// Load multiplied.
+    /// Electric load pulled towards so many kilowatts.
     Load {
-        factor: f64,
+        share: f64,
+        kw: f64,
+    },
+    /// Sound raised by so many decibels.
+    Loud {
+        db: f64,
     },
 }
 
@@ -45,14 +50,17 @@ impl Active<'_> {
         let main = self.scenario.sensors.first() == Some(&index);
         let touched = self.scenario.sensors.contains(&index);
         let away_m = || sensor.ground.distance_m(self.scenario.centre);
+        // neighbours feel `most` of it at the place itself and half of that `reach_m` away, which
+        // no rule of theirs may notice: what should be noticed is written down
+        let spread = |most: f64, reach_m: f64| {
+            let far = away_m() / reach_m;
+            if main { 1.0 } else { most / (1.0 + far * far) }
+        };
         match (self.scenario.kind, sensor.kind) {
             (ScenarioKind::SensorDead, _) => touched.then_some(Effect::Silent),
             (ScenarioKind::SensorStuck, _) => touched.then_some(Effect::Stuck),
             (ScenarioKind::Flood, SensorKind::WaterLevel) => {
-                // 2.2 m at the gauge, under 0.8 m at its neighbours 600 m away
-                let far = away_m() / 450.0;
-                let metres = 2.2 * self.share(12.0, 45.0) / (1.0 + far * far);
-                Some(Effect::Raise { metres })
+                Some(Effect::Raise { metres: 2.2 * self.share(12.0, 45.0) * spread(0.28, 700.0) })
             }
             (ScenarioKind::Accident, SensorKind::Traffic) if main => Some(Effect::Road {
                 share: self.share(4.0, 20.0),
@@ -78,16 +86,17 @@ impl Active<'_> {
                 occupancy: 0.68,
             }),
             (ScenarioKind::HeavyRain, SensorKind::Rain) => {
-                let far = away_m() / 900.0;
-                Some(Effect::Pour { mm: 68.0 * self.share(15.0, 40.0) / (1.0 + far * far * far) })
+                Some(Effect::Pour { mm: 68.0 * self.share(15.0, 40.0) * spread(0.2, 1_200.0) })
             }
             (ScenarioKind::PoorAir, SensorKind::AirQuality) => {
-                let far = away_m() / 700.0;
-                Some(Effect::Dust { pm25: 150.0 * self.share(20.0, 60.0) / (1.0 + far * far) })
+                Some(Effect::Dust { pm25: 160.0 * self.share(20.0, 60.0) * spread(0.08, 1_000.0) })
+            }
+            (ScenarioKind::LoudNoise, SensorKind::Noise) if touched => {
+                Some(Effect::Loud { db: 32.0 * self.share(3.0, 10.0) })
             }
             (ScenarioKind::DoorOpen, SensorKind::Door) => touched.then_some(Effect::Open),
             (ScenarioKind::Overload, SensorKind::Power) if touched => {
-                Some(Effect::Load { factor: 1.0 + 1.6 * self.share(6.0, 20.0) })
+                Some(Effect::Load { share: self.share(6.0, 20.0) * 0.95, kw: 250.0 })
             }
             _ => None,
         }
@@ -128,7 +137,10 @@ impl Effect {
                 Reading::AirQuality { pm25: before + pm25, pm10: pm10 + 1.4 * pm25 }
             }
             (Self::Open, Reading::Door { .. }) => Reading::Door { open: true },
-            (Self::Load { factor }, Reading::Power { kw }) => Reading::Power { kw: kw * factor },
+            (Self::Load { share, kw: full }, Reading::Power { kw }) => {
+                Reading::Power { kw: lerp(kw, full, share) }
+            }
+            (Self::Loud { db: more }, Reading::Noise { db }) => Reading::Noise { db: db + more },
             (_, reading) => reading,
         }
     }

@@ -12,7 +12,7 @@ pub const CYCLE_MS: u64 = 900_000;
 pub const CYCLES: usize = 96;
 
 /// Kind, start and end in seconds; a kind may stand twice.
-const TIMETABLE: [(ScenarioKind, u64, u64); 14] = [
+const TIMETABLE: [(ScenarioKind, u64, u64); 15] = [
     (ScenarioKind::Flood, 5, 300),
     (ScenarioKind::SensorDead, 8, 420),
     (ScenarioKind::Accident, 10, 240),
@@ -27,6 +27,7 @@ const TIMETABLE: [(ScenarioKind, u64, u64); 14] = [
     (ScenarioKind::Overload, 70, 260),
     (ScenarioKind::Accident, 480, 700),
     (ScenarioKind::Flood, 560, 840),
+    (ScenarioKind::LoudNoise, 330, 450),
 ];
 
 /// Later cycles shift each scenario by up to this much, so that they do not look rehearsed.
@@ -125,7 +126,7 @@ impl Draft<'_> {
             ScenarioKind::DoorOpen => self.one(SensorKind::Door, None),
             ScenarioKind::Overload => self.one(SensorKind::Power, None),
             ScenarioKind::SensorDead => self.one(SensorKind::WaterLevel, None),
-            ScenarioKind::FastClock => self.one(SensorKind::Noise, None),
+            ScenarioKind::FastClock | ScenarioKind::LoudNoise => self.one(SensorKind::Noise, None),
         }
     }
 

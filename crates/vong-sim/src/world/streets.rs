@@ -140,15 +140,14 @@ impl Streets {
                     v: a.v + (b.v - a.v) * across,
                 };
                 let number = 10 * column + 7 + row;
-                for (there, number, from, to) in [
+                let lanes = [
                     (northward, number, side(sw, se), side(nw, ne)),
                     (eastward, number + 4, side(sw, nw), side(se, ne)),
-                ] {
-                    if there {
-                        let street_id = format!("LN-{:03}", self.lanes.len() + 1);
-                        let name = format!("Ngõ {number} {name}");
-                        self.lanes.push(Lane { street_id, name, from, to });
-                    }
+                ];
+                for (_, number, from, to) in lanes.into_iter().filter(|lane| lane.0) {
+                    let street_id = format!("LN-{:03}", self.lanes.len() + 1);
+                    let name = format!("Ngõ {number} {name}");
+                    self.lanes.push(Lane { street_id, name, from, to });
                 }
             }
         }
