@@ -25,9 +25,10 @@ use vong_telemetry::Classify;
 
 use crate::catalog::{City, Surroundings};
 use crate::registry::Registry;
-use crate::results::{AbortOnDrop, Event};
+use crate::results::{Event, Worker};
 use crate::table::HISTORY_URL;
 use crate::tail::{Moment, TailCache};
+use crate::watch::{Watch, watched};
 use crate::{Dimensions, Error, QueryConfig, QueryMetrics, QueryStream};
 
 /// Answers SQL; a cheap handle.
@@ -143,10 +144,18 @@ impl QueryEngine {
         let turn = self.turn().await?;
         let (events, results) = bounded("query/results", Capacity::items(2), WhenFull::Wait);
         let principal = principal.name().to_owned();
-        let job = Job { inner: Arc::clone(&self.inner), statement, principal, events };
+        let deadline_s = self.inner.config.deadline_s;
+        let watch = Watch::until(Instant::now() + Duration::from_secs(deadline_s));
+        let job = Job {
+            inner: Arc::clone(&self.inner),
+            statement,
+            principal,
+            events,
+            watch: Arc::clone(&watch),
+        };
         // Not a supervised task: it belongs to its one reader, who stops it by going away.
-        let task = self.inner.pool.handle.spawn(job.run(turn));
-        QueryStream::start(results, AbortOnDrop(task.abort_handle())).await
+        let task = self.inner.pool.handle.spawn(job.run(turn)).abort_handle();
+        QueryStream::start(results, Worker { task, watch, deadline_s }).await
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
@@ -196,6 +205,7 @@ struct Job {
     statement: ReadOnly,
     principal: String,
     events: Sender<Event>,
+    watch: Arc<Watch>,
 }
 
 /// Counts the query as running, and as stopped unless told how it ended.
@@ -225,9 +235,11 @@ impl Job {
         let mut running =
             Running { inner: &self.inner, query_id, began: Instant::now(), outcome: "cancelled" };
         let deadline_s = self.inner.config.deadline_s;
-        let limit = Duration::from_secs(deadline_s);
-        let ended = match tokio::time::timeout(limit, self.answer(query_id)).await {
+        let deadline = self.watch.deadline();
+        let ended = match tokio::time::timeout_at(deadline, self.answer(query_id)).await {
             Ok(Ok(())) => Event::Done,
+            Ok(Err(_)) if self.watch.is_past() => Event::Failed(Error::Deadline { deadline_s }),
+            Ok(Err(_)) if self.watch.is_abandoned() => Event::Failed(Error::Stopped),
             Ok(Err(e)) => Event::Failed(e),
             Err(_elapsed) => Event::Failed(Error::Deadline { deadline_s }),
         };
@@ -271,6 +283,7 @@ impl Job {
         let state = session.state();
         let optimized = state.optimize(&plan).map_err(|e| self.explain(e, session))?;
         let physical = state.query_planner().create_physical_plan(&optimized, &state).await;
+        let physical = physical.and_then(|physical| watched(physical, &self.watch));
         let physical = physical.map_err(|e| self.explain(e, session))?;
         execute_stream(physical, session.task_ctx()).map_err(|e| self.explain(e, session))
     }

@@ -20,6 +20,7 @@ mod table;
 mod tail;
 #[cfg(test)]
 mod testing;
+mod watch;
 
 pub use archiver::{Archiver, ArchiverConfig, Progress};
 pub use catalog::Dimensions;

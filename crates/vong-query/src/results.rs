@@ -1,6 +1,7 @@
 //! The answer of a query, batch by batch. Dropping it stops the query.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,6 +11,10 @@ use vong_model::Offset;
 use vong_runtime::channel::Receiver;
 
 use crate::Error;
+use crate::watch::Watch;
+
+/// How long after its deadline a query may still say so itself.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the query pool sends to the one who asked.
 #[derive(Debug)]
@@ -20,13 +25,32 @@ pub(crate) enum Event {
     Done,
 }
 
-/// Stops the task it belongs to when it is dropped.
+/// The task behind an answer; dropping this stops it.
 #[derive(Debug)]
-pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
+pub(crate) struct Worker {
+    pub(crate) task: AbortHandle,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) deadline_s: u64,
+}
 
-impl Drop for AbortOnDrop {
+impl Worker {
+    /// The next event; a worker that is too busy to say that its time is up is not waited for.
+    async fn event(&self, events: &mut Receiver<Event>) -> Option<Event> {
+        let last_word = self.watch.deadline() + PATIENCE;
+        match tokio::time::timeout_at(last_word, events.recv()).await {
+            Ok(event) => event,
+            Err(_elapsed) => {
+                let deadline_s = self.deadline_s;
+                Some(Event::Failed(Error::Deadline { deadline_s }))
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
     fn drop(&mut self) {
-        self.0.abort();
+        self.watch.abandon(); // stops what computes,
+        self.task.abort(); // and what waits
     }
 }
 
@@ -37,18 +61,15 @@ pub struct QueryStream {
     as_of: Offset,
     events: Receiver<Event>,
     ended: bool,
-    _task: AbortOnDrop,
+    worker: Worker,
 }
 
 impl QueryStream {
     /// Waits until the query has started: planned, its moment fixed.
-    pub(crate) async fn start(
-        mut events: Receiver<Event>,
-        task: AbortOnDrop,
-    ) -> Result<Self, Error> {
-        match events.recv().await {
+    pub(crate) async fn start(mut events: Receiver<Event>, worker: Worker) -> Result<Self, Error> {
+        match worker.event(&mut events).await {
             Some(Event::Started { schema, as_of }) => {
-                Ok(Self { schema, as_of, events, ended: false, _task: task })
+                Ok(Self { schema, as_of, events, ended: false, worker })
             }
             Some(Event::Failed(e)) => Err(e),
             Some(Event::Batch(_) | Event::Done) | None => Err(Error::Stopped),
@@ -69,7 +90,7 @@ impl QueryStream {
         if self.ended {
             return None;
         }
-        let next = match self.events.recv().await {
+        let next = match self.worker.event(&mut self.events).await {
             Some(Event::Batch(batch)) => return Some(Ok(batch)),
             Some(Event::Done) => None,
             Some(Event::Failed(e)) => Some(Err(e)),

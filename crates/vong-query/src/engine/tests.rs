@@ -231,7 +231,8 @@ async fn every_table_and_column_is_documented() {
         | city          | information_schema | schemata          | VIEW       |
         | city          | information_schema | routines          | VIEW       |
         | city          | information_schema | parameters        | VIEW       |
-        +---------------+--------------------+-------------------+------------+"#]].assert_eq(&city.show("SHOW TABLES").await);
+        +---------------+--------------------+-------------------+------------+"#]]
+    .assert_eq(&city.show("SHOW TABLES").await);
 }
 
 #[tokio::test]
@@ -247,7 +248,8 @@ async fn the_system_shows_its_streams_files_and_queries() {
         | name     | history_rows | tail_rows |
         +----------+--------------+-----------+
         | readings | 3            | 2         |
-        +----------+--------------+-----------+"#]].assert_eq(&city.show(streams).await);
+        +----------+--------------+-----------+"#]]
+    .assert_eq(&city.show(streams).await);
     let files = "SELECT stream, path, rows, first_offset, last_offset, min_time FROM vong.files";
     expect![[r#"
         +----------+------------------------------------------+------+--------------+-------------+----------------------+
@@ -263,7 +265,8 @@ async fn the_system_shows_its_streams_files_and_queries() {
         | 1        | local     | ok      | 1    | 2026-11-22T03:00:00Z |
         | 2        | local     | ok      | 1    | 2026-11-22T03:00:00Z |
         | 3        | local     | running | 0    |                      |
-        +----------+-----------+---------+------+----------------------+"#]].assert_eq(&city.show(queries).await);
+        +----------+-----------+---------+------+----------------------+"#]]
+    .assert_eq(&city.show(queries).await);
 }
 
 #[tokio::test]
@@ -290,13 +293,13 @@ async fn mistakes_are_explained() {
         SELECT sate FROM alerts
           there is no column 'sate' at line 1, column 8 | Did you mean 'state'?
         SELECT CAST('x' AS INT)
-          arrow error: Cast error: Cannot cast string 'x' to value of Int32 type
+          cast error: Cannot cast string 'x' to value of Int32 type
         SELECT 1 / 0
-          arrow error: Divide by zero error
+          divide by zero error
         DELETE FROM readings
           DELETE at line 1, column 1 is not allowed: SQL here only reads | Use SELECT, WITH, VALUES, EXPLAIN, SHOW or DESCRIBE.
         SELECT * FROM read_parquet('history://files/readings')
-          there is no function 'read_parquet' at line 1, column 15 | Did you mean 'date_part'?
+          there is no function 'read_parquet' at line 1, column 15
         SELECT * FROM 'history://files/readings/x.parquet'
           there is no table 'history://files/readings/x.parquet' at line 1, column 15 | SHOW TABLES lists what there is.
     "#]].assert_eq(&text);
@@ -316,7 +319,6 @@ async fn limits_hold_on_the_stream_of_results() {
     let config = QueryConfig {
         max_rows: 1_000,
         max_bytes: 100_000,
-        deadline_s: 1,
         memory_bytes: 4 * 1024 * 1024,
         concurrent: 1,
         waiting: 0,
@@ -332,8 +334,6 @@ async fn limits_hold_on_the_stream_of_results() {
         failed("SELECT repeat('x', 1000) FROM generate_series(1, 900)").await,
         "answer has more than 100000 bytes"
     );
-    let bomb = "SELECT count(*) FROM generate_series(1, 1000000) a CROSS JOIN generate_series(1, 1000000) b";
-    assert_eq!(failed(bomb).await, "query took longer than 1 s");
     let fat =
         "SELECT value, count(*) FROM generate_series(1, 5000000) GROUP BY value ORDER BY 2, 1";
     let fat = failed(fat).await;
@@ -344,6 +344,32 @@ async fn limits_hold_on_the_stream_of_results() {
     let refused = city.engine.execute(&anybody, "SELECT 1").await.unwrap_err();
     assert!(matches!(refused, Error::Busy { .. }), "only one may run: {refused}");
     drop(held);
+}
+
+/// Each of these would run for hours, in operators that do not yield.
+const BOMBS: [&str; 5] = [
+    "SELECT count(*) FROM generate_series(1, 100000000000) a",
+    "SELECT count(*) FROM generate_series(1, 100000) a CROSS JOIN generate_series(1, 10000000) b",
+    "SELECT count(*) FROM generate_series(1, 100000) a JOIN generate_series(1, 100000000) b \
+     ON a.value > b.value + 100000000",
+    "SELECT count(*) FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b \
+     ON a.value % 2 = b.value % 2",
+    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_bomb_ends_at_its_deadline_and_frees_its_turn() {
+    let clock = Arc::new(ManualClock::new(TEN_O_CLOCK));
+    let config = QueryConfig { deadline_s: 1, concurrent: 1, ..QueryConfig::default() };
+    let city = TestCity::new(Arc::new(MemLog::new(clock)), config);
+    for bomb in BOMBS {
+        let began = std::time::SystemTime::now();
+        let failed = city.query(bomb).await.unwrap_err();
+        assert!(matches!(failed, Error::Deadline { .. }), "{bomb}: {failed}");
+        assert_eq!(city.number("SELECT 1").await, 1);
+        let took = began.elapsed().unwrap();
+        assert!(took < Duration::from_secs(8), "{bomb} took {took:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -364,12 +390,16 @@ async fn dropping_the_answer_stops_the_query_and_frees_its_turn() {
 async fn nothing_is_lost_or_doubled(log: Arc<dyn Log>, seal: impl Fn() + Send + Sync + 'static) {
     let city = Arc::new(TestCity::new(log, QueryConfig::default()));
     let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let queries = Arc::new(AtomicU64::new(0));
 
     let writer = {
         let (city, begun, done) = (Arc::clone(&city), Arc::clone(&begun), Arc::clone(&done));
+        let (queries, finished) = (Arc::clone(&queries), Arc::clone(&finished));
         async move {
-            for i in 0..400_i64 {
+            let mut i = 0;
+            while i < 200 || queries.load(Ordering::SeqCst) < 25 {
+                i += 1;
                 let rows: Vec<_> = (0..5).map(|j| (i * 7 + j, "TR-001", 1.0)).collect();
                 begun.fetch_add(5, Ordering::SeqCst);
                 city.append(Stream::Readings, speeds(&rows)).await;
@@ -379,6 +409,7 @@ async fn nothing_is_lost_or_doubled(log: Arc<dyn Log>, seal: impl Fn() + Send + 
                 }
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
+            finished.store(true, Ordering::SeqCst);
         }
     };
     let archiver = city.archiver(ArchiverConfig { read_bytes: 20_000, ..Default::default() });
@@ -386,10 +417,11 @@ async fn nothing_is_lost_or_doubled(log: Arc<dyn Log>, seal: impl Fn() + Send + 
     let stopped = Arc::clone(&stop);
     let archiving = vong_runtime::thread::spawn("test-archiver", move || {
         let mut merges = 0;
-        while !stopped.load(Ordering::SeqCst) {
+        loop {
             match archiver.step().unwrap() {
                 Progress::Merged => merges += 1,
                 Progress::Committed(_) => log.trim(store.covered()).unwrap(),
+                Progress::Idle if stopped.load(Ordering::SeqCst) => break,
                 Progress::Idle => std::thread::sleep(Duration::from_millis(2)),
             }
         }
@@ -397,29 +429,29 @@ async fn nothing_is_lost_or_doubled(log: Arc<dyn Log>, seal: impl Fn() + Send + 
     })
     .unwrap();
     let counting = async {
-        let mut queries = 0;
-        while done.load(Ordering::SeqCst) < 2_000 {
+        while !finished.load(Ordering::SeqCst) {
             let at_least = done.load(Ordering::SeqCst) as i64;
-            let sql = if queries % 2 == 0 {
-                "SELECT count(*) FROM readings"
-            } else {
-                "SELECT CAST(sum(value) AS BIGINT) FROM readings WHERE sensor_id = 'TR-001'"
-            };
-            let found = if at_least == 0 { 0 } else { city.number(sql).await };
+            if at_least == 0 {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let by_sum =
+                "SELECT CAST(sum(value) AS BIGINT) FROM readings WHERE sensor_id = 'TR-001'";
+            let asked = queries.fetch_add(1, Ordering::SeqCst);
+            let by_count = "SELECT count(*) FROM readings";
+            let found = city.number(if asked % 2 == 0 { by_sum } else { by_count }).await;
             let at_most = begun.load(Ordering::SeqCst) as i64;
             assert!((at_least..=at_most).contains(&found), "{at_least} <= {found} <= {at_most}");
-            queries += 1;
-            tokio::task::yield_now().await;
         }
-        queries
     };
-    let ((), queries) = tokio::join!(writer, counting);
+    tokio::join!(writer, counting);
     stop.store(true, Ordering::SeqCst);
     let merges = archiving.join().unwrap();
-    assert_eq!(city.number("SELECT count(*) FROM readings").await, 2_000);
+    let all = done.load(Ordering::SeqCst) as i64;
+    assert_eq!(city.number("SELECT count(*) FROM readings").await, all);
     let distinct = "SELECT count(*) FROM (SELECT DISTINCT log_offset, event_time FROM readings)";
-    assert_eq!(city.number(distinct).await, 2_000);
-    assert!(merges > 0 && queries > 20, "merges {merges}, queries {queries}");
+    assert_eq!(city.number(distinct).await, all);
+    assert!(merges > 0, "no files were merged");
     assert!(city.store.covered().0 > 100, "covered {}", city.store.covered());
 }
 

@@ -58,7 +58,8 @@ async fn csv_has_one_header_and_quotes_what_needs_it() {
         2026-11-22T03:00:00Z,TR-001,40.25,,0
         2026-11-22T03:00:01Z,"Đường, ""A""",-1.0,,0
         2026-11-22T03:00:02Z,TR-003,3.0,,1
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
     assert_eq!(bytes(&city, "SELECT 1 AS a WHERE false", Format::Csv).await, b"a\n");
 }
 

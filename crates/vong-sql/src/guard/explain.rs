@@ -11,7 +11,7 @@ use crate::error::Thing;
 use crate::{Error, Place};
 
 /// A name this similar (Jaro-Winkler, 0 to 1) is offered instead.
-const SIMILAR: f64 = 0.75;
+const SIMILAR: f64 = 0.85;
 
 /// The text cannot be parsed.
 pub(super) fn syntax(sql: &str, error: &DataFusionError) -> Error {
@@ -111,6 +111,7 @@ fn message_of(error: &DataFusionError) -> String {
         | DataFusionError::Configuration(text) => DataFusionError::Plan(text.clone())
             .strip_backtrace()
             .replacen("Error during planning: ", "", 1),
+        DataFusionError::ArrowError(inner, _) => inner.to_string(),
         other => other.strip_backtrace(),
     }
 }
