@@ -21,7 +21,7 @@ use crate::message::Encoding;
 use crate::metrics::HubMetrics;
 use crate::table::Table;
 use crate::views::{self, Keep, Projection};
-use crate::{Delta, Error, Snapshot, Subscription, View};
+use crate::{Delta, Error, Gap, GapReason, Snapshot, Subscription, View};
 
 /// One read of the log takes about this much.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -95,6 +95,15 @@ struct ViewState {
     head: watch::Receiver<Offset>,
 }
 
+/// What a reader who has everything before a number needs next.
+#[derive(Debug)]
+pub(crate) enum Since {
+    Nothing,
+    Delta(Arc<Delta>),
+    /// It was away, or slow, for longer than removals are remembered; a snapshot must follow.
+    Gap(Gap),
+}
+
 /// Some views and how far they have come.
 #[derive(Debug)]
 struct Follower {
@@ -157,13 +166,8 @@ impl Hub {
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Error> {
         let mut head = self.log.watch();
         let until = *head.borrow_and_update();
-        let replay = async {
-            let (log, shared, resume) = (&self.log, &self.shared, self.resume);
-            self.alerts.catch_up(log, shared, until, resume).await?;
-            self.states.catch_up(log, shared, until, resume).await
-        };
         tokio::select! {
-            replayed = replay => replayed?,
+            replayed = self.replay(until) => replayed?,
             () = shutdown.requested() => return Ok(()),
         }
         self.ready.send_replace(true);
@@ -189,6 +193,40 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Brings both followers to `until` with one pass over the log.
+    async fn replay(&mut self, until: Offset) -> Result<(), Error> {
+        let Self { log, shared, alerts, states, resume, .. } = self;
+        while states.position < until {
+            let read = read(log, states.position).await?;
+            for follower in [&mut *alerts, &mut *states] {
+                follower.take(&read, shared, *resume)?;
+            }
+        }
+        alerts.publish(shared);
+        states.publish(shared);
+        Ok(())
+    }
+}
+
+/// What a read of the log gave.
+#[derive(Debug)]
+enum Read {
+    Records(Vec<Record>),
+    /// Retention was faster; the log begins here now.
+    Trimmed(Offset),
+}
+
+async fn read(log: &Arc<dyn Log>, from: Offset) -> Result<Read, Error> {
+    let log = Arc::clone(log);
+    let read = move || log.read(from, READ_BYTES); // older records come from disk
+    match tokio::task::spawn_blocking(read).await.map_err(|_ended| Error::ReaderGone)? {
+        Ok(records) => Ok(Read::Records(records)),
+        Err(vong_log::Error::Trimmed { floor, .. }) => Ok(Read::Trimmed(floor)),
+        Err(source) => Err(Error::ReadLog { from, source }),
+    }
+}
+
 impl Follower {
     /// Applies everything before `until`, then tells subscribers once.
     async fn catch_up(
@@ -202,19 +240,21 @@ impl Follower {
             return Ok(());
         }
         while self.position < until {
-            let from = self.position;
-            let reader = Arc::clone(log);
-            let read = move || reader.read(from, READ_BYTES); // older records come from disk
-            let read =
-                tokio::task::spawn_blocking(read).await.map_err(|_ended| Error::ReaderGone)?;
-            match read {
-                Ok(records) => self.apply(&records, shared, resume)?,
-                Err(vong_log::Error::Trimmed { floor, .. }) => self.skip_to(floor, shared),
-                Err(source) => return Err(Error::ReadLog { from, source }),
-            }
+            let read = read(log, self.position).await?;
+            self.take(&read, shared, resume)?;
         }
         self.publish(shared);
         Ok(())
+    }
+
+    fn take(&mut self, read: &Read, shared: &Shared, resume: Duration) -> Result<(), Error> {
+        match read {
+            Read::Records(records) => self.apply(records, shared, resume),
+            Read::Trimmed(floor) => {
+                self.skip_to(*floor, shared);
+                Ok(())
+            }
+        }
     }
 
     fn apply(
@@ -279,12 +319,6 @@ impl Shared {
         self.state(view).head.clone()
     }
 
-    /// How far the view is, and from where on readers may go on.
-    pub(crate) fn bounds(&self, view: View) -> (Offset, Offset) {
-        let table = self.state(view).table.read();
-        (table.applied(), table.resume_floor())
-    }
-
     pub(crate) fn watermark(&self) -> Option<EventTime> {
         let micros = self.watermark.load(Ordering::Relaxed);
         (micros != NO_WATERMARK).then(|| EventTime::from_micros(micros))
@@ -322,18 +356,24 @@ impl Shared {
         snapshot
     }
 
-    /// What changed since `from`; `None` when the view has not moved. Equal questions share one
-    /// answer.
-    pub(crate) fn delta(&self, view: View, from: Offset) -> Option<Arc<Delta>> {
+    /// What changed since `from`. Equal questions share one answer.
+    pub(crate) fn since(&self, view: View, from: Offset) -> Since {
         let state = self.state(view);
         let table = state.table.read();
         let to = table.applied();
-        if to <= from {
-            return None;
+        let gap = |why| Since::Gap(Gap { from, to, why });
+        if from > to {
+            return gap(GapReason::Epoch); // we never gave out that number
+        }
+        if from < table.resume_floor() {
+            return gap(GapReason::Retention);
+        }
+        if from == to {
+            return Since::Nothing;
         }
         let mut recent = state.recent.lock();
         if let Some(delta) = recent.iter().find(|delta| delta.from == from && delta.to == to) {
-            return Some(Arc::clone(delta));
+            return Since::Delta(Arc::clone(delta));
         }
         let (ops, n) = table.changed_since(from);
         let encoding = Encoding::default();
@@ -342,7 +382,7 @@ impl Shared {
             recent.pop_front();
         }
         recent.push_back(Arc::clone(&delta));
-        Some(delta)
+        Since::Delta(delta)
     }
 }
 

@@ -7,14 +7,15 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use vong_model::Offset;
 use vong_telemetry::Gauge;
 
-use crate::hub::Shared;
+use crate::hub::{Shared, Since};
 use crate::message::{Gap, GapReason, Mark, Update, View};
 
 /// Snapshot, deltas and marks of one view, joined without holes.
 ///
 /// The first update is a snapshot; or, for a reader that comes back, the delta since it left
-/// (perhaps empty), or a gap and then a snapshot. From there each delta's `from` is where the last
-/// snapshot or delta ended, and each mark's `seq` is too.
+/// (or just a mark if it missed nothing), or a gap and then a snapshot. From there each delta's `from` is where the last
+/// snapshot or delta ended, and each mark's `seq` is too. A reader that does not pull for longer than
+/// removals are remembered gets a gap and a snapshot again.
 #[derive(Debug)]
 pub struct Subscription {
     shared: Arc<Shared>,
@@ -90,18 +91,13 @@ impl Subscription {
             self.phase = Phase::SnapshotDue;
             return None;
         };
-        let (to, floor) = self.shared.bounds(self.view);
-        let why = if epoch != self.shared.epoch || from > to {
-            GapReason::Epoch // a number we never gave out belongs to another log
-        } else if from < floor {
-            GapReason::Retention
-        } else {
-            self.phase = Phase::Follow { position: from, mark_due: from == to };
-            return self.delta(from, false);
-        };
-        self.shared.metrics.gap(why);
-        self.phase = Phase::SnapshotDue;
-        Some(Update::Gap(Gap { from, to, why }))
+        if epoch != self.shared.epoch {
+            let to = self.shared.snapshot(self.view).seq;
+            return Some(self.gap(Gap { from, to, why: GapReason::Epoch }));
+        }
+        // A reader that missed nothing is told so by a mark at once.
+        self.phase = Phase::Follow { position: from, mark_due: true };
+        self.advance(from, false)
     }
 
     fn snapshot(&mut self) -> Update {
@@ -118,21 +114,32 @@ impl Subscription {
             biased;
             changed = self.head.changed() => {
                 changed.ok()?;
-                Some(self.delta(position, false))
+                Some(self.advance(position, false))
             }
             _ = self.marks.tick() => {
                 self.phase = Phase::Follow { position, mark_due: true };
                 // Carries the number forward also when nothing changed, so that a quiet view can
                 // be resumed from here; the mark follows.
-                Some(self.delta(position, true))
+                Some(self.advance(position, true))
             }
         }
     }
 
-    fn delta(&mut self, from: Offset, mark_due: bool) -> Option<Update> {
-        let delta = self.shared.delta(self.view, from)?;
-        self.shared.metrics.delta(self.view);
-        self.phase = Phase::Follow { position: delta.to, mark_due };
-        Some(Update::Delta(delta))
+    fn advance(&mut self, from: Offset, mark_due: bool) -> Option<Update> {
+        match self.shared.since(self.view, from) {
+            Since::Nothing => None,
+            Since::Delta(delta) => {
+                self.shared.metrics.delta(self.view);
+                self.phase = Phase::Follow { position: delta.to, mark_due };
+                Some(Update::Delta(delta))
+            }
+            Since::Gap(gap) => Some(self.gap(gap)),
+        }
+    }
+
+    fn gap(&mut self, gap: Gap) -> Update {
+        self.shared.metrics.gap(gap.why);
+        self.phase = Phase::SnapshotDue;
+        Update::Gap(gap)
     }
 }

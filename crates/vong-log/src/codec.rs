@@ -21,7 +21,9 @@ use crate::{Entry, Error};
 
 /// A batch that may weigh this many times its encoded size stays as it is; above, it is copied.
 const SLACK: usize = 2;
-const SLACK_BYTES: usize = 16 * 1024;
+const SLACK_BYTES: usize = 4 * 1024;
+/// Array objects of a decoded batch, beside the bytes of its body.
+const OBJECT_BYTES: usize = 4 * 1024;
 
 /// An entry ready to be written.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Encoded {
     pub(crate) stream: Stream,
     pub(crate) batch: RecordBatch,
     pub(crate) body: Vec<u8>,
+    /// What `batch` weighs in memory, about.
+    pub(crate) held_bytes: usize,
 }
 
 /// Says whether `batch` is one of `stream`, and gives it the stream's own schema object.
@@ -89,13 +93,15 @@ pub(crate) fn encode(entry: Entry) -> Result<Encoded, Error> {
     let batch = compact_dictionaries(&batch).map_err(failed)?;
     let body = to_ipc(&batch).map_err(failed)?;
     let allowed = body.len().saturating_mul(SLACK).saturating_add(SLACK_BYTES);
-    let batch = if batch.get_array_memory_size() > allowed {
-        // A slice that would keep its large parent alive: what was written is the exact copy.
-        from_ipc(stream, Buffer::from(body.as_slice())).map_err(failed)?
-    } else {
-        batch
-    };
-    Ok(Encoded { stream, batch, body })
+    let held_bytes = batch.get_array_memory_size();
+    if held_bytes <= allowed {
+        return Ok(Encoded { stream, batch, body, held_bytes });
+    }
+    // A slice that would keep its large parent alive, or columns built with room to spare: what was
+    // written is the exact copy.
+    let batch = from_ipc(stream, Buffer::from(body.as_slice())).map_err(failed)?;
+    let held_bytes = body.len() + OBJECT_BYTES;
+    Ok(Encoded { stream, batch, body, held_bytes })
 }
 
 fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
@@ -191,7 +197,8 @@ fn compact_dictionary(column: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError>
             *slot = (!values.is_null(old)).then(|| values.value(old));
         }
     }
-    let mut builder = StringBuilder::new();
+    let text_bytes = kept.iter().flatten().map(|text| text.len()).sum();
+    let mut builder = StringBuilder::with_capacity(kept.len(), text_bytes);
     builder.extend(kept);
     let keys: Int32Array = column
         .keys()

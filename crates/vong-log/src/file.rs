@@ -13,11 +13,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use arrow::buffer::Buffer;
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use vong_model::{EventTime, Offset};
 use vong_runtime::Clock;
@@ -26,64 +24,14 @@ use vong_telemetry::Metrics;
 
 use crate::codec::{self, Encoded};
 use crate::disk::{Disk, RealDisk};
-use crate::format::{self, Bad, HEADER_BYTES, IndexEntry, Kind, MAX_SEGMENT_BYTES};
+use crate::format::{self, Bad, HEADER_BYTES, IndexEntry, Kind};
 use crate::metrics::LogMetrics;
 use crate::segment::{self, Scanner, Step};
 use crate::tail::Tail;
-use crate::{BoxFuture, Entry, Error, Log, Record, SealedRange, cursor};
+use crate::{BoxFuture, Entry, Error, Log, LogConfig, Record, SealedRange, cursor};
 
 pub(crate) use recover::hex;
 pub use recover::{Cut, Recovery};
-
-/// Where a log lies and how it is cut into files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    pub dir: PathBuf,
-    /// A segment is closed by the first append after it reached this size.
-    #[serde(default = "default_segment_bytes")]
-    pub segment_bytes: u64,
-    /// A segment is closed by the first append after it reached this age.
-    #[serde(default = "default_segment_age", rename = "segment_age_s", with = "seconds")]
-    pub segment_age: Duration,
-    /// How much of the latest records is kept decoded in memory.
-    #[serde(default = "default_tail_bytes")]
-    pub tail_bytes: usize,
-}
-
-fn default_segment_bytes() -> u64 {
-    64 * 1024 * 1024
-}
-
-fn default_segment_age() -> Duration {
-    Duration::from_secs(300)
-}
-
-fn default_tail_bytes() -> usize {
-    16 * 1024 * 1024
-}
-
-impl LogConfig {
-    /// Default sizes in `dir`.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            segment_bytes: default_segment_bytes(),
-            segment_age: default_segment_age(),
-            tail_bytes: default_tail_bytes(),
-        }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if !(1..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes) {
-            return Err(Error::Config { key: "segment_bytes", expected: "1 to 1073741824" });
-        }
-        if self.segment_age.is_zero() {
-            return Err(Error::Config { key: "segment_age_s", expected: "more than zero" });
-        }
-        Ok(())
-    }
-}
 
 /// A handle on a log in files; cheap to clone.
 #[derive(Clone, Debug)]
@@ -193,28 +141,20 @@ impl FileLog {
         let lock = recover::lock(&config.dir)?;
         let opened = recover::open(&*disk, &config, clock.now(), seed)?;
         let recover::Opened { epoch, state, recovery, sha256, appended_at, created_at } = opened;
+        let LogConfig { dir, segment_bytes, segment_age, tail_bytes: _ } = config;
         if let Some(cut) = &recovery.cut {
             metrics.recovery_cut_bytes.inc_by(cut.bytes);
         }
         let (head, _) = watch::channel(state.head);
-        let shared = Arc::new(Shared {
-            dir: config.dir.clone(),
-            epoch: hex(&epoch),
-            state: RwLock::new(state),
-            head,
-            metrics,
-        });
+        let shared =
+            Arc::new(Shared { dir, epoch: hex(&epoch), state: RwLock::new(state), head, metrics });
         // Full: the appender waits, so that pressure reaches the edge it came from.
         let (queue, requests) = bounded("log/append", Capacity::items(256), WhenFull::Wait);
-        let writer = writer::Writer::new(
-            Arc::clone(&shared),
-            disk,
-            clock,
-            &config,
-            writer::Start { epoch, sha256, appended_at, created_at },
-        )?;
+        let start = writer::Start { epoch, sha256, appended_at, created_at };
+        let rotation = writer::Rotation { segment_bytes, segment_age };
+        let writer = writer::Writer::new(Arc::clone(&shared), disk, clock, rotation, start)?;
         let writer = vong_runtime::thread::spawn("vong-log", move || writer.run(requests))
-            .map_err(|e| Error::io("start the log writer", &config.dir, e))?;
+            .map_err(|e| Error::io("start the log writer", &shared.dir, e))?;
         let inner =
             Inner { shared, queue: Some(queue), writer: Some(writer), recovery, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
@@ -410,21 +350,6 @@ impl Log for FileLog {
 
     fn cursor_set(&self, name: &str, offset: Offset) -> Result<(), Error> {
         cursor::set(&self.inner.shared.dir, &self.inner.shared.epoch, name, offset)
-    }
-}
-
-/// Durations as whole seconds.
-mod seconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_u64(value.as_secs())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        u64::deserialize(d).map(Duration::from_secs)
     }
 }
 

@@ -8,6 +8,7 @@
 //! the process. Both pass [`conformance::run`]. The log knows neither who writes nor who reads.
 
 mod codec;
+mod config;
 pub mod conformance;
 mod cursor;
 mod disk;
@@ -30,8 +31,9 @@ use arrow::array::RecordBatch;
 use tokio::sync::watch;
 use vong_model::{EventTime, Offset, Stream};
 
+pub use config::LogConfig;
 pub use error::Error;
-pub use file::{Cut, FileLog, LogConfig, Recovery};
+pub use file::{Cut, FileLog, Recovery};
 pub use fsck::{Problem, Report, SegmentReport, fsck};
 pub use mem::MemLog;
 pub use metrics::LogMetrics;

@@ -242,6 +242,33 @@ fn reader_of_another_log_or_away_too_long_gets_a_gap_and_a_snapshot() {
 }
 
 #[test]
+fn reader_that_does_not_pull_for_longer_than_removals_are_remembered_gets_a_gap() {
+    runtime().block_on(async {
+        let city = City::new();
+        city.alert(1, "firing");
+        city.alert(2, "resolved");
+        let mut client = Client::default();
+        let mut subscription = city.hub.subscribe(View::Alerts, None);
+        client.reach(&mut subscription, Offset(2)).await;
+        assert_eq!(client.rows.len(), 2);
+        for seconds in [3_601, 901] {
+            city.clock.advance(Duration::from_secs(seconds));
+            city.alert(1, "firing"); // alert 2 leaves; then its departure is forgotten
+        }
+        while city.hub.snapshot(View::Alerts).seq < Offset(3)
+            || city.hub.snapshot(View::Alerts).rows.len() > 1
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        client.reach(&mut subscription, Offset(4)).await;
+        assert_eq!(client.gap, Some(GapReason::Retention));
+        assert_eq!(client.rows, fresh_rows(&city.hub, View::Alerts));
+        city.end().await;
+    });
+}
+
+#[test]
 fn subscribers_in_step_share_one_delta_and_its_encoding() {
     runtime().block_on(async {
         let city = City::new();

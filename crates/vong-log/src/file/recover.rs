@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use vong_model::Offset;
 
-use super::{Active, LogConfig, Sealed, State};
+use super::{Active, Sealed, State};
 use crate::disk::Disk;
 use crate::format::{Bad, HEADER_BYTES, SegmentHeader};
 use crate::segment::{self, Survey};
 use crate::tail::Tail;
-use crate::{Error, durable};
+use crate::{Error, LogConfig, durable};
 
 /// What opening a log found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub(super) fn open(
             previous_sha256: [0; 32],
         };
         let recovery = Recovery { created: true, ..Recovery::default() };
-        return begin(disk, config, header, VecDeque::new(), recovery);
+        return begin(disk, config, &header, VecDeque::new(), recovery);
     };
     let mut sealed = VecDeque::with_capacity(closed.len());
     let mut epoch = None;
@@ -103,7 +103,7 @@ pub(super) fn open(
         sealed.push_back(Sealed { first, next, bytes: good_bytes, index: index.into() });
         let header =
             SegmentHeader { first: next, created_at: now, previous_sha256: sha256, ..header };
-        return begin(disk, config, header, sealed, recovery);
+        return begin(disk, config, &header, sealed, recovery);
     }
     let sha256 = segment::hash_prefix(last, survey.good_bytes)?;
     let Survey { header, next, good_bytes, index, appended_at, .. } = survey;
@@ -117,14 +117,14 @@ pub(super) fn open(
 fn begin(
     disk: &dyn Disk,
     config: &LogConfig,
-    header: SegmentHeader,
+    header: &SegmentHeader,
     sealed: VecDeque<Sealed>,
     recovery: Recovery,
 ) -> Result<Opened, Error> {
     let path = segment::path_of(&config.dir, header.first);
     let bytes = header.encode();
     disk.create(&path, &bytes).map_err(|e| Error::io("create segment", &path, e))?;
-    let SegmentHeader { epoch, first, created_at, .. } = header;
+    let SegmentHeader { epoch, first, created_at, .. } = *header;
     let active = Active { first, durable_bytes: HEADER_BYTES as u64, index: Vec::new() };
     let state = State { sealed, active, head: first, tail: Tail::new(config.tail_bytes) };
     let sha256 = Sha256::new_with_prefix(bytes);

@@ -16,7 +16,7 @@ use vong_model::{EventTime, Offset};
 use vong_runtime::Clock;
 use vong_runtime::channel::Receiver;
 
-use super::{Active, Append, LogConfig, Sealed, Shared};
+use super::{Active, Append, Sealed, Shared};
 use crate::codec::Encoded;
 use crate::disk::{Disk, DiskFile};
 use crate::error::is_full;
@@ -36,13 +36,19 @@ pub(super) struct Start {
     pub(super) created_at: i64,
 }
 
+/// When a segment is closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation {
+    pub(super) segment_bytes: u64,
+    pub(super) segment_age: Duration,
+}
+
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
     disk: Box<dyn Disk>,
     clock: Arc<dyn Clock>,
-    segment_bytes: u64,
-    segment_age: Duration,
+    rotation: Rotation,
     epoch: [u8; 16],
     appended_at: i64,
     next: Offset,
@@ -71,7 +77,7 @@ type Answer = oneshot::Sender<Result<Range<Offset>, Error>>;
 #[derive(Debug, Default)]
 struct Commit {
     answers: Vec<(Answer, Range<Offset>)>,
-    /// Position in the file, size, record.
+    /// Position in the file, weight in memory, record.
     records: Vec<(u64, usize, Record)>,
     rows: u64,
 }
@@ -81,7 +87,7 @@ impl Writer {
         shared: Arc<Shared>,
         disk: Box<dyn Disk>,
         clock: Arc<dyn Clock>,
-        config: &LogConfig,
+        rotation: Rotation,
         start: Start,
     ) -> Result<Self, Error> {
         let Start { epoch, sha256, appended_at, created_at } = start;
@@ -93,15 +99,14 @@ impl Writer {
             shared.metrics.head.set(i64::try_from(state.head.0).unwrap_or(i64::MAX));
             (state.active.first, state.active.durable_bytes, state.head)
         };
-        let path = segment::path_of(&config.dir, first);
+        let path = segment::path_of(&shared.dir, first);
         let file = disk.open(&path).map_err(|e| Error::io("open segment", &path, e))?;
         let open = Open { path, file, first, position, created_at, sha256, sealed: None };
         Ok(Self {
             shared,
             disk,
             clock,
-            segment_bytes: config.segment_bytes,
-            segment_age: config.segment_age,
+            rotation,
             epoch,
             appended_at,
             next,
@@ -159,8 +164,9 @@ impl Writer {
         if self.open.sealed.is_none() {
             let age = EventTime::from_micros(self.clock.now())
                 .since(EventTime::from_micros(self.open.created_at));
+            let Rotation { segment_bytes, segment_age } = self.rotation;
             let empty = self.open.position <= HEADER_BYTES as u64;
-            let due = self.open.position >= self.segment_bytes || age >= self.segment_age;
+            let due = self.open.position >= segment_bytes || age >= segment_age;
             if empty || !due {
                 return Ok(());
             }
@@ -178,7 +184,7 @@ impl Writer {
         for Append { entries, done } in batch {
             let first = next;
             let mut left = u16::try_from(entries.len()).expect("checked against MAX_GROUP");
-            for Encoded { stream, batch, body } in entries {
+            for Encoded { stream, batch, body, held_bytes } in entries {
                 left -= 1;
                 let header = RecordHeader {
                     kind: Kind::Batch(stream),
@@ -196,7 +202,7 @@ impl Writer {
                 commit.rows += u64::from(header.rows);
                 let appended_at = EventTime::from_micros(self.appended_at);
                 let record = Record { offset: next, appended_at, stream, batch };
-                commit.records.push((position, body.len() + RECORD_HEADER_BYTES, record));
+                commit.records.push((position, held_bytes, record));
                 next = next.next();
             }
             commit.answers.push((done, first..next));
