@@ -6,8 +6,10 @@
 
 mod absence;
 mod machine;
+mod transition;
 
 pub use absence::{Absence, Silence};
-pub use machine::{
-    Act, AlertKey, DEFAULT_SHELF, Inputs, Machine, Observation, State, Timing, Transition, alert_id,
+pub use machine::Machine;
+pub use transition::{
+    Act, AlertKey, DEFAULT_SHELF, Inputs, Observation, State, Timing, Transition, alert_id,
 };

@@ -245,10 +245,10 @@ impl Engine {
             return false;
         }
         self.command_order.push_back(command_id.to_owned());
-        if self.command_order.len() > REMEMBERED_COMMANDS {
-            if let Some(oldest) = self.command_order.pop_front() {
-                self.commands.remove(&oldest);
-            }
+        if self.command_order.len() > REMEMBERED_COMMANDS
+            && let Some(oldest) = self.command_order.pop_front()
+        {
+            self.commands.remove(&oldest);
         }
         true
     }

@@ -4,13 +4,16 @@
 //! them. It does not depend on how rows are cut into batches, on other rules, or on time.
 
 mod bits;
+mod closed;
 mod codes;
 mod frame;
 mod index;
 mod keys;
 mod lane;
 mod rule;
+mod selection;
 mod silence;
+mod spans;
 mod stream;
 mod window;
 

@@ -2,9 +2,11 @@
 //! `watermark <second>`, `<act> <key> [until <second>]` at the last second named.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use vong_model::Offset;
 
 use super::*;
 
@@ -82,7 +84,7 @@ impl Run {
     }
 }
 
-fn check(for_: u64, keep: u64, lines: &str, expected: Expect) {
+fn check(for_: u64, keep: u64, lines: &str, expected: &Expect) {
     let mut run = Run::new(for_, keep);
     lines.split('|').for_each(|line| run.feed(line));
     expected.assert_eq(&run.text());
@@ -94,7 +96,7 @@ fn fires_at_once_without_for_and_resolves_when_clear() {
         0,
         0,
         "0 a 80 | 1 a 90 | 2 a 20 | 3 a 20",
-        expect![[r#"
+        &expect![[r#"
         0 a firing
         2 a resolved (condition cleared)
     "#]],
@@ -107,7 +109,7 @@ fn for_is_passed_by_the_watermark_or_by_a_row_of_the_key() {
         5,
         0,
         "0 a 80 | 0 b 80 | 6 a 80 | watermark 4 | watermark 5",
-        expect![[r#"
+        &expect![[r#"
         0 a pending
         0 b pending
         5 a firing
@@ -122,7 +124,7 @@ fn cleared_before_for_is_cancelled() {
         5,
         0,
         "0 a 80 | 3 a 10 | watermark 20",
-        expect![[r#"
+        &expect![[r#"
         0 a pending
         3 a cancelled (condition cleared before FOR)
     "#]],
@@ -135,7 +137,7 @@ fn keeps_firing_through_a_short_clearing() {
         0,
         5,
         "0 a 80 | 1 a 10 | 3 a 80 | 4 a 10 | watermark 8 | watermark 9",
-        expect![[r#"
+        &expect![[r#"
         0 a firing
         9 a resolved (condition stayed clear)
     "#]],
@@ -148,7 +150,7 @@ fn windows_count_the_time_they_cover() {
         20,
         0,
         "window 0..10 a 80 | window 10..20 a 80 | window 20..30 a 1",
-        expect![[r#"
+        &expect![[r#"
         10 a pending
         20 a firing
         30 a resolved (condition cleared)
@@ -158,7 +160,7 @@ fn windows_count_the_time_they_cover() {
         20,
         0,
         "window 0..10 a 80 | window 10..20 a 1",
-        expect![[r#"
+        &expect![[r#"
         10 a pending
         20 a cancelled (condition cleared before FOR)
     "#]],
@@ -171,7 +173,7 @@ fn acknowledged_is_silent_until_cleared_and_then_arms_again() {
         0,
         0,
         "0 a 80 | ack a | ack a | 1 a 85 | 2 a 10 | 3 a 80",
-        expect![[r#"
+        &expect![[r#"
         0 a firing
         0 a acknowledged by an
         2 a resolved (condition cleared)
@@ -186,7 +188,7 @@ fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
         0,
         0,
         "0 a 80 | shelve a until 10 | 2 a 10 | 4 a 80 | watermark 10",
-        expect![[r#"
+        &expect![[r#"
         0 a firing
         0 a shelved by an
         2 a resolved (condition cleared)
@@ -198,7 +200,7 @@ fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
         0,
         0,
         "0 a 80 | shelve a until 10 | 2 a 10 | watermark 10 | 11 a 80",
-        expect![[r#"
+        &expect![[r#"
         0 a firing
         0 a shelved by an
         2 a resolved (condition cleared)
@@ -209,7 +211,7 @@ fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
         0,
         0,
         "0 a 80 | shelve a until 10 | unshelve a | comment a | watermark 20",
-        expect![[r#"
+        &expect![[r#"
         0 a firing
         0 a shelved by an
         0 a firing by an
@@ -224,7 +226,7 @@ fn old_rows_do_not_reopen_or_close() {
         0,
         0,
         "5 a 80 | 3 a 10 | 6 a 10 | 4 a 80 | watermark 7 | 8 a 80",
-        expect![[r#"
+        &expect![[r#"
         5 a firing
         6 a resolved (condition cleared)
         8 a firing
@@ -238,7 +240,7 @@ fn a_dropped_rule_cancels_what_is_open() {
         5,
         0,
         "0 a 80 | 1 b 80 | cancel | watermark 60",
-        expect![[r#"
+        &expect![[r#"
         0 a pending
         1 b pending
         1 a cancelled (rule dropped)

@@ -8,7 +8,7 @@ use super::*;
 const HEAD: &str = "CREATE ALERT RULE water_high\n  SEVERITY critical\n  TITLE vi 'Nước cao' en \
                     'Water high'\n  ACTION vi 'Gọi' en 'Call'\n";
 
-fn check(text: &str, expected: Expect) {
+fn check(text: &str, expected: &Expect) {
     let shown = match parse(text) {
         Ok(statements) => {
             let lines = statements.iter().map(|s| format!("{} {}", s.action(), s.rule_id()));
@@ -50,78 +50,80 @@ fn several_statements_and_comments() {
     );
     check(
         &text,
-        expect![[r#"
+        &expect![[r#"
         create water_high
         drop a
         disable b
         enable b"#]],
     );
-    check("  -- nothing\n", expect![""]);
+    check("  -- nothing\n", &expect![""]);
 }
 
 #[test]
 fn mistakes_are_shown_with_their_place() {
     check(
         "CREATE ALERT RUL a",
-        expect![
+        &expect![
             "syntax error: expected RULE, found 'RUL'; did you mean RULE? at line 1, column 14"
         ],
     );
     check(
         "CREATE TABLE a",
-        expect!["syntax error: expected ALERT, found 'TABLE' at line 1, column 8"],
+        &expect!["syntax error: expected ALERT, found 'TABLE' at line 1, column 8"],
     );
     check(
         "CREATE ALERT RULE Nước SEVERITY low",
-        expect![
+        &expect![
             "syntax error: expected the rule's name: a-z, 0-9 and _, starting with a letter, at most 64, found 'Nước' at line 1, column 19"
         ],
     );
     check(
         "CREATE ALERT RULE a\nSEVERTY low",
-        expect![
+        &expect![
             "syntax error: expected one of SEVERITY, FOR, KEEP, NO, TITLE, ACTION, AS, found 'SEVERTY'; did you mean SEVERITY? at line 2, column 1"
         ],
     );
     check(
         "CREATE ALERT RULE a SEVERITY hihg",
-        expect![
+        &expect![
             "syntax error: expected one of critical, high, medium, low, found 'hihg'; did you mean high? at line 1, column 30"
         ],
     );
     check(
         "CREATE ALERT RULE a FOR INTERVAL '5 parsecs'",
-        expect![
+        &expect![
             "syntax error: '5 parsecs' is no duration: expected whole numbers with milliseconds, seconds, minutes, hours, days or weeks, as in '1 minute 30 seconds' at line 1, column 34"
         ],
     );
     check(
         "CREATE ALERT RULE a SEVERITY low SEVERITY low",
-        expect!["syntax error: SEVERITY is given twice at line 1, column 34"],
+        &expect!["syntax error: SEVERITY is given twice at line 1, column 34"],
     );
     check(
         "CREATE ALERT RULE a TITLE vi 'x' en 'y",
-        expect!["syntax error: unterminated string literal at line 1, column 37"],
+        &expect!["syntax error: unterminated string literal at line 1, column 37"],
     );
     check(
         "CREATE ALERT RULE a SEVERITY low AS SELECT 1",
-        expect!["syntax error: rule 'a' has no TITLE vi '…' en '…' at line 1, column 1"],
+        &expect!["syntax error: rule 'a' has no TITLE vi '…' en '…' at line 1, column 1"],
     );
     check(
         "CREATE ALERT RULE a SEVERITY low TITLE vi 'x' en 'y' AS SELECT 1",
-        expect![
+        &expect![
             "syntax error: rule 'a' has no ACTION vi '…' en '…': an alert nobody can act on is not an alert at line 1, column 1"
         ],
     );
     check(
         "CREATE ALERT RULE",
-        expect![
+        &expect![
             "syntax error: expected the rule's name: a-z, 0-9 and _, starting with a letter, at most 64, found the end of the text at line 1, column 18"
         ],
     );
     check(
         "DROP ALERT RULE a DROP",
-        expect!["syntax error: expected ';' between statements, found 'DROP' at line 1, column 19"],
+        &expect![
+            "syntax error: expected ';' between statements, found 'DROP' at line 1, column 19"
+        ],
     );
 }
 
@@ -129,21 +131,21 @@ fn mistakes_are_shown_with_their_place() {
 fn mistakes_inside_the_query_have_places_in_the_whole_text() {
     check(
         &format!("{HEAD}AS SELECT sensor_id FROM readings WHERE value >"),
-        expect!["syntax error: expected: an expression, found: EOF at line 5, column 4"],
+        &expect!["syntax error: expected: an expression, found: EOF at line 5, column 4"],
     );
     check(
         &format!("{HEAD}AS\n  SELECT sensor_id\n  FORM readings x y"),
-        expect!["syntax error: expected: end of statement, found: readings at line 7, column 8"],
+        &expect!["syntax error: expected: end of statement, found: readings at line 7, column 8"],
     );
     check(
         &format!("{HEAD}AS DELETE FROM readings"),
-        expect!["syntax error: expected SELECT, found 'DELETE' at line 5, column 4"],
+        &expect!["syntax error: expected SELECT, found 'DELETE' at line 5, column 4"],
     );
     check(
         &format!(
             "{HEAD}NO DATA FOR INTERVAL '1 m' FOR INTERVAL '1 m' AS SELECT sensor_id FROM readings"
         ),
-        expect![
+        &expect![
             "syntax error: NO DATA FOR cannot be combined with FOR or KEEP FIRING FOR: it says itself how long at line 1, column 1"
         ],
     );

@@ -16,7 +16,7 @@ const SLOW: &str = "SELECT sensor_id, avg(value) AS mean FROM readings WHERE met
                     HAVING avg(value) < 10";
 const SILENT: &str = "SELECT sensor_id FROM readings WHERE metric = 'level'";
 
-fn check(rules: &[(&str, &str, &str)], lines: &str, expected: Expect) {
+fn check(rules: &[(&str, &str, &str)], lines: &str, expected: &Expect) {
     let mut story = Story::new();
     for (rule_id, clauses, select) in rules {
         story.rule(rule_id, clauses, select);
@@ -30,7 +30,7 @@ fn stateless_rule_fires_off_the_row_and_late_rows_do_not_count() {
     check(
         &[("high", "", HIGH)],
         "10 a level 80 | 10 b speed 80 | 11 a level 20 | watermark 15 | 12 a level 90 | 16 a level 60",
-        expect![[r#"
+        &expect![[r#"
             10 high sensor_id=a firing 80
             11 high sensor_id=a resolved 20
             16 high sensor_id=a firing 60
@@ -45,7 +45,7 @@ fn for_is_passed_by_watermark_or_by_a_row_of_the_key() {
         &[("high", "FOR INTERVAL '5 seconds' KEEP FIRING FOR INTERVAL '3 seconds'", HIGH)],
         "10 a level 80 | 10 b level 70 | 12 b level 10 | 16 a level 90 | watermark 14 | 17 a level 1 \
          | watermark 19 | 18 b level 99 | watermark 20 | watermark 25",
-        expect![[r#"
+        &expect![[r#"
             10 high sensor_id=a pending 80
             10 high sensor_id=b pending 70
             12 high sensor_id=b cancelled 10
@@ -62,7 +62,7 @@ fn window_rule_speaks_when_the_watermark_closes_the_window() {
         &[("slow", "", SLOW)],
         "10 a speed 4 | 12 a speed 8 | 13 b speed 30 | 21 a speed 5 | watermark 19.9 | watermark 20 \
          | 25 b speed 1 | 26 a speed 50 | watermark 35 | watermark 61",
-        expect![[r#"
+        &expect![[r#"
             20 slow sensor_id=a firing 6
             30 slow sensor_id=a resolved 27.5
             30 slow sensor_id=b firing 1
@@ -76,7 +76,7 @@ fn for_of_a_window_rule_counts_the_time_windows_cover() {
     check(
         &[("slow", "FOR INTERVAL '20 seconds'", SLOW)],
         "10 a speed 4 | 20 a speed 4 | 12 b speed 4 | watermark 25 | watermark 40 | watermark 80",
-        expect![[r#"
+        &expect![[r#"
             20 slow sensor_id=a pending 4
             20 slow sensor_id=b pending 4
             30 slow sensor_id=a firing 4
@@ -92,7 +92,7 @@ fn silence_is_noticed_and_ended_by_the_next_row() {
         &[("silent", "NO DATA FOR INTERVAL '20 seconds'", SILENT)],
         "10 a level 1 | 11 b level 1 | 25 b level 1 | watermark 29 | watermark 33 | 34 a level 1 \
          | 60 b speed 1 | watermark 60 | 80 a level 1",
-        expect![[r#"
+        &expect![[r#"
             30 silent sensor_id=a firing
             34 silent sensor_id=a resolved
             45 silent sensor_id=b firing
@@ -107,7 +107,7 @@ fn a_device_with_a_fast_clock_raises_nothing_but_is_not_silent() {
     check(
         &[("high", "", HIGH), ("silent", "NO DATA FOR INTERVAL '20 seconds'", SILENT)],
         "10 a level 1 | 325 a level 99 ahead | watermark 40 | watermark 46",
-        expect![[r#"
+        &expect![[r#"
             45 silent sensor_id=a firing
         "#]],
     );
@@ -120,7 +120,7 @@ fn camera_facts_have_a_clock_of_their_own() {
         &[("lost", "FOR INTERVAL '5 seconds'", lost)],
         "camera 10 C1 lost | camera 11 C2 refused | watermark readings 99 | camera 13 C2 connected \
          | watermark camera_events 14 | watermark camera_events 15 | camera 20 C1 connected",
-        expect![[r#"
+        &expect![[r#"
             10 lost camera_id=C1 pending
             11 lost camera_id=C2 pending
             13 lost camera_id=C2 cancelled
@@ -136,7 +136,7 @@ fn operators_acts_are_part_of_the_story() {
         &[("high", "", HIGH)],
         "10 a level 80 | ack high a | ack high a | 11 a level 81 | 12 a level 1 | 13 a level 80 \
          | shelve high a 20 | 14 a level 1 | 15 a level 80 | watermark 21",
-        expect![[r#"
+        &expect![[r#"
             10 high sensor_id=a firing 80
             10 high sensor_id=a acknowledged 80 by an
             12 high sensor_id=a resolved 1
@@ -209,7 +209,7 @@ fn several_keys_and_filters_in_aggregates() {
         &[("jam", "", jam), ("by_two", "", by_two), ("whole", "", whole)],
         "10 a speed 5 | 11 a occupancy 0.9 | 12 b speed 5 | 13 b occupancy 0.1 | 14 a speed 7 \
          | 15 a occupancy 0.8 | watermark 20 | watermark 30",
-        expect![[r#"
+        &expect![[r#"
             20 by_two sensor_id=a,metric=speed firing 7
             20 jam sensor_id=a firing 6
             20 whole all firing 6
@@ -376,7 +376,7 @@ fn a_thousand_rules_find_exactly_what_each_would_find_alone() {
     }
     for number in 0..1_000_usize {
         let of_metric = rows.iter().filter(|r| r.metric == format!("m{}", number % 10));
-        let keys: std::collections::BTreeSet<&str> =
+        let keys: BTreeSet<&str> =
             of_metric.filter(|r| r.value > number as f64).map(|r| r.sensor.as_str()).collect();
         // Every sensor's values only grow, so each alert of a stateless rule fires once too.
         let got = found.get(&format!("r{number:04}")).copied().unwrap_or(0);

@@ -192,7 +192,7 @@ fn partition(column: &KeyColumn, wanted: &HashMap<u32, Vec<usize>>) -> Vec<(u32,
         .dictionary()
         .iter()
         .map(|code| {
-            if !wanted.get(code).is_some_and(|numbers| !numbers.is_empty()) {
+            if wanted.get(code).is_none_or(Vec::is_empty) {
                 return UNWANTED;
             }
             *slot_of_code.entry(*code).or_insert_with(|| {

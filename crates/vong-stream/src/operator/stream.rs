@@ -1,6 +1,5 @@
 //! All rules of one stream, sharing what they have in common.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
@@ -10,32 +9,15 @@ use vong_alert::{Act, Inputs};
 use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 
 use super::codes::Codes;
-use super::frame::{Expressions, Frame};
+use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
 use super::keys::KeySpace;
-use super::lane::Lane;
-use super::rule::{RuleCore, RuleMeta, Sink, Step};
+use super::rule::{RuleMeta, Sink, Step};
+use super::selection::Selection;
 use super::silence::SilenceRule;
-use super::window::{Groups, WindowGroup};
+use super::window::WindowGroup;
 use super::{Pushed, RuleStatus};
 use crate::plan::{Kind, RulePlan};
-
-const NONE: u32 = u32::MAX;
-
-/// Rules that select the same rows and alert on the same keys.
-#[derive(Debug)]
-struct Selection {
-    scope: Scope,
-    space: usize,
-    lane: Lane,
-    silences: Vec<SilenceRule>,
-    windows: Vec<WindowGroup>,
-    expressions: Expressions,
-    needed: BTreeSet<usize>,
-    /// Local number of each key of the space, so that panes hold only keys that occur here.
-    local_of: Vec<u32>,
-    local_keys: Vec<u32>,
-}
 
 /// Which rules of a selection see the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -401,84 +383,4 @@ fn by_arrival(batch: &RecordBatch, ahead: &[u32], event_time: usize) -> Result<R
         *column = Arc::new(heard);
     }
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
-}
-
-impl Selection {
-    fn new(scope: Scope, space: usize) -> Self {
-        Self {
-            scope,
-            space,
-            lane: Lane::default(),
-            silences: Vec::new(),
-            windows: Vec::new(),
-            expressions: Expressions::default(),
-            needed: BTreeSet::new(),
-            local_of: Vec::new(),
-            local_keys: Vec::new(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.lane.is_empty() && self.silences.is_empty() && self.windows.is_empty()
-    }
-
-    fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
-        let Self { lane, silences, windows, .. } = self;
-        let windows = windows.iter_mut().flat_map(WindowGroup::cores);
-        let silences = silences.iter_mut().map(|silence| &mut silence.core);
-        lane.cores().chain(silences).chain(windows)
-    }
-
-    fn remove(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
-        if let Some(core) = self.lane.remove(rule_id) {
-            return Some(core);
-        }
-        if let Some(found) = self.silences.iter().position(|silence| silence.is(rule_id)) {
-            return Some(self.silences.remove(found).core);
-        }
-        let core = self.windows.iter_mut().find_map(|group| group.remove(rule_id));
-        self.windows.retain(|group| !group.is_empty());
-        core
-    }
-
-    fn needed(&self, event_time: usize, unit: Option<usize>, keys: &[usize]) -> BTreeSet<usize> {
-        let read = self.expressions.columns().into_iter().chain(self.lane.columns());
-        let keys = keys.iter().copied().chain(self.scope.columns());
-        read.chain(keys).chain([event_time]).chain(unit).collect()
-    }
-
-    /// Remembers where each key stands; the last row of a key wins, whatever the batches.
-    fn saw_units(&mut self, keys: &[u32], space: &mut KeySpace, unit: impl Fn(usize) -> u32) {
-        for (row, key) in keys.iter().enumerate() {
-            space.saw_unit(*key, unit(row));
-        }
-    }
-
-    fn push_windows(
-        &mut self,
-        frame: &Frame,
-        keys: &[u32],
-        scratch: &mut Vec<usize>,
-    ) -> Result<()> {
-        scratch.clear();
-        scratch.reserve(keys.len());
-        for key in keys {
-            let index = *key as usize;
-            if index >= self.local_of.len() {
-                self.local_of.resize(index + 1, NONE);
-            }
-            if self.local_of[index] == NONE {
-                self.local_of[index] =
-                    u32::try_from(self.local_keys.len()).expect("keys are far fewer than 2^32");
-                self.local_keys.push(*key);
-            }
-            scratch.push(self.local_of[index] as usize);
-        }
-        self.expressions.forget();
-        let groups = Groups { of_row: scratch, total: self.local_keys.len() };
-        for group in &mut self.windows {
-            group.push(frame, &groups, &mut self.expressions)?;
-        }
-        Ok(())
-    }
 }

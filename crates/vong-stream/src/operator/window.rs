@@ -3,25 +3,22 @@
 //! Invariant: rows enter an accumulator in log order, whatever the batches, so a sum is the same
 //! number live, after a restart and in a backtest.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array,
-};
-use arrow::compute::{filter, take};
-use arrow::datatypes::Int32Type;
+use arrow::array::{ArrayRef, BooleanArray};
 use datafusion::error::Result;
-use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::GroupsAccumulator;
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use vong_alert::{Inputs, Observation};
 use vong_model::{EventTime, Offset, RuleId};
 
+use super::closed::{Closed, key_columns};
 use super::frame::{Expressions, Frame, columns_of, number_at, without_nulls};
-use super::keys::Key;
 use super::rule::{RuleCore, RuleMeta, Sink};
+use super::spans::{Span, spans};
 use crate::plan::{AggregatePlan, GroupColumn, WindowPlan};
 
 /// One aggregate that some rule of the group needs.
@@ -35,12 +32,12 @@ struct Slot {
     users: usize,
 }
 
-struct Pane {
+pub(super) struct Pane {
     /// By slot; `None` for slots that came later or have no user.
-    accumulators: Vec<Option<Box<dyn GroupsAccumulator>>>,
+    pub(super) accumulators: Vec<Option<Box<dyn GroupsAccumulator>>>,
     /// By local key: whether any row of the window is of it.
-    present: Vec<bool>,
-    inputs: Inputs,
+    pub(super) present: Vec<bool>,
+    pub(super) inputs: Inputs,
 }
 
 impl std::fmt::Debug for Pane {
@@ -50,11 +47,11 @@ impl std::fmt::Debug for Pane {
 }
 
 #[derive(Debug)]
-struct WindowRule {
+pub(super) struct WindowRule {
     core: RuleCore,
-    plan: WindowPlan,
+    pub(super) plan: WindowPlan,
     /// Slot of each of the plan's aggregates.
-    slots: Vec<usize>,
+    pub(super) slots: Vec<usize>,
     /// First window the rule speaks about.
     active_from: i64,
     /// The condition or the value reads a key column.
@@ -72,28 +69,10 @@ pub(super) struct WindowGroup {
     closed_to: Option<i64>,
 }
 
-/// Rows of one window within a frame.
-enum Span {
-    All,
-    Slice(usize, usize),
-    Rows(UInt32Array),
-}
-
 /// Local keys of a frame's rows and how many there are in all.
 pub(super) struct Groups<'a> {
     pub(super) of_row: &'a [usize],
     pub(super) total: usize,
-}
-
-/// What one closed window says, before any rule looks at it.
-struct Closed {
-    start: i64,
-    end: i64,
-    /// Local keys present, in order.
-    keys: Vec<u32>,
-    columns: Vec<Option<ArrayRef>>,
-    key_columns: Option<Vec<ArrayRef>>,
-    inputs: Option<Inputs>,
 }
 
 impl WindowGroup {
@@ -228,10 +207,8 @@ impl WindowGroup {
     ) -> Result<()> {
         let slots = &self.slots;
         let pane = match self.panes.entry(start) {
-            std::collections::btree_map::Entry::Occupied(pane) => pane.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(Pane::new(slots, frame.inputs)?)
-            }
+            Entry::Occupied(pane) => pane.into_mut(),
+            Entry::Vacant(place) => place.insert(Pane::new(slots, frame.inputs)?),
         };
         pane.inputs.to = pane.inputs.to.max(frame.inputs.to);
         pane.present.resize(groups.total, false);
@@ -312,110 +289,6 @@ fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAc
     }
     let function = Arc::clone(function);
     Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
-}
-
-impl Span {
-    fn cut(&self, array: &ArrayRef) -> Result<ArrayRef> {
-        Ok(match self {
-            Self::All => Arc::clone(array),
-            Self::Slice(from, len) => array.slice(*from, *len),
-            Self::Rows(rows) => take(array, rows, None)?,
-        })
-    }
-}
-
-/// The windows the instants fall in, by start, each with its rows in log order.
-fn spans(times: &[i64], width_us: i64) -> Vec<(i64, Span)> {
-    let start_of = |time: i64| vong_sql::functions::window_start(time, width_us);
-    let (Some(min), Some(max)) = (times.iter().min(), times.iter().max()) else {
-        return Vec::new();
-    };
-    let (first, last) = (start_of(*min), start_of(*max));
-    if first == last {
-        return vec![(first, Span::All)];
-    }
-    if times.is_sorted() {
-        let mut out = Vec::new();
-        let mut from = 0;
-        while let Some(time) = times.get(from) {
-            let start = start_of(*time);
-            let end = start.saturating_add(width_us);
-            let len = times[from..].partition_point(|t| *t < end);
-            out.push((start, Span::Slice(from, len)));
-            from += len;
-        }
-        return out;
-    }
-    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-    for (row, time) in (0_u32..).zip(times) {
-        rows.entry(start_of(*time)).or_default().push(row);
-    }
-    rows.into_iter().map(|(start, rows)| (start, Span::Rows(UInt32Array::from(rows)))).collect()
-}
-
-impl Closed {
-    fn of(pane: Option<Pane>, (start, end): (i64, i64), local_keys: &[u32]) -> Result<Self> {
-        let mut closed =
-            Self { start, end, keys: vec![], columns: vec![], key_columns: None, inputs: None };
-        let Some(pane) = pane else { return Ok(closed) };
-        let Pane { accumulators, present, inputs } = pane;
-        let keys = present.iter().zip(local_keys).filter(|(present, _)| **present);
-        closed.keys = keys.map(|(_, key)| *key).collect();
-        closed.inputs = Some(inputs);
-        let all = closed.keys.len() == present.len();
-        let mask = BooleanArray::from(present);
-        for accumulator in accumulators {
-            closed.columns.push(match accumulator {
-                None => None,
-                Some(mut accumulator) => {
-                    let column = accumulator.evaluate(EmitTo::All)?;
-                    Some(if all { column } else { filter(&column, &mask)? })
-                }
-            });
-        }
-        Ok(closed)
-    }
-
-    /// The rows the rule's condition sees.
-    fn batch(&self, rule: &WindowRule) -> Result<Option<RecordBatch>> {
-        let count = self.keys.len();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(rule.plan.schema.fields().len());
-        for group in &rule.plan.groups {
-            columns.push(match group {
-                GroupColumn::WindowStart => {
-                    let start = TimestampMicrosecondArray::from_value(self.start, count);
-                    Arc::new(start.with_timezone("UTC"))
-                }
-                GroupColumn::Key(place) => {
-                    let real = self.key_columns.as_ref().and_then(|keys| keys.get(*place));
-                    real.map_or_else(|| blank(count), Arc::clone)
-                }
-            });
-        }
-        for slot in &rule.slots {
-            match self.columns.get(*slot).and_then(Option::as_ref) {
-                Some(column) => columns.push(Arc::clone(column)),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(RecordBatch::try_new(Arc::clone(&rule.plan.schema), columns)?))
-    }
-}
-
-/// A key column nobody reads.
-fn blank(count: usize) -> ArrayRef {
-    let values = Arc::new(StringArray::from(vec![""]));
-    Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; count]), values))
-}
-
-fn key_columns(keys: &[u32], out: &Sink<'_>) -> Vec<ArrayRef> {
-    let keys: Vec<&Key> = keys.iter().map(|key| out.space.key(*key)).collect();
-    (0..out.space.columns.len())
-        .map(|place| {
-            let texts = keys.iter().map(|key| key.value_at(place));
-            Arc::new(texts.collect::<DictionaryArray<Int32Type>>()) as ArrayRef
-        })
-        .collect()
 }
 
 impl WindowRule {

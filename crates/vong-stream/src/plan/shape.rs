@@ -91,11 +91,11 @@ fn parts<'a>(plan: &'a LogicalPlan, select: &Select) -> Result<Parts<'a>, Error>
         parts.output = &projection.expr;
         node = &projection.input;
     }
-    if let LogicalPlan::Filter(filter) = node {
-        if matches!(*filter.input, LogicalPlan::Aggregate(_)) {
-            parts.having = Some(&filter.predicate);
-            node = &filter.input;
-        }
+    if let LogicalPlan::Filter(filter) = node
+        && matches!(*filter.input, LogicalPlan::Aggregate(_))
+    {
+        parts.having = Some(&filter.predicate);
+        node = &filter.input;
     }
     if let LogicalPlan::Aggregate(aggregate) = node {
         parts.aggregate = Some(aggregate);
@@ -137,7 +137,6 @@ impl Lowering<'_> {
             return Err(self.select.refuse(message, "where"));
         }
         let value = self.numeric(parts.output, &self.schema)?;
-        let value = value.map(|(text, expr)| Named { text, expr });
         let keys = self.row_keys(parts.output);
         let kind = Kind::Stateless { condition, value };
         Ok(RulePlan { stream: self.stream, scope, keys, kind })
@@ -168,7 +167,7 @@ impl Lowering<'_> {
         }
         let output = &aggregate.schema;
         let having = parts.having.map(|h| self.physical(h, output)).transpose()?;
-        let value = self.numeric(parts.output, output)?.map(|(_, expr)| expr);
+        let value = self.numeric(parts.output, output)?.map(|named| named.expr);
         let schema = Arc::new(output.as_arrow().clone());
         let plan = WindowPlan { width_us, aggregates, schema, groups, having, value };
         Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Window(plan) })
@@ -276,17 +275,13 @@ impl Lowering<'_> {
     }
 
     /// The first output column that is a number.
-    fn numeric(
-        &self,
-        output: &[Expr],
-        schema: &DFSchema,
-    ) -> Result<Option<(String, Arc<dyn PhysicalExpr>)>, Error> {
+    fn numeric(&self, output: &[Expr], schema: &DFSchema) -> Result<Option<Named>, Error> {
         for expr in output {
             let is_number = expr.get_type(schema).is_ok_and(|t| t.is_numeric());
             if is_number {
                 let expr = expr.clone().unalias();
-                let physical = self.physical(&expr, schema)?;
-                return Ok(Some((physical.to_string(), physical)));
+                let expr = self.physical(&expr, schema)?;
+                return Ok(Some(Named { text: expr.to_string(), expr }));
             }
         }
         Ok(None)

@@ -75,7 +75,7 @@ impl Run {
     }
 }
 
-fn check(lines: &str, expected: Expect) {
+fn check(lines: &str, expected: &Expect) {
     let mut run = Run::new();
     lines.split('|').for_each(|line| run.line(line));
     expected.assert_eq(&run.out);
@@ -85,7 +85,7 @@ fn check(lines: &str, expected: Expect) {
 fn the_slowest_source_that_speaks_holds_but_not_for_ever() {
     check(
         "10 a 10 | 10 b 7 | tick 10 | 12 a 12 | tick 12 | 40 a 40 | 40 b 9 | tick 40",
-        expect![[r#"
+        &expect![[r#"
             10: readings 5 data
             40: readings 28 data
         "#]],
@@ -97,7 +97,7 @@ fn a_silent_source_holds_nothing_and_when_all_are_silent_time_goes_on() {
     check(
         "10 a 10 | 10 b 10 | tick 10 | 15 a 15 | tick 15 | 20.5 a 20 | tick 20.5 | tick 30 | tick 31 | tick 32 \
          | 33 b 33 | tick 33",
-        expect![[r#"
+        &expect![[r#"
             10: readings 8 data
             20.5: b - idle (silent for 10 s)
             20.5: readings 18 data
@@ -118,7 +118,7 @@ fn a_silent_source_holds_nothing_and_when_all_are_silent_time_goes_on() {
 fn a_clock_that_runs_ahead_moves_nothing_and_is_named_once() {
     check(
         "10 a1 10 | tick 10 | 11 a2 311 ahead | tick 11 | 12 a2 312 ahead | tick 12 | 13 a2 13 | tick 13 | tick 14",
-        expect![[r#"
+        &expect![[r#"
             10: readings 8 data
             11: a a2 clock_ahead (ahead by 300 s)
             12: source_events 10 idle
@@ -134,7 +134,7 @@ fn a_clock_that_runs_ahead_moves_nothing_and_is_named_once() {
 fn a_source_slightly_ahead_is_held_to_our_clock() {
     check(
         "10 a 30 | tick 10",
-        expect![[r#"
+        &expect![[r#"
         10: readings 8 data
     "#]],
     );
@@ -144,7 +144,7 @@ fn a_source_slightly_ahead_is_held_to_our_clock() {
 fn watermarks_are_rare_enough() {
     check(
         "10 a 10 | tick 10 | 10.1 a 10.1 | tick 10.1 | 10.3 a 10.3 | tick 10.3",
-        expect![[r#"
+        &expect![[r#"
         10: readings 8 data
         10.3: readings 8.3 data
     "#]],
@@ -155,7 +155,7 @@ fn watermarks_are_rare_enough() {
 fn time_spent_away_is_nobodys_silence() {
     check(
         "10 a 10 | tick 10 | resume 100 | tick 100 | 101 a 11 | tick 101",
-        expect![[r#"
+        &expect![[r#"
         10: readings 8 data
         101: readings 9 data
     "#]],
@@ -166,7 +166,7 @@ fn time_spent_away_is_nobodys_silence() {
 fn streams_timed_by_us_follow_our_clock() {
     check(
         "10 a1 10 | tick 10 | 10.5 a2 400 ahead | tick 10.5 | tick 11 | tick 12",
-        expect![[r#"
+        &expect![[r#"
         10: readings 8 data
         10.5: a a2 clock_ahead (ahead by 389 s)
         11: source_events 9 idle
