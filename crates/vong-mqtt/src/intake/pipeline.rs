@@ -277,3 +277,6 @@ fn read_tail(log: &dyn Log, dedup: &mut Deduplicator) -> Result<(), Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,28 @@ async fn a_full_disk_acknowledges_nothing_and_loses_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_stored_before_a_crash_comes_again() -> Result<()> {
+    for protocol in BOTH {
+        let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
+        let log = Arc::new(TestLog::new());
+        let site = Site::start(broker.port(), protocol, &log)?;
+        site.wait_for("connection", || log.states().len() == 2)?;
+        // The log refuses, so nothing may be acknowledged, and then intake dies.
+        log.behave(Behaviour::Full);
+        publish(broker.port(), &numbered(0..3_000))?;
+        site.wait_for("refusals", || site.metric("append_failures_total") >= 2)?;
+        ensure!(site.metric("acknowledged_total") == 0);
+        site.crash().await;
+        log.behave(Behaviour::Good);
+        let again = Site::start(broker.port(), protocol, &log)?;
+        again.wait_for("all", || log.numbers().len() >= 3_000)?;
+        ensure!(log.exactly(0..3_000), "{protocol:?}: each message once");
+        again.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_too_large_stops_only_itself() -> Result<()> {
     for protocol in BOTH {
         let Some(broker) = Mosquitto::start_or_skip()? else { return Ok(()) };
