@@ -1,16 +1,13 @@
 //! Queries against a small city: right answers, one moment, limits.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+mod limits;
+mod moments;
 
 use expect_test::{Expect, expect};
-use vong_log::{FileLog, Log, LogConfig, MemLog};
 use vong_model::{Principal, Role, Stream};
-use vong_runtime::{ManualClock, SystemClock};
 
 use crate::testing::{Cell, SECOND, TEN_O_CLOCK, TestCity, rows, speeds};
-use crate::{ArchiverConfig, Error, Progress, QueryConfig};
+use crate::{ArchiverConfig, Error, Progress};
 
 /// Runs the same query over: everything in the log, half archived, everything archived and merged.
 async fn check(fill: impl AsyncFn(&TestCity, usize), sql: &str, expected: Expect) {
@@ -311,161 +308,4 @@ async fn a_wall_may_not_ask_sql() {
     let wall = Principal::new("wall-1", &[Role::Wall]);
     let denied = city.engine.execute(&wall, "SELECT 1").await.unwrap_err();
     assert!(matches!(denied, Error::Denied(_)), "{denied}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits_hold_on_the_stream_of_results() {
-    let clock = Arc::new(ManualClock::new(TEN_O_CLOCK));
-    let config = QueryConfig {
-        max_rows: 1_000,
-        max_bytes: 100_000,
-        memory_bytes: 4 * 1024 * 1024,
-        concurrent: 1,
-        waiting: 0,
-        ..QueryConfig::default()
-    };
-    let city = TestCity::new(Arc::new(MemLog::new(clock)), config);
-    let failed = async |sql: &str| city.query(sql).await.unwrap_err().to_string();
-    assert_eq!(
-        failed("SELECT * FROM generate_series(1, 100000)").await,
-        "answer has more than 1000 rows"
-    );
-    assert_eq!(
-        failed("SELECT repeat('x', 1000) FROM generate_series(1, 900)").await,
-        "answer has more than 100000 bytes"
-    );
-    let fat =
-        "SELECT value, count(*) FROM generate_series(1, 5000000) GROUP BY value ORDER BY 2, 1";
-    let fat = failed(fat).await;
-    assert!(fat.starts_with("query needs more memory than there is"), "{fat}");
-
-    let anybody = Principal::local();
-    let held = city.engine.execute(&anybody, "SELECT * FROM generate_series(1, 900000)").await;
-    let refused = city.engine.execute(&anybody, "SELECT 1").await.unwrap_err();
-    assert!(matches!(refused, Error::Busy { .. }), "only one may run: {refused}");
-    drop(held);
-}
-
-/// Each of these would run for hours, in operators that do not yield.
-const BOMBS: [&str; 5] = [
-    "SELECT count(*) FROM generate_series(1, 100000000000) a",
-    "SELECT count(*) FROM generate_series(1, 100000) a CROSS JOIN generate_series(1, 10000000) b",
-    "SELECT count(*) FROM generate_series(1, 100000) a JOIN generate_series(1, 100000000) b \
-     ON a.value > b.value + 100000000",
-    "SELECT count(*) FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b \
-     ON a.value % 2 = b.value % 2",
-    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t",
-];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_query_bomb_ends_at_its_deadline_and_frees_its_turn() {
-    let clock = Arc::new(ManualClock::new(TEN_O_CLOCK));
-    let config = QueryConfig { deadline_s: 1, concurrent: 1, ..QueryConfig::default() };
-    let city = TestCity::new(Arc::new(MemLog::new(clock)), config);
-    for bomb in BOMBS {
-        let began = std::time::SystemTime::now();
-        let failed = city.query(bomb).await.unwrap_err();
-        assert!(matches!(failed, Error::Deadline { .. }), "{bomb}: {failed}");
-        assert_eq!(city.number("SELECT 1").await, 1);
-        let took = began.elapsed().unwrap();
-        assert!(took < Duration::from_secs(8), "{bomb} took {took:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropping_the_answer_stops_the_query_and_frees_its_turn() {
-    let clock = Arc::new(ManualClock::new(TEN_O_CLOCK));
-    let config = QueryConfig { concurrent: 1, wait_s: 5, ..QueryConfig::default() };
-    let city = TestCity::new(Arc::new(MemLog::new(clock)), config);
-    let endless = "SELECT * FROM generate_series(1, 1000000000)";
-    let mut results = city.engine.execute(&Principal::local(), endless).await.unwrap();
-    results.next().await.unwrap().unwrap();
-    drop(results);
-    // Its turn must come although the endless query never came to an end.
-    assert_eq!(city.number("SELECT count(*) FROM vong.queries WHERE state = 'cancelled'").await, 1);
-}
-
-/// Appends while archiving and merging run, and counts all the while: what was acknowledged before
-/// a query is in it, what was begun after is not, and nothing is there twice.
-async fn nothing_is_lost_or_doubled(log: Arc<dyn Log>, seal: impl Fn() + Send + Sync + 'static) {
-    let city = Arc::new(TestCity::new(log, QueryConfig::default()));
-    let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let (stop, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let queries = Arc::new(AtomicU64::new(0));
-
-    let writer = {
-        let (city, begun, done) = (Arc::clone(&city), Arc::clone(&begun), Arc::clone(&done));
-        let (queries, finished) = (Arc::clone(&queries), Arc::clone(&finished));
-        async move {
-            let mut i = 0;
-            while i < 200 || queries.load(Ordering::SeqCst) < 25 {
-                i += 1;
-                let rows: Vec<_> = (0..5).map(|j| (i * 7 + j, "TR-001", 1.0)).collect();
-                begun.fetch_add(5, Ordering::SeqCst);
-                city.append(Stream::Readings, speeds(&rows)).await;
-                done.fetch_add(5, Ordering::SeqCst);
-                if i % 20 == 0 {
-                    seal();
-                }
-                tokio::time::sleep(Duration::from_millis(3)).await;
-            }
-            finished.store(true, Ordering::SeqCst);
-        }
-    };
-    let archiver = city.archiver(ArchiverConfig { read_bytes: 20_000, ..Default::default() });
-    let (log, store) = (Arc::clone(&city.log), city.store.clone());
-    let stopped = Arc::clone(&stop);
-    let archiving = vong_runtime::thread::spawn("test-archiver", move || {
-        let mut merges = 0;
-        loop {
-            match archiver.step().unwrap() {
-                Progress::Merged => merges += 1,
-                Progress::Committed(_) => log.trim(store.covered()).unwrap(),
-                Progress::Idle if stopped.load(Ordering::SeqCst) => break,
-                Progress::Idle => std::thread::sleep(Duration::from_millis(2)),
-            }
-        }
-        merges
-    })
-    .unwrap();
-    let counting = async {
-        while !finished.load(Ordering::SeqCst) {
-            let at_least = done.load(Ordering::SeqCst) as i64;
-            if at_least == 0 {
-                tokio::task::yield_now().await;
-                continue;
-            }
-            let by_sum =
-                "SELECT CAST(sum(value) AS BIGINT) FROM readings WHERE sensor_id = 'TR-001'";
-            let asked = queries.fetch_add(1, Ordering::SeqCst);
-            let by_count = "SELECT count(*) FROM readings";
-            let found = city.number(if asked % 2 == 0 { by_sum } else { by_count }).await;
-            let at_most = begun.load(Ordering::SeqCst) as i64;
-            assert!((at_least..=at_most).contains(&found), "{at_least} <= {found} <= {at_most}");
-        }
-    };
-    tokio::join!(writer, counting);
-    stop.store(true, Ordering::SeqCst);
-    let merges = archiving.join().unwrap();
-    let all = done.load(Ordering::SeqCst) as i64;
-    assert_eq!(city.number("SELECT count(*) FROM readings").await, all);
-    let distinct = "SELECT count(*) FROM (SELECT DISTINCT log_offset, event_time FROM readings)";
-    assert_eq!(city.number(distinct).await, all);
-    assert!(merges > 0, "no files were merged");
-    assert!(city.store.covered().0 > 100, "covered {}", city.store.covered());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_doubled_while_archiving_a_log_in_memory() {
-    let log = MemLog::new(Arc::new(SystemClock));
-    let sealing = log.clone();
-    nothing_is_lost_or_doubled(Arc::new(log), move || sealing.seal()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_doubled_while_archiving_a_log_in_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = LogConfig { segment_bytes: 64 * 1024, ..LogConfig::new(dir.path()) };
-    let log = FileLog::open(config, Arc::new(SystemClock), 1).unwrap();
-    nothing_is_lost_or_doubled(Arc::new(log), || ()).await;
 }
