@@ -102,7 +102,7 @@ impl MqttIntake {
                 biased;
                 () = shutdown.requested() => break,
                 stopped = drain(&mut self.pipeline) => match stopped? {},
-                connected = Link::connect(&self.config) => connected,
+                connected = Box::pin(Link::connect(&self.config)) => connected,
             };
             let lost = match connected {
                 Ok(mut link) => {

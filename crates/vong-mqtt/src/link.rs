@@ -135,34 +135,34 @@ async fn open(config: &BrokerConfig) -> Result<Box<dyn Socket>, Error> {
 }
 
 fn client_config(tls: &TlsConfig) -> Result<rustls::ClientConfig, Error> {
-    let ca_file = tls.ca_file.as_deref().unwrap_or(Path::new(SYSTEM_CA_FILE));
+    let ca_file = tls.ca_file.as_deref().unwrap_or_else(|| Path::new(SYSTEM_CA_FILE));
     let mut roots = rustls::RootCertStore::empty();
     let (taken, _unreadable) = roots.add_parsable_certificates(certificates(ca_file)?);
     if taken == 0 {
-        return Err(refuse(ca_file, "no usable certificate in the file"));
+        return Err(refuse(ca_file, &"no usable certificate in the file"));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| refuse(ca_file, e))?
+        .map_err(|e| refuse(ca_file, &e))?
         .with_root_certificates(roots);
     match (&tls.client_cert, &tls.client_key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(chain), Some(key_file)) => {
-            let key = PrivateKeyDer::from_pem_file(key_file).map_err(|e| refuse(key_file, e))?;
-            builder.with_client_auth_cert(certificates(chain)?, key).map_err(|e| refuse(chain, e))
+            let key = PrivateKeyDer::from_pem_file(key_file).map_err(|e| refuse(key_file, &e))?;
+            builder.with_client_auth_cert(certificates(chain)?, key).map_err(|e| refuse(chain, &e))
         }
         (Some(file), None) | (None, Some(file)) => {
-            Err(refuse(file, "client_cert and client_key go together"))
+            Err(refuse(file, &"client_cert and client_key go together"))
         }
     }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(path).map_err(|e| refuse(path, e))?;
-    read.collect::<Result<Vec<_>, _>>().map_err(|e| refuse(path, e))
+    let read = CertificateDer::pem_file_iter(path).map_err(|e| refuse(path, &e))?;
+    read.collect::<Result<Vec<_>, _>>().map_err(|e| refuse(path, &e))
 }
 
-fn refuse(path: &Path, problem: impl ToString) -> Error {
+fn refuse(path: &Path, problem: &impl ToString) -> Error {
     Error::Tls { problem: problem.to_string(), path: path.to_path_buf() }
 }

@@ -42,7 +42,9 @@ fn start() -> Result<(u16, u16)> {
         v5: Some(server("v5", ports.1)),
         ..Config::default()
     };
-    vong_runtime::thread::spawn("rumqttd", move || Broker::new(config).start())?;
+    vong_runtime::thread::spawn("rumqttd", move || {
+        Broker::new(config).start().map_err(|e| e.to_string())
+    })?;
     let up = |port| Publisher::connect(port, "probe").is_ok();
     let answers = wait_until(Duration::from_secs(10), || up(ports.0));
     ensure!(answers, "rumqttd does not answer");

@@ -281,7 +281,7 @@ impl Site {
 }
 
 /// A certificate authority, another one, and a broker's certificate signed by the first.
-pub(crate) fn make_certificates(directory: &Path) -> bool {
+pub(crate) fn make_certificates(directory: &Path) -> Result<()> {
     let openssl = |arguments: &str| -> Result<()> {
         let run = Command::new("openssl")
             .args(arguments.split(' '))
@@ -297,24 +297,15 @@ pub(crate) fn make_certificates(directory: &Path) -> bool {
              -keyout {name}.key -out {name}.pem"
         ))
     };
-    let all = || -> Result<()> {
-        authority("ca")?;
-        authority("other")?;
-        std::fs::write(directory.join("san"), "subjectAltName=DNS:localhost\n")?;
-        openssl(
-            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
-             -keyout broker.key -out broker.csr",
-        )?;
-        openssl(
-            "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 \
-             -extfile san -out broker.pem",
-        )
-    };
-    match all() {
-        Ok(()) => true,
-        Err(e) => {
-            println!("{e:#}");
-            false
-        }
-    }
+    authority("ca")?;
+    authority("other")?;
+    std::fs::write(directory.join("san"), "subjectAltName=DNS:localhost\n")?;
+    openssl(
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+         -keyout broker.key -out broker.csr",
+    )?;
+    openssl(
+        "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 \
+         -extfile san -out broker.pem",
+    )
 }
