@@ -1,4 +1,4 @@
--- Slow and dense, but moving: what stands still is a suspected accident.
+-- Every reading slow and the loop covered, but moving: what stands still is a suspected accident.
 CREATE ALERT RULE traffic_jam
   SEVERITY medium
   KEEP FIRING FOR INTERVAL '30 seconds'
@@ -10,5 +10,6 @@ AS SELECT sensor_id, avg(value) FILTER (WHERE metric = 'speed') AS speed_kmh,
    FROM readings
    WHERE metric IN ('speed', 'occupancy')
    GROUP BY sensor_id, tumble(event_time, INTERVAL '15 seconds')
-   HAVING avg(value) FILTER (WHERE metric = 'speed') BETWEEN 6 AND 15
+   HAVING max(value) FILTER (WHERE metric = 'speed') < 20
+      AND avg(value) FILTER (WHERE metric = 'speed') >= 6
       AND avg(value) FILTER (WHERE metric = 'occupancy') > 0.5;

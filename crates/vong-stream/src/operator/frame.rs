@@ -12,6 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use vong_alert::Inputs;
 
+use super::codes::KeyColumn;
 use crate::plan::Named;
 
 /// Selected rows, in log order.
@@ -22,6 +23,8 @@ pub(super) struct Frame {
     /// Row of the whole batch; `None`: all of them.
     rows: Option<Vec<u32>>,
     pub(super) times: ScalarBuffer<i64>,
+    /// Administrative units, where the stream has them and the key does not name them.
+    pub(super) units: Option<KeyColumn>,
     pub(super) inputs: Inputs,
 }
 
@@ -39,7 +42,7 @@ impl Frame {
         };
         let times = batch.column(event_time).as_primitive::<TimestampMicrosecondType>();
         let times = times.values().clone();
-        Ok(Self { batch, rows, times, inputs })
+        Ok(Self { batch, rows, times, units: None, inputs })
     }
 
     pub(super) fn len(&self) -> usize {

@@ -3,6 +3,7 @@
 //! Invariant: key numbers are dense and stable; the text of a key depends on its values alone,
 //! never on when it was first seen.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub(super) struct KeySpace {
     names: Vec<&'static str>,
     keys: Vec<Key>,
     /// Code of the administrative unit each key was last seen in.
-    units: Vec<u32>,
+    units: Vec<Cell<u32>>,
     /// One column: key number of each code.
     by_code: Vec<u32>,
     /// Several columns: key numbers of tuples of codes.
@@ -129,12 +130,13 @@ impl KeySpace {
     }
 
     pub(super) fn unit(&self, id: u32) -> u32 {
-        self.units.get(id as usize).copied().unwrap_or(NULL)
+        self.units.get(id as usize).map_or(NULL, Cell::get)
     }
 
-    pub(super) fn saw_unit(&mut self, id: u32, unit: u32) {
-        if let Some(place) = self.units.get_mut(id as usize).filter(|_| unit != NULL) {
-            *place = unit;
+    /// The key's last row stands in this unit; rows that name none change nothing.
+    pub(super) fn saw_unit(&self, id: u32, unit: u32) {
+        if let Some(place) = self.units.get(id as usize).filter(|_| unit != NULL) {
+            place.set(unit);
         }
     }
 
@@ -223,7 +225,7 @@ impl KeySpace {
         let text = shown.collect::<Vec<_>>().join(",");
         let text = if text.is_empty() { "all".to_owned() } else { text };
         self.keys.push(Key(Arc::new(Parts { id, text, values })));
-        self.units.push(NULL);
+        self.units.push(Cell::new(NULL));
         id
     }
 }

@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use datafusion::error::Result;
 use vong_alert::Observation;
 use vong_model::{EventTime, RuleId};
 
 use super::frame::{Expressions, Frame, number_at};
+use super::index::Rows;
 use super::rule::{RuleCore, RuleMeta, Sink};
 use crate::plan::{Bound, Conjunct, Form, Named};
 
@@ -75,12 +76,35 @@ impl Lane {
         self.expressions.columns().into_iter().chain(ranges).collect()
     }
 
+    /// Whether no row can matter: nothing is open, and every rule has a threshold that no value
+    /// reaches. Looked at before anything is copied, so that silence costs next to nothing.
+    pub(super) fn is_out_of_reach(&self, batch: &RecordBatch, rows: &Rows) -> bool {
+        let quiet = |rule: &LaneRule| rule.threshold.is_some() && rule.core.open.is_empty();
+        if !self.rules.iter().all(quiet) {
+            return false;
+        }
+        let ranges = self.ranges.iter().map(|(column, _)| {
+            let values = batch.column(*column).as_primitive_opt::<Float64Type>()?;
+            let range = match rows {
+                None => range_of(values.values().iter().copied()),
+                Some(rows) => range_of(rows.iter().map(|row| values.value(*row as usize))),
+            };
+            Some((*column, range?))
+        });
+        let Some(ranges) = ranges.collect::<Option<Vec<_>>>() else { return false };
+        !self.rules.iter().filter_map(|rule| rule.threshold).any(|(column, bound)| {
+            let of_column = ranges.iter().find(|(known, _)| *known == column);
+            of_column.is_none_or(|(_, (min, max))| bound.possible(*min, *max))
+        })
+    }
+
     /// Runs every rule the rows can concern.
     pub(super) fn push(&mut self, frame: &Frame, keys: &[u32], out: &mut Sink<'_>) -> Result<()> {
         let Self { rules, expressions, ranges } = self;
         expressions.forget();
         for (column, range) in ranges.iter_mut() {
-            *range = range_of(frame.batch.column(*column));
+            let values = frame.batch.column(*column).as_primitive_opt::<Float64Type>();
+            *range = values.and_then(|values| range_of(values.values().iter().copied()));
         }
         let mut failed = Ok(());
         for rule in rules {
@@ -151,6 +175,9 @@ impl LaneRule {
                 continue;
             }
             let at = EventTime(frame.times[index]);
+            if let Some(units) = frame.units.as_ref() {
+                out.space.saw_unit(key, units.code(index));
+            }
             let value = value.and_then(|value| number_at(value, index));
             let seen = Observation { condition, value, since: at, at, inputs: frame.inputs };
             self.core.observe(key, &seen, frame.row(index), out);
@@ -158,10 +185,8 @@ impl LaneRule {
     }
 }
 
-/// Least and greatest value, in the order the comparison kernels use; `None` without rows.
-fn range_of(column: &ArrayRef) -> Option<(f64, f64)> {
-    let floats = column.as_primitive_opt::<Float64Type>()?;
-    let mut values = floats.values().iter().copied();
+/// Least and greatest value, in the order the comparison kernels use; `None` without values.
+fn range_of(mut values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let first = values.next()?;
     Some(values.fold((first, first), |(min, max), v| {
         let min = if v.total_cmp(&min).is_lt() { v } else { min };

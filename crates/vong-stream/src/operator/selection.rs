@@ -7,7 +7,6 @@ use vong_model::RuleId;
 
 use super::frame::{Expressions, Frame};
 use super::index::Scope;
-use super::keys::KeySpace;
 use super::lane::Lane;
 use super::rule::RuleCore;
 use super::silence::SilenceRule;
@@ -77,18 +76,6 @@ impl Selection {
         let read = self.expressions.columns().into_iter().chain(self.lane.columns());
         let keys = keys.iter().copied().chain(self.scope.columns());
         read.chain(keys).chain([event_time]).chain(unit).collect()
-    }
-
-    /// Remembers where each key stands; the last row of a key wins, whatever the batches.
-    pub(super) fn saw_units(
-        &mut self,
-        keys: &[u32],
-        space: &mut KeySpace,
-        unit: impl Fn(usize) -> u32,
-    ) {
-        for (row, key) in keys.iter().enumerate() {
-            space.saw_unit(*key, unit(row));
-        }
     }
 
     pub(super) fn push_windows(

@@ -316,12 +316,17 @@ impl StreamOperator {
             return Ok(());
         };
         let Some(space) = self.spaces.get_mut(selection.space) else { return Ok(()) };
+        let only_lane = selection.silences.is_empty() && selection.windows.is_empty();
+        if only_lane && selection.lane.is_out_of_reach(batch, &rows) {
+            return Ok(());
+        }
         let inputs = Inputs { from: offset, to: offset };
-        let frame = Frame::new(batch, rows, &selection.needed, self.event_time, inputs)?;
+        let mut frame = Frame::new(batch, rows, &selection.needed, self.event_time, inputs)?;
         space.ids(&mut self.codes, &frame.batch, &mut self.keys)?;
-        if let Some(unit) = self.unit.filter(|unit| !space.columns.contains(unit)) {
-            let units = self.codes.column(&frame.batch, unit);
-            selection.saw_units(&self.keys, space, |row| units.code(row));
+        let unit = self.unit.filter(|unit| !space.columns.contains(unit));
+        frame.units = unit.map(|unit| self.codes.column(&frame.batch, unit));
+        if !only_lane {
+            saw_units(&frame, &self.keys, space);
         }
         let mut out = Sink { steps, space, codes: &self.codes };
         if part != Part::Others {
@@ -363,6 +368,14 @@ impl StreamOperator {
             *place = Some(Selection::new(scope, space));
         }
         number
+    }
+}
+
+/// Remembers where each key stands; the last row of a key wins, whatever the batches.
+fn saw_units(frame: &Frame, keys: &[u32], space: &KeySpace) {
+    let Some(units) = frame.units.as_ref() else { return };
+    for (row, key) in keys.iter().enumerate() {
+        space.saw_unit(*key, units.code(row));
     }
 }
 
