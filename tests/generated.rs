@@ -41,7 +41,7 @@ fn generated_openapi_document_is_fresh() {
 #[test]
 fn generated_table_reference_is_fresh() {
     let mut text = String::from(
-        "# Tables\n\nEach stream of the log is a table; every table also has `log_offset` and `log_row`, the place of the row in the log.\n\
+        "# Tables\n\nEach stream of the log is a table; every table also has `log_offset`, the place of the row in the log.\n\
          A *dimension* says what a row is about: a rule's condition on it selects rows. A *measure* says what was found.\n",
     );
     for stream in Stream::ALL {

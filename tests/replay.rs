@@ -75,7 +75,7 @@ fn backtest_over_the_history_gives_the_alerts_that_were_given_live() {
     vong.stop().unwrap();
     vong.start().unwrap();
     let live = vong
-        .sql("SELECT alert_id, rule_id, state, event_time FROM alert_transitions ORDER BY log_offset, log_row")
+        .sql("SELECT alert_id, rule_id, state, event_time FROM alert_transitions ORDER BY cause_offset, cause_ordinal")
         .unwrap();
     vong.stop().unwrap();
 
@@ -134,7 +134,7 @@ fn replay(port: u16, rows: &[Row]) -> Result<()> {
 
 /// Seconds of a `2015-09-17 07:00:00` since the year began; enough for differences within one year.
 fn seconds(text: &str) -> Option<f64> {
-    let number = |range| text.get(range)?.parse::<u32>().ok();
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
     let days_before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
     let days = days_before.get(number(5..7)? as usize - 1)? + number(8..10)? - 1;
     Some(f64::from(((days * 24 + number(11..13)?) * 60 + number(14..16)?) * 60 + number(17..19)?))

@@ -10,7 +10,7 @@ const [base, shots] = process.argv.slice(2);
 const require = createRequire(new URL('../../dashboards/console/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
 
-const seen = { strangers: [], errors: [] };
+const seen = { strangers: [], errors: [], failures: [] };
 const expect = (condition, what) => {
   if (!condition) throw new Error(`expected ${what}; seen ${JSON.stringify(seen)}`);
 };
@@ -20,6 +20,10 @@ async function open(context, path) {
   page.on('request', (request) => {
     const url = request.url();
     if (!/^(blob|data):/.test(url) && new URL(url).host !== new URL(base).host) seen.strangers.push(url);
+  });
+  page.on('requestfailed', (request) => {
+    // A clip that is no longer looked at is given up on purpose.
+    if (!request.url().includes('.mp4')) seen.failures.push(`${request.method()} ${request.url()} ${request.failure()?.errorText}`);
   });
   page.on('pageerror', (error) => seen.errors.push(String(error)));
   await page.goto(base + path);
@@ -122,6 +126,7 @@ try {
   await operator(browser);
   expect(seen.strangers.length === 0, 'no request to another origin');
   expect(seen.errors.length === 0, 'no error in a page');
+  expect(seen.failures.length === 0, 'no request that fails');
 } catch (error) {
   failed = error;
 }
