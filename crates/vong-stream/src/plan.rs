@@ -8,6 +8,7 @@ mod conjunct;
 mod refuse;
 mod shape;
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,6 +19,7 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use vong_model::Stream;
 use vong_sql::rule::{RuleDefinition, Select};
@@ -88,6 +90,24 @@ impl RulePlan {
         self.stream
     }
 
+    /// Columns that are read of selected rows; the scope itself looks at whole batches.
+    pub(crate) fn columns(&self) -> BTreeSet<usize> {
+        let mut columns: BTreeSet<usize> = self.keys.iter().copied().collect();
+        match &self.kind {
+            Kind::Stateless { condition, value } => {
+                let read = condition.iter().map(|c| &c.expr).chain(value.iter().map(|v| &v.expr));
+                columns.extend(read.flat_map(columns_of));
+            }
+            Kind::Window(window) => {
+                let named =
+                    window.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
+                columns.extend(named.map(|n| &n.expr).flat_map(columns_of));
+            }
+            Kind::Absence { .. } => {}
+        }
+        columns
+    }
+
     /// `stateless`, `window` or `absence`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
@@ -96,6 +116,11 @@ impl RulePlan {
             Kind::Absence { .. } => "absence",
         }
     }
+}
+
+/// Columns an expression reads.
+pub(crate) fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<usize> {
+    collect_columns(expr).into_iter().map(|column| column.index()).collect()
 }
 
 /// Plans rules; holds a session with every stream as an empty table.

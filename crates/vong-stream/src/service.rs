@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::{Offset, Stream};
-use vong_runtime::{Clock, Shutdown};
+use vong_runtime::{Clock, Shutdown, UnixMicros};
 use vong_telemetry::{Classify, Retry};
 
 use crate::Error;
@@ -149,6 +149,8 @@ struct Follower {
     engine: Engine,
     sequencer: Sequencer,
     next: Offset,
+    published_at: UnixMicros,
+    rules_changed: bool,
     /// Decided, not in the log yet.
     pending: Outputs,
     /// The last of our decisions the log holds.
@@ -166,6 +168,8 @@ impl Follower {
             engine,
             sequencer,
             next,
+            published_at: 0,
+            rules_changed: false,
             pending: Outputs::default(),
             logged_transition: None,
             logged_late: None,
@@ -226,7 +230,8 @@ impl Follower {
                 self.logged_transition = self.logged_transition.max(last_cause(record));
             }
             Stream::LateEvents => self.logged_late = self.logged_late.max(last_cause(record)),
-            _ => {
+            stream => {
+                self.rules_changed |= stream == Stream::RuleChanges;
                 self.sequencer.observe(record);
                 self.pending.extend(self.engine.apply(record));
                 return;
@@ -242,9 +247,16 @@ impl Follower {
         self.service.metrics.lag(head.0.saturating_sub(self.next.0));
         applied.store(self.next.0, Ordering::Release);
         *counts.write() = now;
-        let in_force = self.engine.rules();
-        self.service.metrics.in_force(in_force.len());
-        *rules.write() = in_force;
+        let at = self.service.clock.now();
+        // A list of thousands of rules is not rebuilt with every record.
+        let stale = at.saturating_sub(self.published_at) >= 1_000_000 || at < self.published_at;
+        if stale || self.rules_changed || !*self.service.shared.caught_up.borrow() {
+            let in_force = self.engine.rules();
+            self.service.metrics.in_force(in_force.len());
+            *rules.write() = in_force;
+            self.published_at = at;
+            self.rules_changed = false;
+        }
     }
 
     /// Appends what was decided, all in one; waits while the disk is full.

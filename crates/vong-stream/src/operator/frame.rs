@@ -1,15 +1,12 @@
 //! The rows of one batch that one scope selects, and expressions evaluated on them once.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::utils::collect_columns;
 use vong_alert::Inputs;
 
 use super::codes::KeyColumn;
@@ -76,6 +73,7 @@ fn gather(whole: &RecordBatch, rows: &[u32], needed: &BTreeSet<usize>) -> Result
 /// Distinct expressions of one scope; each is evaluated at most once a batch.
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
+    by_text: HashMap<String, usize>,
     all: Vec<Named>,
     values: Vec<Option<ArrayRef>>,
 }
@@ -83,17 +81,14 @@ pub(super) struct Expressions {
 impl Expressions {
     /// Number of the expression; equal texts share one.
     pub(super) fn add(&mut self, named: &Named) -> usize {
-        if let Some(found) = self.all.iter().position(|known| known.text == named.text) {
-            return found;
+        if let Some(found) = self.by_text.get(&named.text) {
+            return *found;
         }
+        let number = self.all.len();
+        self.by_text.insert(named.text.clone(), number);
         self.all.push(named.clone());
         self.values.push(None);
-        self.all.len() - 1
-    }
-
-    /// Columns the expressions read.
-    pub(super) fn columns(&self) -> BTreeSet<usize> {
-        self.all.iter().flat_map(|named| columns_of(&named.expr)).collect()
+        number
     }
 
     pub(super) fn forget(&mut self) {
@@ -114,11 +109,6 @@ impl Expressions {
     pub(super) fn mask(&mut self, number: usize, frame: &Frame) -> Result<BooleanArray> {
         Ok(without_nulls(self.get(number, frame)?))
     }
-}
-
-/// Columns an expression reads.
-pub(super) fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<usize> {
-    collect_columns(expr).into_iter().map(|column| column.index()).collect()
 }
 
 /// A condition's answer, unknown counted as false.

@@ -26,13 +26,6 @@ pub(super) struct Scope {
     residuals: Vec<usize>,
 }
 
-impl Scope {
-    /// Columns compared by code.
-    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
-        self.one_of.iter().map(|(column, _)| *column)
-    }
-}
-
 /// Rows a scope selects: `None` is all of them.
 pub(super) type Rows = Option<Vec<u32>>;
 
@@ -42,6 +35,7 @@ pub(super) struct Index {
     by_code: BTreeMap<usize, HashMap<u32, Vec<usize>>>,
     always: Vec<usize>,
     residuals: Vec<Named>,
+    residual_of: HashMap<String, usize>,
 }
 
 impl Index {
@@ -71,10 +65,11 @@ impl Index {
     }
 
     fn residual(&mut self, conjunct: &Conjunct) -> usize {
-        if let Some(found) = self.residuals.iter().position(|r| r.text == conjunct.text) {
-            return found;
+        if let Some(found) = self.residual_of.get(&conjunct.text) {
+            return *found;
         }
         let Conjunct { text, expr, .. } = conjunct.clone();
+        self.residual_of.insert(text.clone(), self.residuals.len());
         self.residuals.push(Named { text, expr });
         self.residuals.len() - 1
     }

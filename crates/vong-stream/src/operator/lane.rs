@@ -3,7 +3,6 @@
 //! A rule costs one comparison of numbers a batch while its threshold is out of reach of every
 //! row and none of its alerts is open.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -69,11 +68,6 @@ impl Lane {
 
     pub(super) fn is_empty(&self) -> bool {
         self.rules.is_empty()
-    }
-
-    pub(super) fn columns(&self) -> BTreeSet<usize> {
-        let ranges = self.ranges.iter().map(|(column, _)| *column);
-        self.expressions.columns().into_iter().chain(ranges).collect()
     }
 
     /// Whether no row can matter: nothing is open, and every rule has a threshold that no value

@@ -67,17 +67,6 @@ impl Selection {
         core
     }
 
-    pub(super) fn needed(
-        &self,
-        event_time: usize,
-        unit: Option<usize>,
-        keys: &[usize],
-    ) -> BTreeSet<usize> {
-        let read = self.expressions.columns().into_iter().chain(self.lane.columns());
-        let keys = keys.iter().copied().chain(self.scope.columns());
-        read.chain(keys).chain([event_time]).chain(unit).collect()
-    }
-
     pub(super) fn push_windows(
         &mut self,
         frame: &Frame,

@@ -1,5 +1,6 @@
 //! All rules of one stream, sharing what they have in common.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
@@ -50,6 +51,7 @@ pub(super) struct StreamOperator {
     index: Index,
     spaces: Vec<KeySpace>,
     selections: Vec<Option<Selection>>,
+    selection_of: HashMap<(String, usize), usize>,
     keys: Vec<u32>,
     groups: Vec<usize>,
 }
@@ -68,6 +70,7 @@ impl StreamOperator {
             index: Index::default(),
             spaces: Vec::new(),
             selections: Vec::new(),
+            selection_of: HashMap::new(),
             keys: Vec::new(),
             groups: Vec::new(),
         }
@@ -97,7 +100,8 @@ impl StreamOperator {
                 }
             }
         }
-        selection.needed = selection.needed(self.event_time, self.unit, &plan.keys);
+        selection.needed.extend(plan.columns());
+        selection.needed.extend([self.event_time].into_iter().chain(self.unit));
         Ok(())
     }
 
@@ -116,6 +120,7 @@ impl StreamOperator {
             core.cancel_all(at, why, &mut Sink { steps, space, codes: &self.codes });
             if selection.is_empty() {
                 self.index.remove(place, &selection.scope);
+                self.selection_of.remove(&(selection.scope.text.clone(), selection.space));
                 self.selections[place] = None;
             }
             return true;
@@ -353,10 +358,9 @@ impl StreamOperator {
     }
 
     fn selection(&mut self, scope: Scope, space: usize) -> usize {
-        let same = |s: &Selection| s.scope.text == scope.text && s.space == space;
-        let known = self.selections.iter().position(|s| s.as_ref().is_some_and(same));
-        if let Some(known) = known {
-            return known;
+        let place = (scope.text.clone(), space);
+        if let Some(known) = self.selection_of.get(&place) {
+            return *known;
         }
         let free = self.selections.iter().position(Option::is_none);
         let number = free.unwrap_or_else(|| {
@@ -364,6 +368,7 @@ impl StreamOperator {
             self.selections.len() - 1
         });
         self.index.insert(number, &scope);
+        self.selection_of.insert(place, number);
         if let Some(place) = self.selections.get_mut(number) {
             *place = Some(Selection::new(scope, space));
         }

@@ -16,10 +16,10 @@ use vong_alert::{Inputs, Observation};
 use vong_model::{EventTime, Offset, RuleId};
 
 use super::closed::{Closed, key_columns};
-use super::frame::{Expressions, Frame, columns_of, number_at, without_nulls};
+use super::frame::{Expressions, Frame, number_at, without_nulls};
 use super::rule::{RuleCore, RuleMeta, Sink};
 use super::spans::{Span, spans};
-use crate::plan::{AggregatePlan, GroupColumn, WindowPlan};
+use crate::plan::{AggregatePlan, GroupColumn, WindowPlan, columns_of};
 
 /// One aggregate that some rule of the group needs.
 #[derive(Debug)]
