@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use std::fmt;
 use std::sync::Arc;
 
@@ -168,21 +168,23 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
 }
 
-/// An answer as a stream of byte chunks; an error ends it.
+/// An answer as a stream of byte chunks; an error ends it. It may be polled after its end, as a
+/// compressing layer does.
 pub fn encode(
     results: QueryStream,
     format: Format,
 ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send, Error> {
     let formatter = Formatter::new(format, results.schema())?;
     let state = Some((results, formatter));
-    Ok(futures::stream::unfold(state, |state| async move {
+    let chunks = futures::stream::unfold(state, |state| async move {
         let (mut results, mut formatter) = state?;
         match results.next().await {
             Some(Ok(batch)) => Some((formatter.batch(&batch), Some((results, formatter)))),
             Some(Err(e)) => Some((Err(e), None)),
             None => Some((formatter.finish(), None)),
         }
-    }))
+    });
+    Ok(chunks.fuse())
 }
 
 #[cfg(test)]
