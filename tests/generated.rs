@@ -72,8 +72,10 @@ fn generated_table_reference_is_fresh() {
 fn generated_wire_types_are_fresh() {
     let config = Config::default();
     let mut text = String::from(
-        "// The messages between server and screens, generated from crates/vong-wire; `cargo xtask gen` rewrites them.\n",
+        "// The messages between server and screens, generated from crates/vong-wire; `cargo xtask gen` rewrites them.\n\n\
+         export type Fields = Record<string, unknown>;\n",
     );
+    writeln!(text, "\nexport const PROTOCOL = '{}';", live::PROTOCOL).unwrap();
     let mut add = |declaration: String| writeln!(text, "\nexport {declaration}").unwrap();
     for declaration in [
         live::View::decl(&config),
@@ -85,6 +87,7 @@ fn generated_wire_types_are_fresh() {
         live::GapReason::decl(&config),
         live::ByeCode::decl(&config),
         live::ServerMessage::decl(&config),
+        live::ViewSnapshot::decl(&config),
         http::SqlRequest::decl(&config),
         http::Problem::decl(&config),
         http::CommandRequest::decl(&config),
@@ -98,4 +101,11 @@ fn generated_wire_types_are_fresh() {
         add(declaration);
     }
     check("dashboards/console/src/lib/wire.ts", &text);
+}
+
+#[test]
+fn generated_sample_data_is_fresh() {
+    for (name, content) in vong_sim::files::sample_data().unwrap() {
+        check(&format!("sample-data/{name}"), &content);
+    }
 }

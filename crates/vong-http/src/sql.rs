@@ -51,11 +51,10 @@ async fn answer(
     // `authorize` is the first thing the engine does with the caller.
     let results = app.query.execute(caller, &sql).await.map_err(|e| problem(&e))?;
     let as_of = results.as_of();
-    // Fused: an answer that fits into its first chunk is asked for more all the same.
-    let mut chunks = Box::pin(encode(results, format).map_err(|e| problem(&e))?).fuse();
+    let mut chunks = Box::pin(encode(results, format).map_err(|e| problem(&e))?);
     // A statement that fails on its first rows is answered with its reason, not with a broken body.
     let first = chunks.next().await.transpose().map_err(|e| problem(&e))?;
-    let rest = stream::iter(first.map(Ok)).chain(chunks).fuse();
+    let rest = stream::iter(first.map(Ok)).chain(chunks);
     let headers = [
         (header::CONTENT_TYPE.as_str(), format.content_type().to_owned()),
         ("vong-offset", as_of.to_string()),

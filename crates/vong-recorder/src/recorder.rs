@@ -76,8 +76,10 @@ impl Recorder {
         (Self { footage, log, clock, items, writers: BTreeMap::new(), metrics }, handle)
     }
 
-    /// Writes until every sink is gone, then closes all files. Blocks: give it a thread.
-    pub fn run(mut self) {
+    /// Announces `recovered`, the files that a crash had left open; then writes until every sink is
+    /// gone and closes all files. Blocks: give it a thread.
+    pub fn run(mut self, recovered: &[ClosedSegment]) {
+        self.announce(recovered);
         while let Some(item) = self.items.blocking_recv() {
             match item {
                 Item::Gop { camera, gop } => self.write(&camera, &gop),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tracing::{info, warn};
 use vong_decode::Decoder;
-use vong_footage::{Footage, FootageConfig, FootageMetrics};
+use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Log, LogConfig, LogMetrics};
@@ -83,14 +83,14 @@ impl Installation {
             Ground { clock, registry, log, assets, readiness: readiness.clone(), edges, engines };
 
         let store = ground.open_store(&config)?;
-        let footage = ground.open_footage(&config)?;
+        let (footage, recovered) = ground.open_footage(&config)?;
         let engine = ground.start_engine(&config)?;
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(live.clone());
         let video = VideoHub::new(live);
         let dimensions = Dimensions::new(&ground.assets).with("sources", sources::table(&mappings));
         let query = ground.start_queries(&config, store, dimensions)?;
-        let (recorder, recording) = ground.start_recorder(&footage)?;
+        let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
         ground.start_cameras(&config.video, &logins, &recorder, &video);
         ground.start_brokers(&config, &mappings)?;
@@ -158,7 +158,8 @@ impl Ground {
         store.context("could not open the history tables")
     }
 
-    fn open_footage(&self, config: &Config) -> Result<Footage> {
+    /// The footage, and the files that a crash had left open.
+    fn open_footage(&self, config: &Config) -> Result<(Footage, Vec<ClosedSegment>)> {
         let footage = FootageConfig {
             dir: config.data.directory.join("footage"),
             keep_days: config.data.footage_keep_days,
@@ -174,7 +175,7 @@ impl Ground {
         let sweeper = footage.clone();
         let stop = self.engines.shutdown();
         self.engines.spawn("footage/retention", OnFailure::Continue, sweep(sweeper, stop));
-        Ok(footage)
+        Ok((footage, opened.recovered))
     }
 
     fn start_engine(&self, config: &Config) -> Result<EngineHandle> {
@@ -239,14 +240,18 @@ impl Ground {
         Ok(query)
     }
 
-    fn start_recorder(&self, footage: &Footage) -> Result<(RecorderHandle, JoinHandle<()>)> {
+    fn start_recorder(
+        &self,
+        footage: &Footage,
+        recovered: Vec<ClosedSegment>,
+    ) -> Result<(RecorderHandle, JoinHandle<()>)> {
         let (recorder, handle) = Recorder::new(
             footage.clone(),
             Arc::clone(&self.log),
             Arc::clone(&self.clock),
             RecorderMetrics::new(&self.registry),
         );
-        let thread = vong_runtime::thread::spawn("vong-recorder", move || recorder.run());
+        let thread = vong_runtime::thread::spawn("vong-recorder", move || recorder.run(&recovered));
         let thread = thread.context("could not start the recorder's thread")?;
         Ok((handle, thread))
     }
