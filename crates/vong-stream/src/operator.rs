@@ -10,6 +10,7 @@ mod frame;
 mod index;
 mod keys;
 mod lane;
+mod part;
 mod rule;
 mod selection;
 mod silence;

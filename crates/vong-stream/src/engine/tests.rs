@@ -119,7 +119,8 @@ fn camera_facts_have_a_clock_of_their_own() {
     check(
         &[("lost", "FOR INTERVAL '5 seconds'", lost)],
         "camera 10 C1 lost | camera 11 C2 refused | watermark readings 99 | camera 13 C2 connected \
-         | watermark camera_events 14 | watermark camera_events 15 | camera 20 C1 connected",
+         | watermark camera_events 14 | watermark camera_events 15 | watermark camera_events 25 \
+         | camera 20 C1 connected",
         &expect![[r#"
             10 lost camera_id=C1 pending
             11 lost camera_id=C2 pending

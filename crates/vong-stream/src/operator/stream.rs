@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::error::Result;
 use vong_alert::{Act, Inputs};
@@ -13,22 +13,13 @@ use super::codes::Codes;
 use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
 use super::keys::KeySpace;
+use super::part::{Part, by_arrival, saw_units};
 use super::rule::{RuleMeta, Sink, Step};
 use super::selection::Selection;
 use super::silence::SilenceRule;
 use super::window::WindowGroup;
 use super::{Pushed, RuleStatus};
 use crate::plan::{Kind, RulePlan};
-
-/// Which rules of a selection see the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    All,
-    /// Rules about silence.
-    Silences,
-    /// All but those.
-    Others,
-}
 
 /// Rows of a batch for one selection.
 struct Selected {
@@ -135,19 +126,27 @@ impl StreamOperator {
         offset: Offset,
         steps: &mut Vec<Step>,
     ) -> Result<Pushed> {
-        let (pushed, kept) = self.keep(batch)?;
+        let (mut pushed, kept) = self.keep(batch)?;
         let first = steps.len();
         let failed = match kept {
-            None => self.push_rows(batch, Part::All, offset, steps),
+            None => self.push_rows(batch, Part::ALL, offset, steps),
+            // What we timed ourselves was only appended late: a fact like "connected" must not be
+            // lost to the rules that look at one row. Windows are closed and stay so.
+            Some(kept) if self.quality.is_none() => {
+                pushed.late.clear();
+                let lane = self.push_rows(batch, Part::LANE, offset, steps);
+                let others = self.push_some(batch, &kept, Part::ALL_BUT_LANE, offset, steps);
+                lane.and(others)
+            }
             Some(kept) if pushed.ahead.is_empty() => {
-                self.push_some(batch, &kept, Part::All, offset, steps)
+                self.push_some(batch, &kept, Part::ALL, offset, steps)
             }
             Some(kept) => {
                 let heard = by_arrival(batch, &pushed.ahead, self.event_time)?;
                 let mut rows: Vec<u32> = kept.iter().chain(&pushed.ahead).copied().collect();
                 rows.sort_unstable();
-                let silences = self.push_some(&heard, &rows, Part::Silences, offset, steps);
-                let others = self.push_some(batch, &kept, Part::Others, offset, steps);
+                let silences = self.push_some(&heard, &rows, Part::SILENCES, offset, steps);
+                let others = self.push_some(batch, &kept, Part::ALL_BUT_SILENCES, offset, steps);
                 silences.and(others)
             }
         };
@@ -295,7 +294,7 @@ impl StreamOperator {
         let selections = &self.selections;
         let scope = |number: usize| {
             let selection = selections.get(number).and_then(Option::as_ref)?;
-            (part != Part::Silences || !selection.silences.is_empty()).then_some(&selection.scope)
+            part.concerns(selection).then_some(&selection.scope)
         };
         let selected = self.index.select(batch, &mut self.codes, scope)?;
         // A rule that fails on these rows must not take the others with it.
@@ -334,16 +333,16 @@ impl StreamOperator {
             saw_units(&frame, &self.keys, space);
         }
         let mut out = Sink { steps, space, codes: &self.codes };
-        if part != Part::Others {
+        if part.silences {
             for silence in &mut selection.silences {
                 silence.push(&frame, &self.keys, &mut out);
             }
         }
-        if part == Part::Silences {
-            return Ok(());
-        }
-        let of_rows = selection.lane.push(&frame, &self.keys, &mut out);
-        if !selection.windows.is_empty() {
+        let of_rows = match part.lane {
+            true => selection.lane.push(&frame, &self.keys, &mut out),
+            false => Ok(()),
+        };
+        if part.windows && !selection.windows.is_empty() {
             selection.push_windows(&frame, &self.keys, &mut self.groups)?;
         }
         of_rows
@@ -374,31 +373,4 @@ impl StreamOperator {
         }
         number
     }
-}
-
-/// Remembers where each key stands; the last row of a key wins, whatever the batches.
-fn saw_units(frame: &Frame, keys: &[u32], space: &KeySpace) {
-    let Some(units) = frame.units.as_ref() else { return };
-    for (row, key) in keys.iter().enumerate() {
-        space.saw_unit(*key, units.code(row));
-    }
-}
-
-/// A device whose clock runs ahead is not silent: its rows are heard at the time they came.
-fn by_arrival(batch: &RecordBatch, ahead: &[u32], event_time: usize) -> Result<RecordBatch> {
-    let arrival = batch.schema().index_of("arrival_time")?;
-    let times = |column: usize| batch.column(column).as_primitive::<TimestampMicrosecondType>();
-    let mut heard = times(event_time).values().to_vec();
-    for row in ahead {
-        if let Some(time) = heard.get_mut(*row as usize) {
-            *time = times(arrival).value(*row as usize);
-        }
-    }
-    let mut columns = batch.columns().to_vec();
-    let heard =
-        TimestampMicrosecondArray::from(heard).with_timezone_opt(times(event_time).timezone());
-    if let Some(column) = columns.get_mut(event_time) {
-        *column = Arc::new(heard);
-    }
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
