@@ -33,6 +33,10 @@ describe('queue', () => {
     expect(order(['over medium resolved 30', 'done medium resolved 30 acked'])).toBe('over');
   });
 
+  it('puts what still goes on above what is over, both above what somebody has seen', () => {
+    expect(order(['over critical resolved 9', 'on low firing 1', 'seen critical acknowledged 9 acked'])).toBe('on over seen');
+  });
+
   it('shows shelved and finished ones only on demand, and never pending or cancelled ones', () => {
     const lines = ['s high shelved 5', 'f high resolved 5 acked', 'p high pending 5', 'c high cancelled 5'];
     expect(order(lines)).toBe('');

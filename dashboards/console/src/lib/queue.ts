@@ -40,12 +40,18 @@ export function urgency(alert: AlertRow, now: number): number {
   return WEIGHT[alert.severity] * minutes;
 }
 
-const GROUP: Record<Standing, number> = { unacknowledged: 0, acknowledged: 1, shelved: 2, finished: 3, hidden: 4 };
+const GROUP: Record<Standing, number> = { unacknowledged: 0, acknowledged: 2, shelved: 3, finished: 4, hidden: 5 };
 
-/** Unacknowledged first, then by urgency; equal ones by start and id, so that rows do not dance. */
+/** What goes on and nobody has seen; what is over and nobody has seen; what somebody has seen. */
+function group(alert: AlertRow): number {
+  const where = standing(alert);
+  return where === 'unacknowledged' && !isActive(alert) ? 1 : GROUP[where];
+}
+
+/** By group, then by urgency; equal ones by start and id, so that rows do not dance. */
 export function byUrgency(now: number): (a: AlertRow, b: AlertRow) => number {
   return (a, b) =>
-    GROUP[standing(a)] - GROUP[standing(b)] ||
+    group(a) - group(b) ||
     urgency(b, now) - urgency(a, now) ||
     a.started_time_ms - b.started_time_ms ||
     (a.alert_id < b.alert_id ? -1 : 1);

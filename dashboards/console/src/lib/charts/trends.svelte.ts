@@ -8,6 +8,8 @@ import { instant } from '../time';
 
 const BUCKET_S = 10;
 export const TREND_MINUTES = 30;
+/** A curve shows at least three minutes. */
+const LEAST_BUCKETS = 18;
 const BUCKETS = (TREND_MINUTES * 60) / BUCKET_S;
 
 export type Series = { times: number[]; values: (number | null)[] };
@@ -72,8 +74,14 @@ export class Trends {
     }
   }
 
+  /** From the first figure there is; a young history is not pressed to the right edge. */
   #publish(): void {
-    const times = this.#times.slice();
-    this.series = new Map(Array.from(this.#values, ([metric, values]) => [metric, { times, values: values.slice() }]));
+    const series = new Map<string, Series>();
+    for (const [metric, values] of this.#values) {
+      const first = values.findIndex((value) => value !== null);
+      const from = Math.min(first < 0 ? 0 : first, BUCKETS - LEAST_BUCKETS);
+      series.set(metric, { times: this.#times.slice(from), values: values.slice(from) });
+    }
+    this.series = series;
   }
 }

@@ -18,6 +18,8 @@ const FOCUS_M = 900;
 const MARGIN = 0.02;
 const MARGIN_BELOW = 0.13;
 
+let drawn = 0;
+
 type Box = { x: number; y: number; width: number; height: number };
 
 export class PlainMap implements Drawing {
@@ -25,6 +27,9 @@ export class PlainMap implements Drawing {
   readonly #svg: SVGSVGElement;
   readonly #marks: HTMLElement;
   readonly #below: number;
+  readonly #far: boolean;
+  /** Several maps may stand in one document; their paths must not share names. */
+  readonly #id = `street-${(drawn += 1)}`;
   readonly #layers = new Map<string, SVGElement>();
   readonly #elements = new Map<string, { element: HTMLElement; place: Point }>();
   readonly #observer: ResizeObserver;
@@ -34,10 +39,11 @@ export class PlainMap implements Drawing {
 
   constructor(options: Options) {
     this.#container = options.container;
+    this.#far = options.far;
     this.#below = options.far ? MARGIN_BELOW : MARGIN;
     this.#svg = make('svg', { class: 'plain-map', role: 'img', 'aria-label': options.label, preserveAspectRatio: 'xMidYMid meet' }) as SVGSVGElement;
     this.#svg.classList.toggle('far', options.far);
-    for (const name of ['units', 'river', 'streets', 'borders', 'sensors', 'cameras', 'names']) {
+    for (const name of ['units', 'river', 'streets', 'borders', 'street-names', 'sensors', 'cameras', 'names']) {
       const layer = make('g', { class: name });
       this.#layers.set(name, layer);
       this.#svg.append(layer);
@@ -79,6 +85,7 @@ export class PlainMap implements Drawing {
         return [element];
       }),
     );
+    if (!this.#far) this.#fill('street-names', maps.streets.features.flatMap((street, at) => this.#streetNames(street, name, at)));
     this.#frame();
   }
 
@@ -153,6 +160,25 @@ export class PlainMap implements Drawing {
     }
   }
 
+  /** A street's name along the street, some way from either end and in the middle. */
+  #streetNames(street: GeoJSON.Feature, name: NameOf, at: number): SVGElement[] {
+    const text = name(street.properties);
+    const named = ['primary', 'secondary'].includes(String(street.properties?.['class'] ?? 'primary'));
+    if (text === '' || !named || street.geometry.type !== 'LineString') return [];
+    const points = street.geometry.coordinates;
+    const rightwards = (points.at(-1)?.[0] ?? 0) >= (points[0]?.[0] ?? 0);
+    const id = `${this.#id}-${at}`;
+    const path = make('path', { id, d: this.#path({ type: 'LineString', coordinates: rightwards ? points : points.toReversed() }) });
+    const names = ['20%', '50%', '80%'].map((startOffset) => {
+      const line = make('text', {});
+      const along = make('textPath', { href: `#${id}`, startOffset });
+      along.textContent = text;
+      line.append(along);
+      return line;
+    });
+    return [path, ...names];
+  }
+
   #sign(lon: number, lat: number, state: string, d: string): SVGElement {
     const [x, y] = this.#project([lon, lat]);
     return make('path', { d, class: state, 'data-x': String(x), 'data-y': String(y) });
@@ -179,6 +205,7 @@ export class PlainMap implements Drawing {
     const view = this.#view();
     if (view === null) return;
     const { x, y, width, height } = view.box;
+    this.#svg.classList.toggle('close', this.#focus !== null);
     this.#svg.setAttribute('viewBox', `${x} ${y} ${width} ${height}`);
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     // Lines and letters are styled in rem; here is how large a rem is on the ground.
