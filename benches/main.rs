@@ -1,3 +1,60 @@
 //! The promised ratios, each against a baseline run in the same process.
+//!
+//! `make bench`, or `cargo bench --package vong-benches -- [--quick] [NAME]` for those whose name
+//! contains `NAME`. Prints one table and writes `target/bench.jsonl`. Ours and its baseline take
+//! turns and the middle round counts, so that a machine's mood touches both alike. `--quick` only
+//! shows that every bench runs; its numbers mean nothing.
+#![expect(clippy::print_stdout, reason = "a bench prints what it found")]
 
-fn main() {}
+mod clips;
+mod decode;
+mod fanout;
+mod log;
+mod report;
+mod windows;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use report::{Row, Scale};
+
+/// Name of a bench and what it does; a bench may give several rows.
+type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
+
+const BENCHES: [Bench; 7] = [
+    ("decode", decode::run),
+    ("log append, small", log::small),
+    ("log append, large", log::large),
+    ("windows, one rule", windows::one_rule),
+    ("windows, 1,000 rules", windows::many_rules),
+    ("fanout", fanout::run),
+    ("clip", clips::run),
+];
+
+fn main() -> Result<()> {
+    let mut scale = Scale::full();
+    let mut wanted = None;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--bench" => {} // said by `cargo bench`
+            "--quick" => scale = Scale::quick(),
+            name => wanted = Some(name.to_owned()),
+        }
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let target = checkout.context("benches lie in the checkout")?.join("target");
+    std::fs::create_dir_all(&target).context("could not make the directory 'target'")?;
+    let wanted = |name: &str| wanted.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let mut rows = Vec::new();
+    for (name, run) in BENCHES.into_iter().filter(|(name, _)| wanted(name)) {
+        println!("running: {name}");
+        rows.extend(run(&scale).with_context(|| format!("bench '{name}' failed"))?);
+    }
+    let path = target.join("bench.jsonl");
+    std::fs::write(&path, report::lines(&rows)).context("could not write target/bench.jsonl")?;
+    print!("\n{}", report::table(&rows));
+    if cfg!(debug_assertions) || scale.quick {
+        println!("not a measurement: unoptimised build or --quick");
+    }
+    Ok(())
+}
