@@ -1,3 +1,5 @@
+//! The log in memory passes the suite that every log must pass.
+
 use std::sync::Arc;
 
 use vong_runtime::ManualClock;

@@ -1,3 +1,5 @@
+//! A snapshot plus the deltas after it is the table, however the changes fold.
+
 use proptest::prelude::*;
 
 use super::*;

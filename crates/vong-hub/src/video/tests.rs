@@ -1,3 +1,5 @@
+//! Live viewers begin at a key frame, skip when they are slow, and hold nobody up.
+
 use std::time::Duration;
 
 use bytes::Bytes;

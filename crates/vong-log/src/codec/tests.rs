@@ -1,3 +1,5 @@
+//! Bodies come back equal and hold no more than their rows; hostile ones are errors.
+
 use arrow::array::AsArray;
 
 use super::*;

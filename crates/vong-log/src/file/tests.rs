@@ -1,3 +1,5 @@
+//! The log in files: reopened, cut at any byte, damaged, sealed, trimmed, on a disk that fails.
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
