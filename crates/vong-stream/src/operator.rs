@@ -153,6 +153,4 @@ impl Operator {
 }
 
 #[cfg(test)]
-mod speed;
-#[cfg(test)]
 mod tests;

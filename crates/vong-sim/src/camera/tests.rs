@@ -268,68 +268,6 @@ async fn viewer_that_takes_nothing_does_not_hold_up_another() {
     running.stop().await;
 }
 
-/// Clock ticks (10 ms) a thread of this process has used, by the thread's name.
-fn thread_ticks() -> std::collections::BTreeMap<String, u64> {
-    let mut ticks = std::collections::BTreeMap::new();
-    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
-        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        let Some((name, rest)) = stat.split_once('(').and_then(|(_, s)| s.rsplit_once(')')) else {
-            continue;
-        };
-        let fields: Vec<i64> = rest.split_whitespace().filter_map(|f| f.parse().ok()).collect();
-        // After the name: state (no number), then from ppid on; utime and stime are 14 and 15.
-        *ticks.entry(name.to_owned()).or_default() +=
-            u64::try_from(fields[10] + fields[11]).unwrap();
-    }
-    ticks
-}
-
-/// `--ignored --nocapture` prints what each stream of the sample city costs.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement of twenty seconds"]
-async fn cost_of_the_sample_city() {
-    const SECONDS: u64 = 20;
-    let running = start(|config| {
-        let listen = config.listen;
-        *config = FarmConfig::sample_city(listen, 7);
-    });
-    let viewers = Tasks::new("viewers", Shutdown::new());
-    for stream in running.farm.streams().iter().filter(|s| s.path != "/garbage") {
-        let url = url::Url::parse(&running.farm.url(&stream.path)).unwrap();
-        let watch = async move {
-            let mut session = Session::describe(url, SessionOptions::default()).await?;
-            session.setup(0, SetupOptions::default()).await?;
-            let playing = session.play(PlayOptions::default()).await?;
-            let mut items = Box::pin(playing.demuxed()?);
-            while items.next().await.is_some() {}
-            Ok::<(), retina::Error>(())
-        };
-        viewers.spawn(stream.path.clone(), OnFailure::Continue, watch);
-    }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let (before, counted) = (thread_ticks(), running.farm.streams());
-    tokio::time::sleep(Duration::from_secs(SECONDS)).await;
-    let mut film = 0;
-    for (name, ticks) in thread_ticks() {
-        let used = ticks - before.get(&name).copied().unwrap_or(0);
-        film += if name.starts_with("film") { used } else { 0 };
-        println!("{name:16} {:5.2} % of a core", used as f64 / SECONDS as f64);
-    }
-    println!("filming in all   {:5.2} % of a core", film as f64 / SECONDS as f64);
-    for (now, then) in running.farm.streams().iter().zip(counted) {
-        let frames = now.frames_encoded - then.frames_encoded;
-        let kilobits = (now.encoded_bytes - then.encoded_bytes) * 8 / 1_000 / SECONDS;
-        println!(
-            "{:14} {:4.1} frames/s {kilobits:4} kb/s",
-            now.path,
-            frames as f64 / SECONDS as f64
-        );
-    }
-    assert!(film < 60 * SECONDS, "filming takes more than 0.6 of a core");
-    viewers.stop(Duration::from_secs(1)).await;
-    running.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_watching_costs_no_encoding() {
     let running = start(|_| ());

@@ -91,27 +91,6 @@ fn caption_changes_with_each_frame() {
     assert_ne!(first, top(still.picture(1)));
 }
 
-/// Writes pictures of the sample city to the directory named by `VONG_PICTURES_DIR`, as raw
-/// planes of 640 by 360, for a person to look at.
-#[test]
-#[ignore = "writes files to look at"]
-fn pictures_of_the_sample_city_can_be_looked_at() {
-    let Ok(dir) = std::env::var("VONG_PICTURES_DIR") else { return };
-    let scene = crate::City::new(7).scene();
-    for (time, hours) in [("day", 0), ("dusk", 9), ("night", 12)] {
-        let anchor = ANCHOR + hours * 3_600 * 1_000_000;
-        for number in 1..=10 {
-            let id = format!("CAM-{number:02}");
-            let spec = CameraSpec::new(&id, Codec::H264);
-            let mut painter = Painter::new(&spec, 7, Arc::clone(&scene), anchor);
-            for n in [99, 125, 150, 200, 300] {
-                let planes = painter.picture(n).planes().map(|(plane, _)| plane).concat();
-                std::fs::write(format!("{dir}/{id}-{time}-{n}.yuv"), planes).unwrap();
-            }
-        }
-    }
-}
-
 #[test]
 fn drawing_is_cheap() {
     let mut painter = painter("CAM-01", lively());
