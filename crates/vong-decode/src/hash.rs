@@ -135,6 +135,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::indexing_slicing, reason = "test data is known; a panic is a failed test")]
     fn every_bit_and_every_length_counts() {
         let mut seen = BTreeSet::new();
         let mut payload = [0u8; 40];

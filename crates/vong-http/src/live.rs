@@ -90,7 +90,7 @@ pub(crate) async fn snapshot(
 enum Ended {
     Left,
     Slow,
-    HubEnded,
+    Stopped,
     Bye,
 }
 
@@ -149,7 +149,7 @@ impl Screen {
             },
             (sid, update) = next_update => match update {
                 Some(update) => self.send_update(sid, update).await,
-                None => Err(Ended::HubEnded),
+                None => Err(Ended::Stopped),
             },
         }
     }

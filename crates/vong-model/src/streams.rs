@@ -550,11 +550,7 @@ mod tests {
     fn no_stream_can_carry_video_frames() {
         // Facts about video enter the log, frames never do: the only binary column is a rejected payload.
         for stream in Stream::ALL.into_iter().filter(|s| *s != Stream::RejectedEvents) {
-            assert!(
-                stream.columns().iter().all(|c| c.column_type != ColumnType::Bytes),
-                "{}",
-                stream.name()
-            );
+            assert!(stream.columns().iter().all(|c| c.column_type != Bytes), "{}", stream.name());
         }
     }
 }

@@ -20,8 +20,8 @@ pub(crate) fn run(arguments: &BacktestArguments) -> Result<ExitCode> {
     let present = directory.try_exists().context("could not look for the log")?;
     ensure!(present, "there is no log in {}", arguments.data.display());
     let log = FileLog::open(LogConfig::new(directory), Arc::new(SystemClock), 0)?;
-    let from = arguments.from.map_or(log.floor(), Offset);
-    let to = arguments.to.map_or(log.head(), Offset);
+    let from = arguments.from.map_or_else(|| log.floor(), Offset);
+    let to = arguments.to.map_or_else(|| log.head(), Offset);
     let (rules, only) = chosen(arguments.rule.as_deref())?;
     let begun = tokio::time::Instant::now();
     let found = backtest(&log, from, to, &rules)?;

@@ -144,7 +144,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Demo(arguments) => demo::run(arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve { config } => serve::run(&config),
         Command::Check { config } => Ok(check::run(&config)),
         Command::Sql(arguments) => sql::run(&arguments),

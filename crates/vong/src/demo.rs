@@ -32,19 +32,20 @@ use crate::site::Site;
 #[include = "sources/sample-city.toml"]
 struct Shipped;
 
-pub(crate) fn run(arguments: DemoArguments) -> Result<ExitCode> {
-    init_logging(&arguments.log, LogFormat::Text);
+pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
+    // The library broker tells every closed connection as an error.
+    init_logging(&format!("{},rumqttd=off", arguments.log), LogFormat::Text);
     let begun = Instant::now();
     let kept = arguments.data.clone();
     let temporary = if kept.is_none() { Some(Temporary::new()?) } else { None };
-    let directory = kept.as_deref().or(temporary.as_ref().map(Temporary::path));
+    let directory = kept.as_deref().or_else(|| temporary.as_ref().map(Temporary::path));
     let directory = directory.context("a directory is either kept or temporary")?;
-    lay_out(directory, &arguments)?;
+    lay_out(directory, arguments)?;
     runtime()?.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let failed = Shutdown::new();
         let city = Tasks::new("city", failed.clone());
-        start_city(&arguments, &city, &clock).await?;
+        start_city(arguments, &city, &clock).await?;
         step(begun, "city: broker, sensors and cameras are up");
         if arguments.part == Some(DemoPart::City) {
             tell(&format!("city alone; its files are in {}", directory.display()));
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: DemoArguments) -> Result<ExitCode> {
         step(begun, "engine: log, rules, recorder and doors are open");
         installation.ready().await;
         step(begun, "ready");
-        tell(&addresses(&installation, &arguments));
+        tell(&addresses(&installation, arguments));
         let broken = tokio::select! {
             stopped = told_to_stop() => stopped.map(|()| false)?,
             () = installation.failed() => true,
@@ -107,7 +108,7 @@ async fn start_city(
     clock: &Arc<dyn Clock>,
 ) -> Result<()> {
     let DemoArguments { mqtt, rtsp, seed, .. } = arguments;
-    let broker = EmbeddedBroker::start(&BrokerConfig { port: mqtt.port(), port_v5: None }).await?;
+    EmbeddedBroker::start(&BrokerConfig { port: mqtt.port(), port_v5: None }).await?; // its threads end with the process
     let city = City::new(*seed);
     let start = clock.now();
     let farm = CameraFarm::new(
@@ -122,7 +123,6 @@ async fn start_city(
     let (clock, shutdown) = (Arc::clone(clock), tasks.shutdown());
     tasks.spawn("sim/sensors", OnFailure::StopProcess, async move {
         city.run(config, clock, shutdown).await;
-        drop(broker); // lives as long as the sensors
         Ok::<(), std::convert::Infallible>(())
     });
     Ok(())

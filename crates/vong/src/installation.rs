@@ -296,7 +296,7 @@ impl Ground {
                     config::Transport::Udp => vong_rtsp::Transport::Udp,
                 },
             };
-            let mut start = |kind: &str, url: &str, sinks, facts: Option<FactSender>| {
+            let start = |kind: &str, url: &str, sinks, facts: Option<FactSender>| {
                 let (gate, clock) = (gate.clone(), Arc::clone(&self.clock));
                 let intake =
                     RtspIntake::new(stream(url), sinks, facts, gate, clock, metrics.clone());

@@ -52,7 +52,7 @@ fn changes(files: &[RuleStatement], known: &BTreeMap<&str, (u32, &str)>) -> Vec<
     for statement in files {
         match statement {
             RuleStatement::Create(rule) => {
-                drop(wanted.insert(rule.rule_id.as_str(), rule.sql.as_str()))
+                wanted.insert(rule.rule_id.as_str(), rule.sql.as_str());
             }
             // Files say what there is: a rule that is switched off in them is not there.
             RuleStatement::Drop { rule_id } | RuleStatement::Disable { rule_id } => {

@@ -26,8 +26,8 @@ enum Task {
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
-        Task::Arch => report("arch", xtask::arch::violations(&xtask::root())?),
-        Task::Tidy => report("tidy", xtask::tidy::violations(&xtask::root())?),
+        Task::Arch => report("arch", &xtask::arch::violations(&xtask::root())?),
+        Task::Tidy => report("tidy", &xtask::tidy::violations(&xtask::root())?),
         Task::Gen => cargo(
             "gen",
             &["test", "--workspace", "--test", "it", "generated"],
@@ -39,8 +39,8 @@ fn main() -> Result<()> {
 
 fn check() -> Result<()> {
     cargo("fmt", &["fmt", "--all", "--check"], &[])?;
-    report("arch", xtask::arch::violations(&xtask::root())?)?;
-    report("tidy", xtask::tidy::violations(&xtask::root())?)?;
+    report("arch", &xtask::arch::violations(&xtask::root())?)?;
+    report("tidy", &xtask::tidy::violations(&xtask::root())?)?;
     // The tests first: they build what everything else reuses, and they say the most.
     cargo("test", &["test", "--workspace", "--no-fail-fast"], &[])?;
     cargo(
@@ -51,8 +51,8 @@ fn check() -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
-fn report(task: &str, violations: Vec<String>) -> Result<()> {
-    for violation in &violations {
+fn report(task: &str, violations: &[String]) -> Result<()> {
+    for violation in violations {
         println!("{task}: {violation}");
     }
     ensure!(violations.is_empty(), "{task}: {} violation(s), listed above", violations.len());

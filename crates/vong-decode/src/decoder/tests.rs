@@ -1,4 +1,10 @@
 //! What a message becomes, line by line; and that no bytes can break the decoder.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::needless_pass_by_value,
+    reason = "test data is known; a panic here is a failed test"
+)]
 
 use std::fmt::Write as _;
 

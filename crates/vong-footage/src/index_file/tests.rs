@@ -15,7 +15,7 @@ fn gop(tag: u8) -> Record {
         lost_packets: 2,
         key: true,
         start: EventTime(1_795_305_600_123_456),
-        camera_time: (tag % 2 == 0).then_some(EventTime(-5)),
+        camera_time: (tag.is_multiple_of(2)).then_some(EventTime(-5)),
         hashes: GopHashes { payload: [tag; 32], previous: [1; 32], chained: [2; 32] },
     };
     Record { name_ms: i64::from(tag), fact: Fact::Gop(gop) }

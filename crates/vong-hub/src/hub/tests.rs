@@ -227,7 +227,7 @@ fn reader_of_another_log_or_away_too_long_gets_a_gap_and_a_snapshot() {
         };
         assert!(city.hub.ready().await);
         check("another", 1, GapReason::Epoch).await;
-        check(&city.hub.epoch().to_owned(), 99, GapReason::Epoch).await;
+        check(city.hub.epoch(), 99, GapReason::Epoch).await;
         city.clock.advance(Duration::from_secs(3_601));
         city.alert(1, "firing"); // log time passes: alert 2 leaves the view
         city.clock.advance(Duration::from_secs(901));
@@ -236,7 +236,7 @@ fn reader_of_another_log_or_away_too_long_gets_a_gap_and_a_snapshot() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-        check(&city.hub.epoch().to_owned(), 2, GapReason::Retention).await;
+        check(city.hub.epoch(), 2, GapReason::Retention).await;
         city.end().await;
     });
 }

@@ -174,7 +174,8 @@ fn repair(dir: &Path, path: &Path, survey: &Survey) -> Result<Option<Cut>, Error
     let Survey { good_bytes, file_bytes, bad, .. } = survey;
     let promised = durable::read(dir, survey.header.first)?;
     if promised > *good_bytes {
-        let (at, bad) = bad.clone().unwrap_or((*good_bytes, Bad::What("file is too short".into())));
+        let short = || (*good_bytes, Bad::What("file is too short".into()));
+        let (at, bad) = bad.clone().unwrap_or_else(short);
         return Err(segment::corrupt(path, at, &bad));
     }
     if good_bytes == file_bytes {

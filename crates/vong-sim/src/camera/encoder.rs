@@ -19,8 +19,6 @@ pub(crate) const GOP_S: u32 = 2;
 /// Everything encoded of one picture.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
-    /// The frame number given with the picture.
-    pub(crate) n: u64,
     pub(crate) key: bool,
     /// NAL units without start codes, in order; parameter sets first in a key frame.
     pub(crate) nals: Vec<bytes::Bytes>,
@@ -85,7 +83,7 @@ impl Encoder {
         self.inner.send_frame(&self.frame).map_err(failed)?;
         self.inner.receive_packet(&mut self.packet).map_err(failed)?;
         let nals = self.packet.data().map(|d| nal::split(self.codec, d)).unwrap_or_default();
-        Ok(Encoded { n, key: self.packet.is_key(), nals })
+        Ok(Encoded { key: self.packet.is_key(), nals })
     }
 }
 
@@ -137,7 +135,8 @@ mod tests {
     }
 
     fn keys(spec: &CameraSpec, forced: Option<u64>) -> Vec<u64> {
-        encoded(spec, 50, forced).iter().filter(|e| e.key).map(|e| e.n).collect()
+        let frames = encoded(spec, 50, forced);
+        (0..).zip(&frames).filter(|(_, frame)| frame.key).map(|(n, _)| n).collect()
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Painter {
         }
         self.canvas.copy_from(&self.backdrop);
         let step = at_ms / STEP_MS;
-        let blink = at_ms / 400 % 2 == 0;
+        let blink = (at_ms / 400).is_multiple_of(2);
         let poses = self.traffic_at(step).poses(at_ms % STEP_MS, blink);
         for pose in &poses {
             vehicle::draw(&mut self.canvas, &self.view, pose, light);

@@ -129,7 +129,7 @@ impl Traffic {
                 wreck: None,
                 askew: 0.0,
             };
-            let admitted = enter(&mut self.tracks, away, vehicle, crowded);
+            let admitted = enter(&mut self.tracks, away, vehicle, if crowded { 0.0 } else { 0.9 });
             if admitted {
                 *waiting = (*waiting - *threshold).max(0.0);
                 *threshold = self.dice.between(0.4, 1.6);
@@ -182,14 +182,15 @@ impl Traffic {
     }
 }
 
-/// Puts `vehicle` on the lane of its direction and kind that has most room at its entry.
-fn enter(tracks: &mut [Track], away: bool, mut vehicle: Vehicle, crowded: bool) -> bool {
+/// Puts `vehicle` on the lane of its direction and kind that has most room at its entry, at least
+/// 2 m and `headway_s` seconds behind the one before it.
+fn enter(tracks: &mut [Track], away: bool, mut vehicle: Vehicle, headway_s: f32) -> bool {
     let width = if vehicle.kind == Kind::Motorbike { Width::Narrow } else { Width::Wide };
     let room = |t: &Track| t.vehicles.last().map_or(LENGTH, |v| v.front - v.kind.length());
     let fitting = tracks.iter_mut().filter(|t| t.lane.away == away && t.lane.width == width);
     let Some(track) = fitting.max_by(|a, b| room(a).total_cmp(&room(b))) else { return false };
     let room = room(track);
-    let wanted = if crowded { 2.0 } else { 2.0 + vehicle.speed * 0.9 };
+    let wanted = 2.0 + vehicle.speed * headway_s;
     if room < wanted {
         return false;
     }

@@ -122,7 +122,8 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         while self.received.total < expected {
             let event = timeout_at(deadline, self.events.poll()).await;
-            match event.unwrap_or_else(|_| panic!("{} of {expected}", self.received.total)) {
+            let Ok(event) = event else { panic!("{} of {expected}", self.received.total) };
+            match event {
                 Ok(Event::Incoming(Packet::Publish(p))) => self.received.add(&p.topic, &p.payload),
                 Ok(_) => {}
                 Err(e) => panic!("{e}"),

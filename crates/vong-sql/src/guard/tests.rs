@@ -77,6 +77,7 @@ async fn reading_is_allowed() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 async fn everything_else_is_refused() {
     check(
         &[

@@ -65,7 +65,7 @@ async fn nothing_is_lost_or_doubled(log: Arc<dyn Log>, seal: impl Fn() + Send + 
                 "SELECT CAST(sum(value) AS BIGINT) FROM readings WHERE sensor_id = 'TR-001'";
             let asked = queries.fetch_add(1, Ordering::SeqCst);
             let by_count = "SELECT count(*) FROM readings";
-            let found = city.number(if asked % 2 == 0 { by_sum } else { by_count }).await;
+            let found = city.number(if asked.is_multiple_of(2) { by_sum } else { by_count }).await;
             let at_most = begun.load(Ordering::SeqCst) as i64;
             assert!((at_least..=at_most).contains(&found), "{at_least} <= {found} <= {at_most}");
         }
