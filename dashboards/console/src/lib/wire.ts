@@ -1,113 +1,95 @@
-/**
- * The shapes that cross the wire, as the Rust crate `vong-wire` defines them.
- * Nothing here has behaviour; a field that is not in `vong-wire` has no place here.
- * Instants end in `_ms`: milliseconds since 1970-01-01T00:00:00Z.
- */
-
-export const PROTOCOL = 'vong.live.v1';
-
-// ---- live ----
+// The messages between server and screens, generated from crates/vong-wire; `cargo xtask gen` rewrites them.
 
 export type Fields = Record<string, unknown>;
 
-export type View = 'sensors' | 'cameras' | 'alerts' | 'clips' | 'sources';
+export const PROTOCOL = 'vong.live.v1';
 
-export type Since = { epoch: string; seq: number };
+export type View = "sensors" | "cameras" | "alerts" | "clips" | "sources";
 
-export type ClientMessage =
-  | { type: 'sub'; sid: number; view: View; since?: Since }
-  | { type: 'unsub'; sid: number }
-  | { type: 'ack'; sid: number; seq: number };
+export type Since = { epoch: string, seq: number, };
 
-/** Key, revision (the log offset that last changed it), all fields. */
-export type Row = [string, number, Fields];
+export type ClientMessage = { "type": "sub", sid: number, view: View, since?: Since, } | { "type": "unsub", sid: number, } | { "type": "ack", sid: number, seq: number, };
 
-/** `+` put, `~` patch, `-` remove. */
-export type OpKind = '+' | '~' | '-';
+export type Row = [string, number, Record<string, unknown>];
 
-/** What, key, revision, fields. */
-export type Op = [OpKind, string, number, Fields];
+export type OpKind = "+" | "~" | "-";
 
-export type GapReason = 'epoch' | 'retention';
+export type Op = [OpKind, string, number, Record<string, unknown>];
 
-export type ByeCode = 'shutdown' | 'slow' | 'protocol';
+export type GapReason = "epoch" | "retention";
 
-export type ServerMessage =
-  | {
-      type: 'welcome';
-      protocol: string;
-      epoch: string;
-      head: number;
-      server_time_ms: number;
-      mark_ms: number;
-      simulated: boolean;
-    }
-  | {
-      type: 'snap';
-      sid: number;
-      epoch: string;
-      seq: number;
-      part: number;
-      parts: number;
-      rows: Row[];
-      count: number;
-    }
-  | { type: 'delta'; sid: number; from: number; to: number; n: number; ops: Op[] }
-  | { type: 'mark'; sid: number; seq: number; watermark_ms: number | null; server_time_ms: number }
-  | { type: 'gap'; sid: number; from: number; to: number; why: GapReason }
-  | { type: 'bye'; code: ByeCode; retry_ms: number; detail: string };
+export type ByeCode = "shutdown" | "slow" | "protocol";
 
-/** `GET /api/v1/live/{view}/snapshot`. */
-export type ViewSnapshot = { epoch: string; seq: number; rows: Row[] };
+export type ServerMessage = { "type": "welcome", protocol: string, epoch: string, 
+/**
+ * First offset not yet durable.
+ */
+head: number, server_time_ms: number, mark_ms: number, 
+/**
+ * True when the city behind this server is simulated: screens must say so.
+ */
+simulated: boolean, } | { "type": "snap", sid: number, epoch: string, seq: number, part: number, parts: number, rows: Array<Row>, 
+/**
+ * Rows in all parts together.
+ */
+count: number, } | { "type": "delta", sid: number, from: number, to: number, 
+/**
+ * Source changes folded into `ops`; more than `ops.length` when a key changed repeatedly.
+ */
+n: number, ops: Array<Op>, } | { "type": "mark", sid: number, seq: number, watermark_ms: number | null, server_time_ms: number, } | { "type": "gap", sid: number, from: number, to: number, why: GapReason, } | { "type": "bye", code: ByeCode, retry_ms: number, detail: string, };
 
-// ---- http ----
+export type ViewSnapshot = { epoch: string, seq: number, rows: Array<Row>, };
 
-export type SqlRequest = { sql: string };
+export type SqlRequest = { 
+/**
+ * One read-only statement.
+ */
+sql: string, };
 
-export type Problem = {
-  kind: string;
-  message: string;
-  hint?: string;
-  line?: number;
-  column?: number;
-};
+export type Problem = { 
+/**
+ * The class, as in `invalid_input`, `not_found`, `unavailable`.
+ */
+kind: string, 
+/**
+ * What failed and why, as a sentence.
+ */
+message: string, 
+/**
+ * What to do about it, when that is known.
+ */
+hint?: string, 
+/**
+ * 1-based, when the fault has a place in the text that was sent.
+ */
+line?: number, column?: number, };
 
-export type CommandRequest = {
-  command_id: string | null;
-  reason: string | null;
-  until_ms: number | null;
-};
+export type CommandRequest = { 
+/**
+ * Chosen by the client; sending it again does nothing more.
+ */
+command_id: string | null, reason: string | null, 
+/**
+ * End of a shelving.
+ */
+until_ms: number | null, };
 
-export type CommandAccepted = { command_id: string; offset: number };
+export type CommandAccepted = { command_id: string, offset: number, };
 
-export type About = {
-  version: string;
-  city_name_vi: string;
-  city_name_en: string;
-  simulated: boolean;
-  server_time_ms: number;
-};
+export type About = { version: string, city_name_vi: string, city_name_en: string, simulated: boolean, server_time_ms: number, };
 
-export type SensorInfo = {
-  sensor_id: string;
-  kind: string;
-  name_vi: string;
-  name_en: string;
-  lon: number;
-  lat: number;
-  unit_code: string;
-};
+export type SensorInfo = { sensor_id: string, kind: string, name_vi: string, name_en: string, lon: number, lat: number, unit_code: string, };
 
-export type CameraInfo = {
-  camera_id: string;
-  name_vi: string;
-  name_en: string;
-  lon: number;
-  lat: number;
-  heading_deg: number;
-  unit_code: string;
-};
+export type CameraInfo = { camera_id: string, name_vi: string, name_en: string, lon: number, lat: number, heading_deg: number, unit_code: string, };
 
-export type LiveVideoInit = { mime: string; width: number; height: number };
+export type LiveVideoInit = { 
+/**
+ * For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
+ */
+mime: string, width: number, height: number, };
 
-export type Readiness = { ready: boolean; waiting_for: string[] };
+export type Readiness = { ready: boolean, 
+/**
+ * What is still missing, by part.
+ */
+waiting_for: Array<string>, };
