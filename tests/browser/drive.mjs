@@ -40,6 +40,7 @@ async function wall(context) {
     null,
     { timeout: 40_000 },
   );
+  await page.locator('[data-testid=map][data-ready=true]').waitFor({ timeout: 40_000 });
   seen.alertsOnWall = await page.locator('[data-testid=alert-row]').count();
   seen.liveTiles = await page.locator('[data-testid=camera-tile][data-state=live]').count();
   seen.sensors = await page.locator('[data-testid=sensor-count]').first().innerText();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use vong_log::{FileLog, Log, LogConfig};
-use vong_model::Offset;
+use vong_model::{EventTime, Offset};
 use vong_runtime::SystemClock;
 use vong_sql::rule::{RuleDefinition, RuleStatement};
 use vong_stream::{BacktestRules, TransitionRow, backtest};
@@ -74,13 +74,23 @@ fn as_json(row: &TransitionRow) -> String {
         "state": row.state,
         "severity": row.severity.as_str(),
         "key": row.key,
-        "event_time": row.event_time.to_string(),
-        "started_time": row.started_time.to_string(),
+        "event_time": as_in_sql(row.event_time),
+        "started_time": as_in_sql(row.started_time),
         "value": row.value,
         "title_vi": row.title_vi,
         "title_en": row.title_en,
     })
     .to_string()
+}
+
+/// The instant as SQL answers write it: no more digits than it has.
+fn as_in_sql(time: EventTime) -> String {
+    let text = time.to_string();
+    let Some((seconds, fraction)) = text.trim_end_matches('Z').split_once('.') else { return text };
+    match fraction.trim_end_matches("000") {
+        "" => format!("{seconds}Z"),
+        short => format!("{seconds}.{short}Z"),
+    }
 }
 
 fn as_line(row: &TransitionRow) -> String {

@@ -40,6 +40,11 @@ const KEYS: &[Key] = &[
     ),
     key("files.cameras", "\"cameras.csv\"", "Cameras with their RTSP addresses. May be missing."),
     key(
+        "files.camera_logins",
+        "\"camera-logins.toml\"",
+        "Names and passwords of cameras, by camera_id; \"default\" is for all others. Keep it readable by vong alone.",
+    ),
+    key(
         "files.units",
         "\"units.csv\"",
         "Administrative units with the dates they are valid. May be missing.",
