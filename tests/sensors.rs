@@ -191,3 +191,25 @@ fn messages_that_cannot_be_understood_are_kept_with_their_reason_and_hinder_noth
     );
     vong.stop().unwrap();
 }
+
+#[test]
+fn message_of_a_source_that_was_taken_away_is_kept_as_of_unknown_topic() {
+    let Some(broker) = Mosquitto::start_or_skip().unwrap() else { return };
+    let other = SOURCE.replace("t/water/", "t/river/").replace("id = \"water\"", "id = \"river\"");
+    let mut vong = on_broker(broker.port(), &format!("{SOURCE}{other}"), "").unwrap();
+    vong.start().unwrap();
+    wait_until("subscription", Duration::from_secs(10), || vong.said().contains("connected"));
+    std::thread::sleep(Duration::from_millis(500)); // both filters are taken by the broker
+    vong.stop().unwrap();
+    vong.write("sources/test.toml", SOURCE).unwrap();
+    // The broker remembers the session, and with it the filter of the source that is gone.
+    let payload = format!("{{\"t\":{},\"level\":1}}", now_ms()).into_bytes();
+    let mut publisher = Publisher::connect(broker.port(), "publisher").unwrap();
+    publisher.publish(&[("t/river/WL-001".to_owned(), payload)], &mut 0).unwrap();
+    vong.start().unwrap();
+    let rejected = "SELECT count(*) AS n FROM rejected_events WHERE reason = 'unknown_topic' AND topic = 't/river/WL-001'";
+    wait_until("the message is kept", Duration::from_secs(10), || {
+        vong.number(rejected).unwrap() == 1
+    });
+    vong.stop().unwrap();
+}
