@@ -148,7 +148,11 @@ impl Screen {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Ended::Left),
             },
             (sid, update) = next_update => match update {
-                Some(update) => self.send_update(sid, update).await,
+                Some(update) => {
+                    // Whoever was served goes to the end, or a busy view would starve the alerts.
+                    self.subscriptions.rotate_left(1);
+                    self.send_update(sid, update).await
+                }
                 None => Err(Ended::Stopped),
             },
         }

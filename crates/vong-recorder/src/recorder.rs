@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use tracing::{error, warn};
@@ -21,6 +20,9 @@ use crate::metrics::RecorderMetrics;
 
 /// Groups that wait for the disk; at 2 s and 1 Mbit/s each this is about 64 MB.
 const QUEUE: usize = 256;
+
+/// Closed files that may wait for the log; older ones are on disk but never told, and counted.
+const WAITING: usize = 10_000;
 
 /// What travels to the writer thread.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Recorder {
     clock: Arc<dyn Clock>,
     items: Receiver<Item>,
     writers: BTreeMap<CameraId, CameraWriter>,
+    /// Closed files that the log has not taken yet.
+    waiting: Vec<ClosedSegment>,
     metrics: RecorderMetrics,
 }
 
@@ -73,7 +77,18 @@ impl Recorder {
         let (sender, items) =
             channel::bounded("recorder/gops", Capacity::items(QUEUE), WhenFull::Disconnect);
         let handle = RecorderHandle { items: sender, metrics: metrics.clone() };
-        (Self { footage, log, clock, items, writers: BTreeMap::new(), metrics }, handle)
+        (
+            Self {
+                footage,
+                log,
+                clock,
+                items,
+                writers: BTreeMap::new(),
+                waiting: Vec::new(),
+                metrics,
+            },
+            handle,
+        )
     }
 
     /// Announces `recovered`, the files that a crash had left open; then writes until every sink is
@@ -89,6 +104,8 @@ impl Recorder {
         for camera in self.writers.keys().cloned().collect::<Vec<_>>() {
             self.close(&camera);
         }
+        self.announce(&[]);
+        self.metrics.unannounced.inc_by(self.waiting.len() as u64);
     }
 
     fn write(&mut self, camera: &CameraId, gop: &Gop) {
@@ -118,23 +135,23 @@ impl Recorder {
         self.announce(&closed);
     }
 
-    /// Puts closed files on the log. They are on disk already, so a failure loses the fact only;
-    /// three attempts, because at shutdown nobody waits longer.
-    fn announce(&self, closed: &[ClosedSegment]) {
-        if closed.is_empty() {
+    /// Puts closed files on the log. One attempt, no waiting: a log that does not take them now is
+    /// asked again with the next file, and the disk goes on recording meanwhile.
+    fn announce(&mut self, closed: &[ClosedSegment]) {
+        self.waiting.extend_from_slice(closed);
+        if self.waiting.is_empty() {
             return;
         }
-        let batch = to_batch(closed, EventTime(self.clock.now()));
-        for _attempt in 0..3 {
-            match self.log.append_blocking(vec![Entry::new(Stream::VideoSegments, batch.clone())]) {
-                Ok(_) => return,
-                Err(e) => {
-                    warn!(error = %e, segments = closed.len(), "could not announce closed footage")
-                }
+        let batch = to_batch(&self.waiting, EventTime(self.clock.now()));
+        match self.log.append_blocking(vec![Entry::new(Stream::VideoSegments, batch)]) {
+            Ok(_) => self.waiting.clear(),
+            Err(e) => {
+                warn!(error = %e, segments = self.waiting.len(), "closed footage waits for the log");
+                let excess = self.waiting.len().saturating_sub(WAITING);
+                self.waiting.drain(..excess);
+                self.metrics.unannounced.inc_by(excess as u64);
             }
-            std::thread::sleep(Duration::from_millis(500));
         }
-        self.metrics.unannounced.inc_by(closed.len() as u64);
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Error {
     Ended,
     #[error("no picture for {}s", .0.as_secs())]
     Silent(Duration),
+    #[error("reading the stream panicked (a bug; the message is in the process log)")]
+    Panicked,
     #[error("stream parameters cannot be understood")]
     Parameters(#[source] retina::Error),
 }
@@ -61,6 +63,7 @@ impl Classify for Error {
             Self::Refused { status: 401 | 403, .. } => Kind::Unauthorized,
             Self::Refused { status: 404, .. } => Kind::NotFound,
             Self::Parameters(_) => Kind::Corrupt,
+            Self::Panicked => Kind::Internal,
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Connect { .. }

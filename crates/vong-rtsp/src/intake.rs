@@ -1,7 +1,12 @@
 //! Keeps one camera stream alive for ever: connect, deliver, report, back off, again.
 
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt as _;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 use vong_media::{AccessUnitSink, VideoParameters};
@@ -14,17 +19,29 @@ use crate::facts::{CameraFact, CameraState, FactSender};
 use crate::metrics::RtspMetrics;
 use crate::session::{Delivery, Login, Playing, Transport};
 
-/// How many cameras may be in the middle of connecting at the same time.
+/// A session that lasted this long was a good one: the next attempt may come at once.
+const GOOD_SESSION: Duration = Duration::from_secs(30);
+
+/// How many cameras of one host may be in the middle of connecting at the same time.
 ///
 /// After a power cut all cameras come back at once; servers behind one address refuse such a burst.
+/// Hosts do not share places: an address that does not answer holds up itself alone.
 #[derive(Clone, Debug)]
 pub struct ConnectGate {
-    places: Arc<Semaphore>,
+    places: usize,
+    hosts: Arc<Mutex<BTreeMap<String, Arc<Semaphore>>>>,
 }
 
 impl ConnectGate {
     pub fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places.max(1))) }
+        Self { places: places.max(1), hosts: Arc::default() }
+    }
+
+    fn of(&self, url: &str) -> Arc<Semaphore> {
+        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let mut hosts = self.hosts.lock();
+        let semaphore = hosts.entry(host.unwrap_or_default());
+        Arc::clone(semaphore.or_insert_with(|| Arc::new(Semaphore::new(self.places))))
     }
 }
 
@@ -73,7 +90,10 @@ impl RtspIntake {
         let mut backoff = Backoff::new(self.stream.camera_id.as_str());
         loop {
             let ended = tokio::select! {
-                ended = self.play(&mut backoff) => ended,
+                // A camera whose bytes find a bug of ours is lost, told and tried again like any other.
+                ended = AssertUnwindSafe(self.play(&mut backoff)).catch_unwind() => {
+                    ended.unwrap_or(Error::Panicked)
+                }
                 () = shutdown.requested() => break,
             };
             self.metrics.failures.inc();
@@ -98,13 +118,18 @@ impl RtspIntake {
             Err(e) => return e,
         };
         let connected = Connected::new(&self.metrics);
-        let ended = self.deliver(&mut session, backoff).await;
+        let begun = tokio::time::Instant::now();
+        let ended = self.deliver(&mut session).await;
+        if begun.elapsed() >= GOOD_SESSION {
+            backoff.reset();
+        }
         drop(connected);
         ended
     }
 
     async fn connect(&self) -> Result<Playing, Error> {
-        let place = self.gate.places.acquire().await;
+        let gate = self.gate.of(&self.stream.url);
+        let place = gate.acquire().await;
         self.metrics.attempts.inc();
         let CameraStream { url, login, transport, .. } = &self.stream;
         let session =
@@ -113,7 +138,7 @@ impl RtspIntake {
         session
     }
 
-    async fn deliver(&mut self, session: &mut Playing, backoff: &mut Backoff) -> Error {
+    async fn deliver(&mut self, session: &mut Playing) -> Error {
         let mut known: Option<Arc<VideoParameters>> = None;
         loop {
             let Delivery { parameters, unit } = match session.next().await {
@@ -125,7 +150,6 @@ impl RtspIntake {
             {
                 self.take_parameters(&parameters, known.is_none()).await;
                 known = Some(parameters);
-                backoff.reset();
             }
             self.metrics.frames.inc();
             self.metrics.bytes.inc_by(unit.data.len() as u64);

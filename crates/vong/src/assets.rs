@@ -110,8 +110,18 @@ impl Row<'_> {
         if let Some(live) = live_url {
             self.check_url("live_url", live)?;
         }
+        let camera_id = self.text("camera_id")?;
+        // The id becomes part of clip ids and addresses.
+        if !camera_id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            let message = format!(
+                "camera_id '{camera_id}' holds more than letters, digits, '-', '_' and '.'"
+            );
+            return Err(self
+                .mistake(&message)
+                .with_hint("the name may be anything: put it into name_vi"));
+        }
         Ok(Camera {
-            camera_id: self.text("camera_id")?.into(),
+            camera_id: camera_id.into(),
             name_vi: self.text("name_vi")?.to_owned(),
             name_en: self.text("name_en")?.to_owned(),
             place: self.place()?,

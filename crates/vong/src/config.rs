@@ -220,8 +220,8 @@ impl Config {
             format!("http.listen = \"{}\" is reachable from other machines", self.http.listen);
         let refused = Diagnostic::of_key(path, text, "listen", message);
         Err(refused.with_hint(
-            "without TLS and accounts vong listens on loopback only: use 127.0.0.1, and a reverse proxy \
-             with TLS and log-in in front of it",
+            "without TLS and accounts vong listens on loopback only: use 127.0.0.1, and reach it from \
+             elsewhere through an SSH tunnel",
         ))
     }
 }

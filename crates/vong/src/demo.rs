@@ -41,7 +41,8 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     let directory = kept.as_deref().or_else(|| temporary.as_ref().map(Temporary::path));
     let directory = directory.context("a directory is either kept or temporary")?;
     lay_out(directory, arguments)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let failed = Shutdown::new();
         let city = Tasks::new("city", failed.clone());
@@ -59,9 +60,13 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
         })?;
         let installation = Installation::start(site, clock).await?;
         step(begun, "engine: log, rules, recorder and doors are open");
-        installation.ready().await;
-        step(begun, "ready");
-        tell(&addresses(&installation, arguments));
+        tokio::select! {
+            () = installation.ready() => {
+                step(begun, "ready");
+                tell(&addresses(&installation, arguments));
+            }
+            () = installation.failed() => {}
+        }
         let broken = tokio::select! {
             stopped = told_to_stop() => stopped.map(|()| false)?,
             () = installation.failed() => true,
@@ -71,7 +76,9 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
         installation.stop().await;
         city.stop(Duration::from_secs(5)).await;
         Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-    })
+    });
+    runtime.shutdown_timeout(Duration::from_secs(2)); // a blocked disk must not hold the process
+    ended
 }
 
 /// Writes everything that an installation consists of: registers, map, sources, rules, `vong.toml`.

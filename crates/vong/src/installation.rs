@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use vong_decode::Decoder;
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
@@ -251,7 +251,15 @@ impl Ground {
             Arc::clone(&self.clock),
             RecorderMetrics::new(&self.registry),
         );
-        let thread = vong_runtime::thread::spawn("vong-recorder", move || recorder.run(&recovered));
+        let (alive, ended) = tokio::sync::oneshot::channel();
+        let thread = vong_runtime::thread::spawn("vong-recorder", move || {
+            recorder.run(&recovered);
+            if alive.send(()).is_err() {
+                debug!("nobody waits for the recorder any more");
+            }
+        });
+        // A panic drops the sender: recording is over, and a process that goes on would hide it.
+        self.engines.spawn("recorder/watch", OnFailure::StopProcess, ended);
         let thread = thread.context("could not start the recorder's thread")?;
         Ok((handle, thread))
     }
@@ -336,8 +344,12 @@ impl Ground {
         self.readiness.wait_for("rules");
         let (log, clock, readiness) =
             (Arc::clone(&self.log), Arc::clone(&self.clock), self.readiness.clone());
+        let stop = self.engines.shutdown();
         self.engines.spawn("rules", OnFailure::StopProcess, async move {
-            engine.caught_up().await;
+            tokio::select! {
+                () = engine.caught_up() => {}
+                () = stop.requested() => return Ok(()),
+            }
             rules::align(&log, &files, &engine.rules(), EventTime(clock.now())).await?;
             readiness.done("rules");
             Ok::<(), vong_log::Error>(())

@@ -25,7 +25,8 @@ pub(crate) fn run(config: &Path) -> Result<ExitCode> {
     let telemetry = &site.config.telemetry;
     let format = if telemetry.log_json { LogFormat::Json } else { LogFormat::Text };
     init_logging(&telemetry.log_filter, format);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let installation = Installation::start(site, clock).await?;
         let failed = tokio::select! {
@@ -34,7 +35,9 @@ pub(crate) fn run(config: &Path) -> Result<ExitCode> {
         };
         installation.stop().await;
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-    })
+    });
+    runtime.shutdown_timeout(Duration::from_secs(2)); // a blocked disk must not hold the process
+    ended
 }
 
 /// The runtime of sockets and timers; queries and the engine have threads of their own.
