@@ -21,12 +21,14 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 9] = [
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),
     ("windows, one rule", windows::one_rule),
-    ("windows, 1,000 rules", windows::many_rules),
+    ("windows, many rules", windows::many_rules),
+    ("windows, city mix", windows::city_mix),
+    ("windows, idle rules", windows::idle_rules),
     ("fanout", fanout::run),
     ("clip", clips::run),
 ];

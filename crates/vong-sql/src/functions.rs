@@ -9,12 +9,15 @@ use std::sync::Arc;
 use datafusion::logical_expr::ScalarUDF;
 
 pub use text::fold_vietnamese;
-pub use window::{bucket_start_local, window_start};
+pub use window::{MAX_OVERLAP, bucket_start_local, window_start};
 
 /// Every scalar function we add.
 pub fn scalar() -> Vec<Arc<ScalarUDF>> {
     vec![
         Arc::new(ScalarUDF::new_from_impl(window::Tumble::new())),
+        Arc::new(ScalarUDF::new_from_impl(window::Hop::new())),
+        Arc::new(ScalarUDF::new_from_impl(window::HopWindows::new())),
+        Arc::new(ScalarUDF::new_from_impl(window::Session::new())),
         Arc::new(ScalarUDF::new_from_impl(window::TimeBucket::new())),
         Arc::new(ScalarUDF::new_from_impl(text::VnSearch::new())),
         Arc::new(ScalarUDF::new_from_impl(text::VnFold::new())),

@@ -4,18 +4,28 @@
 //! them. It does not depend on how rows are cut into batches, on other rules, or on time.
 
 mod bits;
+mod cells;
+mod classes;
 mod closed;
 mod codes;
+mod exact;
+mod family_rule;
 mod frame;
 mod index;
 mod keys;
 mod lane;
+mod panes;
 mod part;
 mod rule;
+mod sealed;
 mod selection;
+mod session;
+mod shared;
 mod silence;
+mod sliding;
 mod spans;
 mod stream;
+mod tuples;
 mod window;
 
 use std::collections::BTreeMap;

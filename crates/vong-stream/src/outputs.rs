@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Float64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt32Array, UInt64Array,
 };
-use arrow::compute::take;
+use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use vong_log::{Entry, Record};
 use vong_model::{AlertId, EventTime, Offset, RuleId, Severity, Stream};
@@ -56,6 +56,9 @@ pub(crate) struct LateRows {
     pub(crate) watermark: EventTime,
     pub(crate) cause: Offset,
 }
+
+/// Rows of one entry of the log, about: a backlog of decisions is cut into such pieces.
+const ROWS_AN_ENTRY: usize = 4_096;
 
 /// What one record caused.
 #[derive(Clone, Debug, Default)]
@@ -108,12 +111,20 @@ impl Outputs {
     /// [`Error::Rows`] when the rows do not fit the stream's schema: a bug.
     pub fn entries(&self) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
-        if !self.transitions.is_empty() {
-            entries
-                .push(Entry::new(Stream::AlertTransitions, transition_batch(&self.transitions)?));
+        for rows in self.transitions.chunks(ROWS_AN_ENTRY) {
+            entries.push(Entry::new(Stream::AlertTransitions, transition_batch(rows)?));
         }
-        for late in &self.late {
-            entries.push(Entry::new(Stream::LateEvents, late_batch(late)?));
+        // All late rows of one record stay in one entry: a crash leaves all of them or none.
+        let (mut batches, mut count) = (Vec::new(), 0);
+        for (place, late) in self.late.iter().enumerate() {
+            batches.push(late_batch(late)?);
+            count += late.rows.len();
+            if count >= ROWS_AN_ENTRY || place + 1 == self.late.len() {
+                let whole = concat_batches(&Stream::LateEvents.schema(), &batches);
+                let whole = whole.map_err(|e| Error::Rows { stream: Stream::LateEvents, source: e })?;
+                entries.push(Entry::new(Stream::LateEvents, whole));
+                (batches, count) = (Vec::new(), 0);
+            }
         }
         Ok(entries)
     }

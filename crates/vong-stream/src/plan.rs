@@ -7,6 +7,8 @@
 mod conjunct;
 mod refuse;
 mod shape;
+mod shared;
+mod sliding;
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -26,6 +28,7 @@ use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
 pub(crate) use conjunct::{Bound, Conjunct, Form};
+pub(crate) use shared::{Function, SharedAggregate, Test};
 
 /// An expression over the columns of a stream, known by its text so that rules can share it.
 #[derive(Clone, Debug)]
@@ -53,11 +56,70 @@ pub(crate) enum Kind {
     Window(WindowPlan),
     /// The scope's keys, and how long they may be silent.
     Absence { limit: Duration },
+    /// Each row, once nothing before it can come any more, says it together with those before it.
+    Sliding(SlidingPlan),
+    /// Each closed run of rows of a key says it.
+    Session(SessionPlan),
+}
+
+/// How far a frame looks back from its row, the row included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Frame {
+    /// Microseconds of event time; rows of the same instant all belong to it.
+    Range(i64),
+    /// Rows of the key before this one.
+    Rows(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum SlidingFunction {
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    /// Of a sample: divided by the count less one.
+    Stddev,
+    First,
+}
+
+/// One `OVER` expression.
+#[derive(Clone, Debug)]
+pub(crate) struct SlidingCall {
+    pub(crate) function: SlidingFunction,
+    /// Float; `None`: every row counts.
+    pub(crate) argument: Option<Named>,
+    pub(crate) frame: Frame,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SlidingPlan {
+    pub(crate) calls: Vec<SlidingCall>,
+    /// The stream's columns, then one for each call.
+    pub(crate) schema: SchemaRef,
+    pub(crate) condition: Arc<dyn PhysicalExpr>,
+    pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SessionPlan {
+    /// A key that is silent for this long has ended its session.
+    pub(crate) gap_us: i64,
+    /// A session that has lasted this long ends in any case.
+    pub(crate) longest_us: i64,
+    pub(crate) aggregates: Vec<SharedAggregate>,
+    /// Schema of the aggregate's output: group columns, then aggregates.
+    pub(crate) schema: SchemaRef,
+    pub(crate) groups: Vec<GroupColumn>,
+    pub(crate) having: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct WindowPlan {
     pub(crate) width_us: i64,
+    /// From the start of one window to the start of the next; the width, when windows tumble.
+    pub(crate) slide_us: i64,
     pub(crate) aggregates: Vec<AggregatePlan>,
     /// Schema of the aggregate's output: group columns, then aggregates.
     pub(crate) schema: SchemaRef,
@@ -66,6 +128,12 @@ pub(crate) struct WindowPlan {
     /// `None`: every key that is present.
     pub(crate) having: Option<Arc<dyn PhysicalExpr>>,
     pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
+    /// The aggregates as shared panes compute them; `None` when some aggregate is beyond them.
+    pub(crate) shared: Option<Vec<SharedAggregate>>,
+    /// The condition as tests of single aggregates; `None`: `having` must be evaluated.
+    pub(crate) tests: Option<Vec<(usize, Test)>>,
+    /// The aggregate that is the value, when the value is one.
+    pub(crate) value_of: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,16 +172,28 @@ impl RulePlan {
                 columns.extend(named.map(|n| &n.expr).flat_map(columns_of));
             }
             Kind::Absence { .. } => {}
+            Kind::Sliding(plan) => {
+                let arguments = plan.calls.iter().flat_map(|call| &call.argument);
+                let read = arguments.map(|a| &a.expr).chain([&plan.condition]).chain(&plan.value);
+                let own = self.stream.columns().len();
+                columns.extend(read.flat_map(columns_of).filter(|column| *column < own));
+            }
+            Kind::Session(plan) => {
+                let named = plan.aggregates.iter().flat_map(|a| a.argument.iter().chain(&a.masks));
+                columns.extend(named.map(|n| &n.expr).flat_map(columns_of));
+            }
         }
         columns
     }
 
-    /// `stateless`, `window` or `absence`.
+    /// `stateless`, `window`, `absence`, `sliding` or `session`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Stateless { .. } => "stateless",
             Kind::Window(_) => "window",
             Kind::Absence { .. } => "absence",
+            Kind::Sliding(_) => "sliding",
+            Kind::Session(_) => "session",
         }
     }
 }

@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Pause before an append that failed for want of space is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Entries appended at a time: a long backlog of decisions is cut, because the log bounds a group.
+const ENTRIES_AN_APPEND: usize = 256;
+
 /// Settings of sequencer and engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -259,7 +262,7 @@ impl Follower {
         }
     }
 
-    /// Appends what was decided, all in one; waits while the disk is full.
+    /// Appends what was decided, in order; waits while the disk is full.
     async fn append(&mut self, decisions: Vec<Entry>, shutdown: &Shutdown) -> Result<(), Error> {
         // The log may hold it already, appended in an earlier life after what was read here.
         self.pending.forget(self.logged_transition, self.logged_late);
@@ -269,9 +272,20 @@ impl Follower {
         if entries.is_empty() {
             return Ok(());
         }
+        for some in entries.chunks(ENTRIES_AN_APPEND) {
+            self.append_some(some, shutdown).await?;
+        }
+        self.service.metrics.decided(&outputs.transitions);
+        let last = outputs.transitions.last().map(|row| row.cause);
+        self.logged_transition = self.logged_transition.max(last);
+        self.logged_late = self.logged_late.max(outputs.last_late());
+        Ok(())
+    }
+
+    async fn append_some(&self, entries: &[Entry], shutdown: &Shutdown) -> Result<(), Error> {
         loop {
-            match self.service.log.append(entries.clone()).await {
-                Ok(_) => break,
+            match self.service.log.append(entries.to_vec()).await {
+                Ok(_) => return Ok(()),
                 Err(e) if e.retry() == Retry::Later && !shutdown.is_requested() => {
                     warn!(error = %e, "engine waits for the log");
                     tokio::time::sleep(RETRY).await;
@@ -279,11 +293,6 @@ impl Follower {
                 Err(e) => return Err(Error::Append(Box::new(e))),
             }
         }
-        self.service.metrics.decided(&outputs.transitions);
-        let last = outputs.transitions.last().map(|row| row.cause);
-        self.logged_transition = self.logged_transition.max(last);
-        self.logged_late = self.logged_late.max(outputs.last_late());
-        Ok(())
     }
 }
 

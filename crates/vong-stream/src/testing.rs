@@ -142,6 +142,11 @@ impl Story {
         assert_eq!(self.engine.counts().refused_rules, 0, "{sql}");
     }
 
+    /// The next record gets this offset.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        self.next = offset;
+    }
+
     pub(crate) fn feed(&mut self, stream: Stream, batch: RecordBatch) {
         let offset = Offset(self.next);
         self.next += 1;

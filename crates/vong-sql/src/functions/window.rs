@@ -1,12 +1,16 @@
-//! `tumble(ts, interval)` and `time_bucket(interval, ts)`: the start of the window an instant is in.
+//! `tumble(ts, interval)`, `hop(ts, slide, width)` and `time_bucket(interval, ts)`: the start of the
+//! window an instant is in.
 //!
-//! Both are pure integer arithmetic, total for every instant, and keep the type of the instant.
+//! All are pure integer arithmetic, total for every instant, and keep the type of the instant.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, PrimitiveArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, NaiveDate};
 use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::Result;
@@ -16,6 +20,8 @@ use datafusion::logical_expr::{
 };
 
 const DAY_US: i64 = 86_400_000_000;
+/// Windows an instant may be in at a time, a limit of ours: a day that slides by the minute.
+pub const MAX_OVERLAP: i64 = 1_440;
 /// Vietnam keeps UTC+07:00 all year (no daylight saving time since 1975).
 const LOCAL_OFFSET_US: i64 = 7 * 3_600_000_000;
 /// Monday 2000-01-03 00:00 UTC: the origin TimescaleDB's `time_bucket` counts from, so that seven
@@ -111,6 +117,174 @@ impl ScalarUDFImpl for Tumble {
             return exec_err!("tumble: months differ in length; use time_bucket");
         };
         map_instants(instant, |instant_us| Some(window_start(instant_us, width_us)))
+    }
+}
+
+/// `hop(ts, slide, width)`: the start of the latest window an instant is in. In a rule a row counts
+/// in every window that covers it; `hop_windows` names them all.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Hop {
+    signature: Signature,
+}
+
+impl Hop {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Hop {
+    fn name(&self) -> &'static str {
+        "hop"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        hop_types("hop", arg_types)
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        first_type(arg_types, 0)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let (instant, slide_us, _) = hop_args("hop", &args)?;
+        map_instants(instant, |instant_us| Some(window_start(instant_us, slide_us)))
+    }
+}
+
+/// `hop_windows(ts, slide, width)`: the starts of all windows an instant is in, earliest first;
+/// `unnest` it to group history as a rule with `hop` does.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct HopWindows {
+    signature: Signature,
+}
+
+impl HopWindows {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for HopWindows {
+    fn name(&self) -> &'static str {
+        "hop_windows"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        hop_types("hop_windows", arg_types)
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::List(Arc::new(start_field())))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let (instant, slide_us, width_us) = hop_args("hop_windows", &args)?;
+        let instants = cast(&instant.to_array(args.number_rows)?, start_field().data_type())?;
+        let instants = instants.as_primitive::<TimestampMicrosecondType>();
+        let (mut starts, mut lengths) = (Vec::new(), Vec::with_capacity(instants.len()));
+        for instant in instants {
+            let before = starts.len();
+            if let Some(instant_us) = instant {
+                let last = window_start(instant_us, slide_us);
+                let first = window_start(instant_us.saturating_sub(width_us), slide_us);
+                let mut start = first.saturating_add(slide_us);
+                while start <= last {
+                    starts.push(start);
+                    start = start.saturating_add(slide_us);
+                }
+            }
+            lengths.push(starts.len() - before);
+        }
+        let starts = TimestampMicrosecondArray::from(starts).with_timezone("UTC");
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let lists = ListArray::try_new(Arc::new(start_field()), offsets, Arc::new(starts), None)?;
+        Ok(ColumnarValue::Array(Arc::new(lists)))
+    }
+}
+
+fn start_field() -> Field {
+    Field::new_list_field(
+        DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
+        true,
+    )
+}
+
+fn hop_types(name: &str, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+    match arg_types {
+        [instant, slide, width] => {
+            Ok(vec![instant_type(instant)?, interval_type(slide)?, interval_type(width)?])
+        }
+        _ => plan_err!("{name} takes (ts, slide, width), found {} arguments", arg_types.len()),
+    }
+}
+
+/// Instant, slide and width in microseconds.
+fn hop_args<'a>(name: &str, args: &'a ScalarFunctionArgs) -> Result<(&'a ColumnarValue, i64, i64)> {
+    let [instant, slide, width] = args.args.as_slice() else {
+        return exec_err!("{name} takes (ts, slide, width)");
+    };
+    match (width_of(slide, name)?, width_of(width, name)?) {
+        (Width::Micros(slide_us), Width::Micros(width_us))
+            if width_us >= slide_us && width_us / slide_us <= MAX_OVERLAP =>
+        {
+            Ok((instant, slide_us, width_us))
+        }
+        _ => exec_err!(
+            "{name}: the width is at least the slide and at most {MAX_OVERLAP} times it, both \
+             without months"
+        ),
+    }
+}
+
+/// `session(ts, gap[, longest])`: in a rule, groups a key's rows into runs without a pause of `gap`.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Session {
+    signature: Signature,
+}
+
+impl Session {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Session {
+    fn name(&self) -> &'static str {
+        "session"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        match arg_types {
+            [instant, rest @ ..] if (1..=2).contains(&rest.len()) => {
+                let lengths = rest.iter().map(interval_type);
+                [instant_type(instant)].into_iter().chain(lengths).collect()
+            }
+            _ => plan_err!("session takes (ts, gap) or (ts, gap, longest)"),
+        }
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        first_type(arg_types, 0)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!(
+            "session() groups rows in a rule only; in a query compare event_time with \
+             lag(event_time) OVER (PARTITION BY … ORDER BY event_time)"
+        )
     }
 }
 

@@ -195,6 +195,56 @@ fn a_window_rule_begins_with_the_first_window_it_sees_whole() {
 }
 
 #[test]
+fn a_hopping_window_overlaps_its_neighbours() {
+    let busy = "SELECT sensor_id, sum(value) AS total FROM readings GROUP BY sensor_id, \
+                hop(event_time, INTERVAL '5 seconds', INTERVAL '15 seconds') HAVING sum(value) > 9";
+    check(
+        &[("busy", "", busy)],
+        "1 a x 4 | 7 a x 4 | 12 a x 4 | 13 b x 1 | watermark 9 | watermark 15 | watermark 20 \
+         | watermark 40",
+        &expect![[r#"
+            15 busy sensor_id=a firing 12
+            20 busy sensor_id=a resolved 8
+        "#]],
+    );
+}
+
+#[test]
+fn a_row_is_judged_with_those_before_it() {
+    let jump = "SELECT sensor_id, value - mean AS above FROM (SELECT sensor_id, value, avg(value) \
+                OVER (PARTITION BY sensor_id ORDER BY event_time RANGE BETWEEN INTERVAL \
+                '10 seconds' PRECEDING AND CURRENT ROW) AS mean FROM readings \
+                WHERE metric = 'level') WHERE value > 1.5 * mean";
+    check(
+        &[("jump", "", jump)],
+        "10 a level 2 | 12 a level 2 | 16 a level 8 | 14 a level 2 | 15 b level 9 | watermark 16 \
+         | watermark 17 | 18 a speed 99 | 27 a level 4 | watermark 30 | 31 b level 9 | watermark 40",
+        &expect![[r#"
+            16 jump sensor_id=a firing 4.5
+            27 jump sensor_id=a resolved 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_session_ends_with_a_pause() {
+    let long = "SELECT sensor_id, count(*) AS n, max(value) FROM readings GROUP BY sensor_id, \
+                session(event_time, INTERVAL '5 seconds', INTERVAL '20 seconds') HAVING count(*) > 2";
+    check(
+        &[("long", "", long)],
+        "10 a x 1 | 12 a x 7 | 16 a x 1 | 11 b x 1 | watermark 18 | watermark 21 | watermark 25 \
+         | 30 a x 1 | watermark 33 | 40 c x 1 | 44 c x 1 | 48 c x 1 | 52 c x 1 | 56 c x 1 | 60 c x 1 \
+         | watermark 90",
+        &expect![[r#"
+            21 long sensor_id=a firing 3
+            26 long sensor_id=a resolved
+            60 long sensor_id=c firing 5
+            65 long sensor_id=c resolved 1
+        "#]],
+    );
+}
+
+#[test]
 fn several_keys_and_filters_in_aggregates() {
     let jam = "SELECT sensor_id, avg(value) FILTER (WHERE metric = 'speed') s FROM readings \
                WHERE metric IN ('speed', 'occupancy') \
@@ -259,7 +309,7 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
     })
 }
 
-const RULES: [(&str, &str, &str); 6] = [
+const RULES: [(&str, &str, &str); 14] = [
     ("a_high", "FOR INTERVAL '2 seconds'", HIGH),
     (
         "b_high",
@@ -279,14 +329,77 @@ const RULES: [(&str, &str, &str); 6] = [
         "",
         "SELECT value FROM readings WHERE source_id LIKE 'S%' AND value BETWEEN 10 AND 60",
     ),
+    (
+        "g_hop",
+        "",
+        "SELECT sensor_id, avg(value) FROM readings WHERE metric = 'level' GROUP BY sensor_id, \
+         hop(event_time, INTERVAL '2 seconds', INTERVAL '6 seconds') HAVING avg(value) > 40",
+    ),
+    (
+        "h_all",
+        "",
+        "SELECT sum(value) FROM readings GROUP BY tumble(event_time, INTERVAL '7 seconds') \
+         HAVING sum(value) > 200",
+    ),
+    (
+        "i_ward",
+        "",
+        "SELECT unit_code, metric, sum(value) / count(*) FROM readings WHERE value < 90 \
+         GROUP BY unit_code, metric, tumble(event_time, INTERVAL '14 seconds') \
+         HAVING sum(value) / count(*) > 30 AND metric = 'level'",
+    ),
+    (
+        "j_two",
+        "",
+        "SELECT sensor_id, avg(value) FILTER (WHERE metric = 'speed') FROM readings \
+         GROUP BY sensor_id, tumble(event_time, INTERVAL '10 seconds') \
+         HAVING avg(value) FILTER (WHERE metric = 'speed') < 50 \
+         AND max(value) FILTER (WHERE metric = 'level') > 50",
+    ),
+    (
+        "k_median",
+        "",
+        "SELECT sensor_id, median(value) FROM readings GROUP BY sensor_id, \
+         hop(event_time, INTERVAL '5 seconds', INTERVAL '10 seconds') HAVING median(value) > 60",
+    ),
+    (
+        "l_jump",
+        "",
+        "SELECT sensor_id, value FROM readings WHERE metric = 'level' QUALIFY value > 1.2 * \
+         avg(value) OVER (PARTITION BY sensor_id ORDER BY event_time RANGE BETWEEN INTERVAL \
+         '10 seconds' PRECEDING AND CURRENT ROW)",
+    ),
+    (
+        "m_least",
+        "KEEP FIRING FOR INTERVAL '3 seconds'",
+        "SELECT sensor_id, value FROM readings QUALIFY value > 10 + min(value) OVER (PARTITION BY \
+         sensor_id ORDER BY event_time ROWS BETWEEN 3 PRECEDING AND CURRENT ROW)",
+    ),
+    (
+        "n_session",
+        "",
+        "SELECT sensor_id, sum(value) FROM readings GROUP BY sensor_id, session(event_time, \
+         INTERVAL '3 seconds') HAVING sum(value) > 80",
+    ),
 ];
 
 /// Runs items with rows cut into records after each of `cuts` (a cyclic list of lengths).
 fn run(items: &[Item], cuts: &[usize]) -> Vec<(i64, String, String, String, Option<u64>, String)> {
+    let rows = run_rules(&RULES, items, cuts).into_iter();
+    rows.map(|r| {
+        let (value, id) = (r.value.map(f64::to_bits), r.alert_id.to_string());
+        (r.event_time.micros(), r.rule_id.to_string(), r.key, r.state.to_owned(), value, id)
+    })
+    .collect()
+}
+
+fn run_rules(rules: &[(&str, &str, &str)], items: &[Item], cuts: &[usize]) -> Vec<TransitionRow> {
     let mut story = Story::new();
-    for (rule_id, clauses, select) in RULES {
+    for (rule_id, clauses, select) in rules {
         story.rule(rule_id, clauses, select);
     }
+    // Whatever the rules, rows come at the same offsets.
+    story.skip_to(100);
     let mut cuts = cuts.iter().cycle();
     let mut open: Vec<Row> = Vec::new();
     let mut room = *cuts.next().unwrap();
@@ -310,13 +423,7 @@ fn run(items: &[Item], cuts: &[usize]) -> Vec<(i64, String, String, String, Opti
     if !open.is_empty() {
         story.feed(Stream::Readings, readings(&open));
     }
-    let rows = story.out.transitions.iter();
-    rows.map(|r| {
-        let value = r.value.map(f64::to_bits);
-        let id = r.alert_id.to_string();
-        (r.event_time.micros(), r.rule_id.to_string(), r.key.clone(), r.state.to_owned(), value, id)
-    })
-    .collect()
+    story.out.transitions
 }
 
 proptest! {
@@ -327,6 +434,23 @@ proptest! {
         cuts in proptest::collection::vec(1..20usize, 1..5),
     ) {
         prop_assert_eq!(run(&items, &[1]), run(&items, &cuts));
+    }
+
+    #[test]
+    fn a_rule_finds_alone_what_it_finds_among_others(
+        items in items(),
+        cuts in proptest::collection::vec(1..20usize, 1..5),
+    ) {
+        let mut together = run_rules(&RULES, &items, &cuts);
+        // Places among the transitions of one record are shared.
+        together.iter_mut().for_each(|row| row.cause.ordinal = 0);
+        for rule in RULES {
+            let mut alone = run_rules(&[rule], &items, &cuts);
+            alone.iter_mut().for_each(|row| row.cause.ordinal = 0);
+            let among: Vec<_> =
+                together.iter().filter(|row| row.rule_id.as_str() == rule.0).cloned().collect();
+            prop_assert_eq!(alone, among);
+        }
     }
 }
 

@@ -82,14 +82,14 @@ impl Closed {
 }
 
 /// A key column nobody reads.
-fn blank(count: usize) -> ArrayRef {
+pub(super) fn blank(count: usize) -> ArrayRef {
     let values = Arc::new(StringArray::from(vec![""]));
     Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; count]), values))
 }
 
 pub(super) fn key_columns(keys: &[u32], out: &Sink<'_>) -> Vec<ArrayRef> {
     let keys: Vec<&Key> = keys.iter().map(|key| out.space.key(*key)).collect();
-    (0..out.space.columns.len())
+    (0..out.space.columns().len())
         .map(|place| {
             let texts = keys.iter().map(|key| key.value_at(place));
             Arc::new(texts.collect::<DictionaryArray<Int32Type>>()) as ArrayRef

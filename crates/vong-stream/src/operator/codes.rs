@@ -65,9 +65,25 @@ impl KeyColumn {
         &self.codes
     }
 
-    /// Dictionary entry of each row; meaningless where [`Self::is_null`].
+    /// As [`Self::dictionary`]; the same `Arc` for as long as batches share their dictionary.
+    pub(super) fn codes(&self) -> &Arc<[u32]> {
+        &self.codes
+    }
+
+    /// Dictionary entry of the row; one past the last where it is null.
+    pub(super) fn entry(&self, row: usize) -> usize {
+        let keys = self.array.keys();
+        let known = (!keys.is_null(row)).then(|| keys.value(row));
+        known.and_then(|entry| usize::try_from(entry).ok()).unwrap_or(self.codes.len())
+    }
+
+    /// Dictionary entry of each row; meaningless where it is null.
     pub(super) fn entries(&self) -> &[i32] {
         self.array.keys().values()
+    }
+
+    pub(super) fn is_all_null(&self) -> bool {
+        self.array.keys().null_count() == self.array.len() || self.codes.iter().all(|c| *c == NULL)
     }
 
     pub(super) fn has_nulls(&self) -> bool {

@@ -8,16 +8,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::error::Result;
-use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
-use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use arrow::array::RecordBatch;
 use vong_model::Stream;
 
-use super::codes::{Codes, Interner, KeyColumn, NULL};
-
-const NONE: u32 = u32::MAX;
+use super::codes::{Codes, Interner, NULL};
+use super::tuples::Tuples;
 
 /// What one alert is about; ordered and compared by its text.
 #[derive(Clone)]
@@ -83,46 +78,30 @@ impl Ord for Key {
 }
 
 /// The keys of one list of columns.
+#[derive(Debug)]
 pub(super) struct KeySpace {
-    pub(super) columns: Vec<usize>,
     names: Vec<&'static str>,
+    tuples: Tuples,
     keys: Vec<Key>,
     /// Code of the administrative unit each key was last seen in.
     units: Vec<Cell<u32>>,
-    /// One column: key number of each code.
-    by_code: Vec<u32>,
-    /// Several columns: key numbers of tuples of codes.
-    tuples: Option<Box<dyn GroupValues>>,
-}
-
-impl fmt::Debug for KeySpace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeySpace").field("columns", &self.names).finish_non_exhaustive()
-    }
 }
 
 impl KeySpace {
-    pub(super) fn new(stream: Stream, columns: &[usize]) -> Result<Self> {
+    pub(super) fn new(stream: Stream, columns: &[usize], interner: &Interner) -> Self {
         let names = columns.iter().filter_map(|c| stream.columns().get(*c)).map(|c| c.name);
-        let tuples = if columns.len() > 1 {
-            let fields = columns.iter().map(|c| Field::new(c.to_string(), DataType::UInt32, false));
-            let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-            Some(new_group_values(schema, &GroupOrdering::None)?)
-        } else {
-            None
-        };
         let mut space = Self {
-            columns: columns.to_vec(),
             names: names.collect(),
+            tuples: Tuples::new(columns),
             keys: Vec::new(),
             units: Vec::new(),
-            by_code: Vec::new(),
-            tuples,
         };
-        if columns.is_empty() {
-            space.add(&[], &Codes::new(0).interner);
-        }
-        Ok(space)
+        space.name_new(interner);
+        space
+    }
+
+    pub(super) fn columns(&self) -> &[usize] {
+        self.tuples.columns()
     }
 
     pub(super) fn key(&self, id: u32) -> &Key {
@@ -141,91 +120,31 @@ impl KeySpace {
     }
 
     /// Key number of each row of `batch`.
-    pub(super) fn ids(
-        &mut self,
-        codes: &mut Codes,
-        batch: &RecordBatch,
-        out: &mut Vec<u32>,
-    ) -> Result<()> {
-        out.clear();
-        match self.columns.as_slice() {
-            [] => out.resize(batch.num_rows(), 0),
-            [column] => {
-                let column = codes.column(batch, *column);
-                self.single(&column, &codes.interner, out);
-            }
-            _ => self.several(codes, batch, out)?,
-        }
-        Ok(())
+    pub(super) fn ids(&mut self, codes: &mut Codes, batch: &RecordBatch, out: &mut Vec<u32>) {
+        self.tuples.ids(codes, batch, out);
+        self.name_new(&codes.interner);
     }
 
-    fn single(&mut self, column: &KeyColumn, interner: &Interner, out: &mut Vec<u32>) {
-        let of_entry: Vec<u32> =
-            column.dictionary().iter().map(|code| self.of_code(*code, interner)).collect();
-        if column.has_nulls() {
-            let rows = 0..column.entries().len();
-            out.extend(rows.map(|row| self.of_code(column.code(row), interner)));
-        } else {
-            let entry = |e: &i32| of_entry.get(*e as usize).copied().unwrap_or_default();
-            out.extend(column.entries().iter().map(entry));
-        }
-    }
-
-    fn of_code(&mut self, code: u32, interner: &Interner) -> u32 {
-        let index = code as usize;
-        if index >= self.by_code.len() {
-            self.by_code.resize(index + 1, NONE);
-        }
-        if self.by_code[index] == NONE {
-            self.by_code[index] = self.add(&[code], interner);
-        }
-        self.by_code[index]
-    }
-
-    fn several(
-        &mut self,
-        codes: &mut Codes,
-        batch: &RecordBatch,
-        out: &mut Vec<u32>,
-    ) -> Result<()> {
-        let columns: Vec<KeyColumn> =
-            self.columns.iter().map(|column| codes.column(batch, *column)).collect();
-        let arrays: Vec<ArrayRef> = columns
-            .iter()
-            .map(|c| {
-                Arc::new(UInt32Array::from_iter_values((0..batch.num_rows()).map(|r| c.code(r))))
-                    as ArrayRef
-            })
-            .collect();
-        let mut groups = Vec::with_capacity(batch.num_rows());
-        if let Some(tuples) = self.tuples.as_mut() {
-            tuples.intern(&arrays, &mut groups)?;
-        }
-        for (row, group) in groups.into_iter().enumerate() {
-            if group >= self.keys.len() {
-                let tuple: Vec<u32> = columns.iter().map(|c| c.code(row)).collect();
-                self.add(&tuple, &codes.interner);
-            }
-            out.push(u32::try_from(group).expect("keys are far fewer than 2^32"));
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, tuple: &[u32], interner: &Interner) -> u32 {
-        let id = u32::try_from(self.keys.len()).expect("keys are far fewer than 2^32");
-        let values: Vec<_> = self
-            .names
-            .iter()
-            .zip(tuple)
-            .map(|(name, code)| (*name, interner.text(*code).map(Arc::clone)))
-            .collect();
-        let shown = values
-            .iter()
-            .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("null")));
-        let text = shown.collect::<Vec<_>>().join(",");
-        let text = if text.is_empty() { "all".to_owned() } else { text };
-        self.keys.push(Key(Arc::new(Parts { id, text, values })));
-        self.units.push(Cell::new(NULL));
+    /// Key number of these codes, in the order of the columns.
+    pub(super) fn id(&mut self, tuple: &[u32], interner: &Interner) -> u32 {
+        let id = self.tuples.intern(tuple);
+        self.name_new(interner);
         id
+    }
+
+    fn name_new(&mut self, interner: &Interner) {
+        for id in self.keys.len()..self.tuples.len() {
+            let id = u32::try_from(id).expect("keys are far fewer than 2^32");
+            let named = self.names.iter().zip(self.tuples.tuple(id));
+            let values: Vec<_> =
+                named.map(|(name, code)| (*name, interner.text(*code).map(Arc::clone))).collect();
+            let shown = values
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("null")));
+            let text = shown.collect::<Vec<_>>().join(",");
+            let text = if text.is_empty() { "all".to_owned() } else { text };
+            self.keys.push(Key(Arc::new(Parts { id, text, values })));
+            self.units.push(Cell::new(NULL));
+        }
     }
 }

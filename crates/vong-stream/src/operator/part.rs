@@ -28,7 +28,7 @@ impl Part {
     pub(super) fn concerns(self, selection: &Selection) -> bool {
         (self.lane && !selection.lane.is_empty())
             || (self.silences && !selection.silences.is_empty())
-            || (self.windows && !selection.windows.is_empty())
+            || (self.windows && selection.has_windows())
     }
 }
 

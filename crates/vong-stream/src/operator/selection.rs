@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use datafusion::error::Result;
-use vong_model::RuleId;
+use vong_alert::Inputs;
+use vong_model::{EventTime, Offset, RuleId};
 
 use super::frame::{Expressions, Frame};
 use super::index::Scope;
 use super::lane::Lane;
-use super::rule::RuleCore;
+use super::rule::{RuleCore, Sink};
+use super::sealed::Sealer;
+use super::session::SessionRule;
 use super::silence::SilenceRule;
+use super::sliding::Sliding;
 use super::window::{Groups, WindowGroup};
 
 const NONE: u32 = u32::MAX;
@@ -22,6 +26,9 @@ pub(super) struct Selection {
     pub(super) lane: Lane,
     pub(super) silences: Vec<SilenceRule>,
     pub(super) windows: Vec<WindowGroup>,
+    pub(super) sealer: Sealer,
+    pub(super) sliding: Sliding,
+    pub(super) sessions: Vec<SessionRule>,
     pub(super) expressions: Expressions,
     pub(super) needed: BTreeSet<usize>,
     /// Local number of each key of the space, so that panes hold only keys that occur here.
@@ -37,6 +44,9 @@ impl Selection {
             lane: Lane::default(),
             silences: Vec::new(),
             windows: Vec::new(),
+            sealer: Sealer::default(),
+            sliding: Sliding::default(),
+            sessions: Vec::new(),
             expressions: Expressions::default(),
             needed: BTreeSet::new(),
             local_of: Vec::new(),
@@ -45,14 +55,24 @@ impl Selection {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lane.is_empty() && self.silences.is_empty() && self.windows.is_empty()
+        self.lane.is_empty() && self.silences.is_empty() && !self.has_windows()
+    }
+
+    /// Whether a rule here needs rows whose windows are still open.
+    pub(super) fn has_windows(&self) -> bool {
+        !self.windows.is_empty() || self.is_sealing()
+    }
+
+    fn is_sealing(&self) -> bool {
+        !self.sliding.is_empty() || !self.sessions.is_empty()
     }
 
     pub(super) fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
-        let Self { lane, silences, windows, .. } = self;
+        let Self { lane, silences, windows, sliding, sessions, .. } = self;
         let windows = windows.iter_mut().flat_map(WindowGroup::cores);
         let silences = silences.iter_mut().map(|silence| &mut silence.core);
-        lane.cores().chain(silences).chain(windows)
+        let sessions = sessions.iter_mut().map(|session| &mut session.core);
+        lane.cores().chain(silences).chain(windows).chain(sliding.cores()).chain(sessions)
     }
 
     pub(super) fn remove(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
@@ -62,17 +82,32 @@ impl Selection {
         if let Some(found) = self.silences.iter().position(|silence| silence.is(rule_id)) {
             return Some(self.silences.remove(found).core);
         }
+        if let Some(found) =
+            self.sessions.iter().position(|session| session.core.meta.rule_id() == rule_id)
+        {
+            return Some(self.sessions.remove(found).core);
+        }
+        if let Some(core) = self.sliding.remove(rule_id) {
+            return Some(core);
+        }
         let core = self.windows.iter_mut().find_map(|group| group.remove(rule_id));
         self.windows.retain(|group| !group.is_empty());
         core
     }
 
+    /// Gives rows to the rules that judge them later.
     pub(super) fn push_windows(
         &mut self,
         frame: &Frame,
         keys: &[u32],
         scratch: &mut Vec<usize>,
     ) -> Result<()> {
+        if self.is_sealing() {
+            self.sealer.push(frame, keys);
+        }
+        if self.windows.is_empty() {
+            return Ok(());
+        }
         scratch.clear();
         scratch.reserve(keys.len());
         for key in keys {
@@ -93,5 +128,42 @@ impl Selection {
             group.push(frame, &groups, &mut self.expressions)?;
         }
         Ok(())
+    }
+
+    /// Event time has reached `watermark`.
+    pub(super) fn advance(
+        &mut self,
+        watermark: EventTime,
+        cause: Offset,
+        out: &mut Sink<'_>,
+    ) -> Result<()> {
+        let inputs = Inputs { from: cause, to: cause };
+        self.lane.advance(watermark, out);
+        for silence in &mut self.silences {
+            silence.advance(watermark, inputs, out);
+        }
+        let mut done = Ok(());
+        if self.is_sealing() {
+            done = self.advance_sealed(watermark, out);
+        }
+        for group in &mut self.windows {
+            done = done.and(group.advance(watermark, cause, &self.local_keys, out));
+        }
+        done
+    }
+
+    fn advance_sealed(&mut self, watermark: EventTime, out: &mut Sink<'_>) -> Result<()> {
+        let mut done = Ok(());
+        if let Some(sealed) = self.sealer.seal(watermark)? {
+            done = self.sliding.push(&sealed, out);
+            for session in &mut self.sessions {
+                done = done.and(session.push(&sealed, out));
+            }
+        }
+        self.sliding.advance(watermark, out);
+        for session in &mut self.sessions {
+            done = done.and(session.advance(watermark, out));
+        }
+        done
     }
 }

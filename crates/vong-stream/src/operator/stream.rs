@@ -14,12 +14,14 @@ use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
 use super::keys::KeySpace;
 use super::part::{Part, by_arrival, saw_units};
-use super::rule::{RuleMeta, Sink, Step};
+use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use super::selection::Selection;
+use super::session::SessionRule;
+use super::shared::{Family, NewRule, columns, conditions};
 use super::silence::SilenceRule;
 use super::window::WindowGroup;
 use super::{Pushed, RuleStatus};
-use crate::plan::{Kind, RulePlan};
+use crate::plan::{Kind, RulePlan, SharedAggregate, WindowPlan};
 
 /// Rows of a batch for one selection.
 struct Selected {
@@ -43,6 +45,7 @@ pub(super) struct StreamOperator {
     spaces: Vec<KeySpace>,
     selections: Vec<Option<Selection>>,
     selection_of: HashMap<(String, usize), usize>,
+    families: Vec<Family>,
     keys: Vec<u32>,
     groups: Vec<usize>,
 }
@@ -62,14 +65,19 @@ impl StreamOperator {
             spaces: Vec::new(),
             selections: Vec::new(),
             selection_of: HashMap::new(),
+            families: Vec::new(),
             keys: Vec::new(),
             groups: Vec::new(),
         }
     }
 
     pub(super) fn add(&mut self, meta: Arc<RuleMeta>, plan: &RulePlan) -> Result<()> {
+        let space = self.space(&plan.keys);
+        if let Kind::Window(WindowPlan { shared: Some(aggregates), .. }) = &plan.kind {
+            self.add_to_family(meta, plan, space, aggregates);
+            return Ok(());
+        }
         let scope = self.index.scope(self.stream, &plan.scope, &mut self.codes);
-        let space = self.space(&plan.keys)?;
         let number = self.selection(scope, space);
         let seen_to = self.seen_to.max(self.watermark);
         let Some(selection) = self.selections.get_mut(number).and_then(Option::as_mut) else {
@@ -81,19 +89,47 @@ impl StreamOperator {
             }
             Kind::Absence { limit } => selection.silences.push(SilenceRule::new(meta, *limit)),
             Kind::Window(window) => {
-                let found = selection.windows.iter().position(|g| g.width_us() == window.width_us);
+                let found = selection.windows.iter().position(|g| g.is_of(window));
                 let place = found.unwrap_or_else(|| {
-                    selection.windows.push(WindowGroup::new(window.width_us));
+                    selection.windows.push(WindowGroup::new(window.width_us, window.slide_us));
                     selection.windows.len() - 1
                 });
                 if let Some(group) = selection.windows.get_mut(place) {
                     group.add(meta, window, &mut selection.expressions, seen_to);
                 }
             }
+            Kind::Sliding(plan) => selection.sliding.add(meta, plan, selection.sealer.pushed),
+            Kind::Session(plan) => {
+                selection.sessions.push(SessionRule::new(meta, plan, selection.sealer.pushed));
+            }
         }
         selection.needed.extend(plan.columns());
         selection.needed.extend([self.event_time].into_iter().chain(self.unit));
         Ok(())
+    }
+
+    fn add_to_family(
+        &mut self,
+        meta: Arc<RuleMeta>,
+        plan: &RulePlan,
+        space: usize,
+        aggregates: &[SharedAggregate],
+    ) {
+        let Kind::Window(window) = &plan.kind else { return };
+        let (conditions, _) = conditions(&plan.scope);
+        let columns = columns(&plan.scope, &plan.keys, aggregates);
+        let known = self.families.iter().position(|f| f.fits(&conditions, &columns));
+        let number = known.unwrap_or_else(|| {
+            // Most rules name sensor and metric, so that one more column makes one family of all.
+            let usual = ["sensor_id", "camera_id", "metric"].into_iter();
+            let usual = usual.filter_map(|name| self.stream.columns().iter().position(|c| c.name == name));
+            let columns = columns.iter().copied().chain(usual).collect();
+            self.families.push(Family::new(&plan.scope, &columns));
+            self.families.len() - 1
+        });
+        let seen_to = self.seen_to.max(self.watermark);
+        let rule = NewRule { meta, scope: &plan.scope, keys: &plan.keys, space, window, aggregates };
+        self.families[number].add(rule, seen_to, &mut self.spaces, &mut self.codes);
     }
 
     /// Takes the rule out; its open alerts are cancelled at `at`. False when it is not here.
@@ -114,6 +150,13 @@ impl StreamOperator {
                 self.selection_of.remove(&(selection.scope.text.clone(), selection.space));
                 self.selections[place] = None;
             }
+            return true;
+        }
+        for family in &mut self.families {
+            let Some((mut core, space)) = family.remove(rule_id) else { continue };
+            let space = &self.spaces[space];
+            core.cancel_all(at, why, &mut Sink { steps, space, codes: &self.codes });
+            self.families.retain(|family| !family.is_empty());
             return true;
         }
         false
@@ -170,17 +213,16 @@ impl StreamOperator {
         }
         self.watermark = Some(watermark);
         let first = steps.len();
-        let inputs = Inputs { from: offset, to: offset };
+        // A rule that fails at this instant must not take the others with it.
+        let mut done = Ok(());
         for selection in self.selections.iter_mut().flatten() {
             let Some(space) = self.spaces.get(selection.space) else { continue };
             let mut out = Sink { steps, space, codes: &self.codes };
-            selection.lane.advance(watermark, &mut out);
-            for silence in &mut selection.silences {
-                silence.advance(watermark, inputs, &mut out);
-            }
-            for group in &mut selection.windows {
-                group.advance(watermark, offset, &selection.local_keys, &mut out)?;
-            }
+            done = done.and(selection.advance(watermark, offset, &mut out));
+        }
+        for family in &mut self.families {
+            let advanced = family.advance(watermark, offset, &self.spaces, &self.codes, steps);
+            done = done.and(advanced);
         }
         if let Some(new) = steps.get_mut(first..) {
             new.sort_by(|a, b| {
@@ -191,7 +233,7 @@ impl StreamOperator {
                     .then_with(|| left.key.cmp(&right.key))
             });
         }
-        Ok(())
+        done
     }
 
     /// False when no rule of this stream knows the alert.
@@ -212,17 +254,25 @@ impl StreamOperator {
                 }
             }
         }
+        for (core, space) in self.families.iter_mut().flat_map(Family::cores) {
+            let mut out = Sink { steps, space: &self.spaces[space], codes: &self.codes };
+            if core.command(alert, act, by, at, &mut out) {
+                return true;
+            }
+        }
         false
     }
 
     pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
+        let status = |core: &mut RuleCore| RuleStatus {
+            rule: Arc::clone(&core.meta),
+            open: core.open_count(),
+            transitions: core.transitions,
+        };
         for selection in self.selections.iter_mut().flatten() {
-            out.extend(selection.cores().map(|core| RuleStatus {
-                rule: Arc::clone(&core.meta),
-                open: core.open_count(),
-                transitions: core.transitions,
-            }));
+            out.extend(selection.cores().map(status));
         }
+        out.extend(self.families.iter_mut().flat_map(Family::cores).map(|(core, _)| status(core)));
     }
 
     /// Sorts out rows that take no part: late ones are named, rows of clocks that run ahead not.
@@ -299,6 +349,14 @@ impl StreamOperator {
         let selected = self.index.select(batch, &mut self.codes, scope)?;
         // A rule that fails on these rows must not take the others with it.
         let mut failed = Ok(());
+        if part.windows {
+            for family in &mut self.families {
+                let columns = (self.event_time, self.unit);
+                let pushed =
+                    family.push(batch, columns, offset, &mut self.spaces, &mut self.codes);
+                failed = failed.and(pushed);
+            }
+        }
         for (number, rows) in selected {
             let rows = Selected { number, rows, part };
             if let Err(e) = self.push_selection(batch, rows, offset, steps) {
@@ -320,14 +378,14 @@ impl StreamOperator {
             return Ok(());
         };
         let Some(space) = self.spaces.get_mut(selection.space) else { return Ok(()) };
-        let only_lane = selection.silences.is_empty() && selection.windows.is_empty();
+        let only_lane = selection.silences.is_empty() && !selection.has_windows();
         if only_lane && selection.lane.is_out_of_reach(batch, &rows) {
             return Ok(());
         }
         let inputs = Inputs { from: offset, to: offset };
         let mut frame = Frame::new(batch, rows, &selection.needed, self.event_time, inputs)?;
-        space.ids(&mut self.codes, &frame.batch, &mut self.keys)?;
-        let unit = self.unit.filter(|unit| !space.columns.contains(unit));
+        space.ids(&mut self.codes, &frame.batch, &mut self.keys);
+        let unit = self.unit.filter(|unit| !space.columns().contains(unit));
         frame.units = unit.map(|unit| self.codes.column(&frame.batch, unit));
         if !only_lane {
             saw_units(&frame, &self.keys, space);
@@ -342,18 +400,18 @@ impl StreamOperator {
             true => selection.lane.push(&frame, &self.keys, &mut out),
             false => Ok(()),
         };
-        if part.windows && !selection.windows.is_empty() {
+        if part.windows && selection.has_windows() {
             selection.push_windows(&frame, &self.keys, &mut self.groups)?;
         }
         of_rows
     }
 
-    fn space(&mut self, columns: &[usize]) -> Result<usize> {
-        if let Some(found) = self.spaces.iter().position(|space| space.columns == columns) {
-            return Ok(found);
-        }
-        self.spaces.push(KeySpace::new(self.stream, columns)?);
-        Ok(self.spaces.len() - 1)
+    fn space(&mut self, columns: &[usize]) -> usize {
+        let known = self.spaces.iter().position(|space| space.columns() == columns);
+        known.unwrap_or_else(|| {
+            self.spaces.push(KeySpace::new(self.stream, columns, &self.codes.interner));
+            self.spaces.len() - 1
+        })
     }
 
     fn selection(&mut self, scope: Scope, space: usize) -> usize {

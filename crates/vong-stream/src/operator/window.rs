@@ -1,4 +1,5 @@
-//! Tumbling windows: rules of one scope, key and width share one set of accumulators.
+//! Windows over aggregates that cannot be merged: rules of one scope, key and window share one set
+//! of DataFusion's accumulators, fed for every window a row is in.
 //!
 //! Invariant: rows enter an accumulator in log order, whatever the batches, so a sum is the same
 //! number live, after a restart and in a backtest.
@@ -58,10 +59,11 @@ pub(super) struct WindowRule {
     reads_keys: bool,
 }
 
-/// The windows of one width.
+/// The windows of one width and slide.
 #[derive(Debug)]
 pub(super) struct WindowGroup {
     width_us: i64,
+    slide_us: i64,
     slots: Vec<Slot>,
     panes: BTreeMap<i64, Pane>,
     rules: Vec<WindowRule>,
@@ -76,9 +78,10 @@ pub(super) struct Groups<'a> {
 }
 
 impl WindowGroup {
-    pub(super) fn new(width_us: i64) -> Self {
+    pub(super) fn new(width_us: i64, slide_us: i64) -> Self {
         Self {
             width_us,
+            slide_us,
             slots: Vec::new(),
             panes: BTreeMap::new(),
             rules: Vec::new(),
@@ -86,8 +89,8 @@ impl WindowGroup {
         }
     }
 
-    pub(super) fn width_us(&self) -> i64 {
-        self.width_us
+    pub(super) fn is_of(&self, plan: &WindowPlan) -> bool {
+        (self.width_us, self.slide_us) == (plan.width_us, plan.slide_us)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -105,7 +108,7 @@ impl WindowGroup {
     ) {
         let slots = plan.aggregates.iter().map(|a| self.slot(a, expressions)).collect();
         let active_from =
-            seen_to.map_or(i64::MIN, |t| self.start_of(t.micros()).saturating_add(self.width_us));
+            seen_to.map_or(i64::MIN, |t| self.start_of(t.micros()).saturating_add(self.slide_us));
         let keys: BTreeSet<usize> = plan
             .groups
             .iter()
@@ -141,8 +144,11 @@ impl WindowGroup {
         groups: &Groups<'_>,
         expressions: &mut Expressions,
     ) -> Result<()> {
-        for (start, span) in spans(&frame.times, self.width_us) {
-            self.push_span(start, &span, frame, groups, expressions)?;
+        for (latest, span) in spans(&frame.times, self.slide_us) {
+            for before in 0..self.width_us / self.slide_us {
+                let start = latest.saturating_sub(before.saturating_mul(self.slide_us));
+                self.push_span(start, &span, frame, groups, expressions)?;
+            }
         }
         Ok(())
     }
@@ -155,7 +161,9 @@ impl WindowGroup {
         local_keys: &[u32],
         out: &mut Sink<'_>,
     ) -> Result<()> {
-        let target = self.start_of(watermark.micros());
+        // The first window that ends after the watermark.
+        let before = watermark.micros().saturating_sub(self.width_us);
+        let target = self.start_of(before).saturating_add(self.slide_us);
         let mut closed_to = match (self.closed_to, self.panes.keys().next()) {
             (Some(closed_to), _) => closed_to,
             (None, Some(first)) => *first,
@@ -171,14 +179,14 @@ impl WindowGroup {
                 continue;
             }
             self.close(closed_to, cause, local_keys, out)?;
-            closed_to = closed_to.saturating_add(self.width_us);
+            closed_to = closed_to.saturating_add(self.slide_us);
         }
         self.closed_to = Some(closed_to);
         Ok(())
     }
 
     fn start_of(&self, instant_us: i64) -> i64 {
-        vong_sql::functions::window_start(instant_us, self.width_us)
+        vong_sql::functions::window_start(instant_us, self.slide_us)
     }
 
     fn slot(&mut self, aggregate: &AggregatePlan, expressions: &mut Expressions) -> usize {

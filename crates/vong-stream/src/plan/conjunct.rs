@@ -42,6 +42,11 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
+    /// Whether the value is on this side.
+    pub(crate) fn holds(self, value: f64) -> bool {
+        self.possible(value, value)
+    }
+
     /// Whether a value between `min` and `max` can be on this side.
     pub(crate) fn possible(self, min: f64, max: f64) -> bool {
         // total_cmp, because the comparison kernels order NaN so.
@@ -124,7 +129,7 @@ impl Form {
     }
 }
 
-fn bound_of(op: Operator) -> Option<fn(f64) -> Bound> {
+pub(super) fn bound_of(op: Operator) -> Option<fn(f64) -> Bound> {
     match op {
         Operator::Gt => Some(|than| Bound::Above { than, or_equal: false }),
         Operator::GtEq => Some(|than| Bound::Above { than, or_equal: true }),
@@ -157,7 +162,7 @@ fn text_of(expr: &Expr) -> Option<String> {
     }
 }
 
-fn number_of(expr: &Expr) -> Option<f64> {
+pub(super) fn number_of(expr: &Expr) -> Option<f64> {
     match uncast(expr, DataType::is_numeric) {
         Expr::Literal(value, _) if value.data_type().is_numeric() => {
             match value.cast_to(&DataType::Float64) {

@@ -22,7 +22,6 @@ pub(super) fn nodes(plan: &LogicalPlan, select: &Select) -> Result<(), Error> {
             LogicalPlan::Distinct(_) => Some(("DISTINCT", "distinct")),
             LogicalPlan::Sort(_) => Some(("ORDER BY", "order")),
             LogicalPlan::Limit(_) => Some(("LIMIT", "limit")),
-            LogicalPlan::Window(_) => Some(("window functions (OVER)", "over")),
             LogicalPlan::Unnest(_) => Some(("UNNEST", "unnest")),
             LogicalPlan::Values(_) => Some(("VALUES", "values")),
             LogicalPlan::EmptyRelation(_) => Some(("a SELECT without FROM", "select")),

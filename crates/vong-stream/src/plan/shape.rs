@@ -15,15 +15,27 @@ use datafusion::prelude::SessionContext;
 use vong_model::streams::ColumnType;
 use vong_model::{ColumnRole, Stream};
 use vong_sql::Error;
+use vong_sql::functions::MAX_OVERLAP;
 use vong_sql::rule::{RuleDefinition, Select};
 
 use super::conjunct::Roles;
 use super::{
-    AggregatePlan, Conjunct, Form, GroupColumn, Kind, Named, RulePlan, WindowPlan, refuse,
+    AggregatePlan, Conjunct, Form, Function, GroupColumn, Kind, Named, RulePlan, SessionPlan,
+    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, WindowPlan, refuse, shared, sliding,
 };
 
 /// Narrowest window: a pane costs a close, whatever is in it.
 const MIN_WIDTH_US: i64 = 1_000_000;
+
+/// Longest session, and the default: without a bound a restart could not know where to begin.
+const LONGEST_SESSION_US: i64 = 86_400_000_000;
+
+/// What `GROUP BY` says of windows.
+#[derive(Clone, Copy, Debug)]
+enum WindowCall {
+    Fixed { width_us: i64, slide_us: i64 },
+    Session { gap_us: i64, longest_us: i64 },
+}
 
 /// The parts of a supported plan, outermost first.
 struct Parts<'a> {
@@ -49,6 +61,9 @@ pub(super) fn take_apart(
 ) -> Result<RulePlan, Error> {
     let select = &rule.select;
     refuse::nodes(plan, select)?;
+    if let Some(folded) = sliding::fold(plan, select)? {
+        return sliding_rule(session, rule, &folded);
+    }
     let parts = parts(plan, select)?;
     let all = parts.output.iter().chain(parts.having).chain(parts.filter);
     let aggregated = parts.aggregate.iter().flat_map(|a| a.aggr_expr.iter().chain(&a.group_expr));
@@ -75,6 +90,31 @@ pub(super) fn take_apart(
             "group",
         )),
     }
+}
+
+/// A rule with `OVER`.
+fn sliding_rule(
+    session: &SessionContext,
+    rule: &RuleDefinition,
+    folded: &sliding::Folded<'_>,
+) -> Result<RulePlan, Error> {
+    let select = &rule.select;
+    if rule.no_data_for.is_some() {
+        return Err(select.refuse("NO DATA FOR and OVER do not go together", "over"));
+    }
+    let window = folded.window;
+    let parts = parts(&window.input, select)?;
+    if parts.aggregate.is_some() {
+        return Err(refuse::unsupported(select, "OVER of a GROUP BY", "over"));
+    }
+    let all = folded.outputs.iter().chain(&folded.conditions).chain(&window.window_expr);
+    for expr in all.chain(parts.filter) {
+        refuse::expression(expr, select)?;
+    }
+    let state = session.state();
+    let schema = Arc::clone(&parts.input_schema);
+    let lowering = Lowering { state, select, stream: parts.stream, schema };
+    lowering.sliding(&parts, folded)
 }
 
 fn parts<'a>(plan: &'a LogicalPlan, select: &Select) -> Result<Parts<'a>, Error> {
@@ -136,7 +176,7 @@ impl Lowering<'_> {
                            a condition on what was found (value, state), or NO DATA FOR";
             return Err(self.select.refuse(message, "where"));
         }
-        let value = self.numeric(parts.output, &self.schema)?;
+        let value = self.numeric(parts.output, &self.schema)?.map(|(_, named)| named);
         let keys = self.row_keys(parts.output);
         let kind = Kind::Stateless { condition, value };
         Ok(RulePlan { stream: self.stream, scope, keys, kind })
@@ -144,10 +184,10 @@ impl Lowering<'_> {
 
     fn window(&self, parts: &Parts<'_>, aggregate: &Aggregate) -> Result<RulePlan, Error> {
         let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
-        let (mut keys, mut groups, mut width) = (Vec::new(), Vec::new(), None);
+        let (mut keys, mut groups, mut window) = (Vec::new(), Vec::new(), None);
         for group in &aggregate.group_expr {
-            if let Some(width_us) = self.tumble(group)? {
-                if width.replace(width_us).is_some() {
+            if let Some(found) = self.window_of(group)? {
+                if window.replace(found).is_some() {
                     return Err(self.select.refuse("two windows in one GROUP BY", "group"));
                 }
                 groups.push(GroupColumn::WindowStart);
@@ -156,21 +196,98 @@ impl Lowering<'_> {
                 keys.push(self.key_column(group)?);
             }
         }
-        let Some(width_us) = width else {
+        let Some(window) = window else {
             let message = "an aggregate needs a window: add tumble(event_time, INTERVAL '1 \
-                           minute') to GROUP BY";
+                           minute') to GROUP BY, or hop";
             return Err(self.select.refuse(message, "group"));
+        };
+        let output = &aggregate.schema;
+        let having = parts.having.map(|h| self.physical(h, output)).transpose()?;
+        let number = self.numeric(parts.output, output)?;
+        let by_id = matches!(window, WindowCall::Fixed { .. });
+        let shared = self.shared(&aggregate.aggr_expr, by_id)?;
+        let schema = Arc::new(output.as_arrow().clone());
+        let (width_us, slide_us) = match window {
+            WindowCall::Fixed { width_us, slide_us } => (width_us, slide_us),
+            WindowCall::Session { gap_us, longest_us } => {
+                let Some(aggregates) = shared else {
+                    let message = "a session keeps count, sum, avg, min and max of floats only";
+                    return Err(self.select.refuse(message, "session"));
+                };
+                let value = number.map(|(_, named)| named.expr);
+                let plan =
+                    SessionPlan { gap_us, longest_us, aggregates, schema, groups, having, value };
+                return Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Session(plan) });
+            }
         };
         let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
         for expr in &aggregate.aggr_expr {
             aggregates.push(self.aggregate(expr)?);
         }
-        let output = &aggregate.schema;
-        let having = parts.having.map(|h| self.physical(h, output)).transpose()?;
-        let value = self.numeric(parts.output, output)?.map(|named| named.expr);
-        let schema = Arc::new(output.as_arrow().clone());
-        let plan = WindowPlan { width_us, aggregates, schema, groups, having, value };
+        let aggregate_of = |expr: &Expr| match expr {
+            Expr::Column(column) => {
+                let place = output.index_of_column(column).ok()?;
+                place.checked_sub(groups.len())
+            }
+            _ => None,
+        };
+        let plan = WindowPlan {
+            width_us,
+            slide_us,
+            shared,
+            tests: shared::tests(parts.having, &aggregate_of),
+            value_of: number.as_ref().and_then(|(expr, _)| aggregate_of(expr)),
+            value: number.map(|(_, named)| named.expr),
+            schema,
+            aggregates,
+            groups,
+            having,
+        };
         Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Window(plan) })
+    }
+
+    fn sliding(
+        &self,
+        parts: &Parts<'_>,
+        folded: &sliding::Folded<'_>,
+    ) -> Result<RulePlan, Error> {
+        let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+        let (mut keys, mut calls): (Option<Vec<usize>>, _) = (None, Vec::new());
+        for expr in &folded.window.window_expr {
+            let call = sliding::call(expr, self.select)?;
+            let by = call.partition_by.iter().map(|expr| self.key_column(expr));
+            let by = by.collect::<Result<Vec<_>, _>>()?;
+            if keys.get_or_insert_with(|| by.clone()) != &by {
+                let message = "all frames of a rule have the same PARTITION BY: it is the key";
+                return Err(self.select.refuse(message, "partition"));
+            }
+            let argument = match call.argument {
+                None => None,
+                Some(of) => {
+                    let is_float = of.get_type(&self.schema).is_ok_and(|t| shared::is_kept(&t));
+                    if !is_float && call.function != SlidingFunction::Count {
+                        let message = "a frame is over a float: write CAST(… AS DOUBLE)";
+                        return Err(self.select.refuse(message, "over"));
+                    }
+                    Some(shared::named(&self.physical(of, &self.schema)?))
+                }
+            };
+            calls.push(SlidingCall { function: call.function, argument, frame: call.frame });
+        }
+        let output = &folded.window.schema;
+        let condition = folded.conditions.iter().cloned().reduce(Expr::and);
+        let Some(condition) = condition else {
+            let message = "nothing here can turn false again: add QUALIFY with a condition";
+            return Err(self.select.refuse(message, "over"));
+        };
+        let plan = SlidingPlan {
+            calls,
+            schema: Arc::new(output.as_arrow().clone()),
+            condition: self.physical(&condition, output)?,
+            value: self.numeric(&folded.outputs, output)?.map(|(_, named)| named.expr),
+        };
+        let (stream, keys) = (self.stream, keys.unwrap_or_default());
+        Ok(RulePlan { stream, scope, keys, kind: Kind::Sliding(plan) })
     }
 
     fn aggregate(&self, expr: &Expr) -> Result<AggregatePlan, Error> {
@@ -188,36 +305,94 @@ impl Lowering<'_> {
         if !function.order_bys().is_empty() {
             return Err(refuse::unsupported(self.select, "ORDER BY in an aggregate", "order"));
         }
-        let named =
-            |expr: &Arc<dyn PhysicalExpr>| Named { text: expr.to_string(), expr: Arc::clone(expr) };
-        let arguments = function.expressions().iter().map(named).collect();
-        let filter = lowered.filter.as_ref().map(named);
+        let arguments = function.expressions().iter().map(shared::named).collect();
+        let filter = lowered.filter.as_ref().map(shared::named);
         Ok(AggregatePlan { text, function, arguments, filter })
     }
 
-    /// Width in microseconds, when the expression is a call of `tumble`.
-    fn tumble(&self, expr: &Expr) -> Result<Option<i64>, Error> {
+    /// The aggregates as shared panes compute them; `None` when one of them is beyond panes.
+    /// `by_id`: filters on ids are told apart, because panes keep groups by id.
+    fn shared(
+        &self,
+        aggregates: &[Expr],
+        by_id: bool,
+    ) -> Result<Option<Vec<SharedAggregate>>, Error> {
+        let mut out = Vec::with_capacity(aggregates.len());
+        for expr in aggregates {
+            let plain = expr.clone().unalias();
+            let Expr::AggregateFunction(call) = &plain else { return Ok(None) };
+            let Some((function, argument)) = shared::function_of(call) else { return Ok(None) };
+            let argument = match (function, argument) {
+                (Function::Count, Expr::Literal(value, _)) if !value.is_null() => None,
+                (Function::Count, of) => Some(self.physical(of, &self.schema)?),
+                (_, of) if of.get_type(&self.schema).is_ok_and(|t| shared::is_kept(&t)) => {
+                    Some(self.physical(of, &self.schema)?)
+                }
+                _ => return Ok(None),
+            };
+            let (mut one_of, mut masks) = (Vec::new(), Vec::new());
+            for part in call.params.filter.as_deref().map(split_conjunction).unwrap_or_default() {
+                match Form::of(part, self.stream) {
+                    Form::OneOf { column, texts } if by_id => one_of.push((column, texts)),
+                    _ => {
+                        masks.push(shared::named(&self.physical(part, &self.schema)?));
+                    }
+                }
+            }
+            let argument = argument.as_ref().map(shared::named);
+            out.push(SharedAggregate { function, argument, one_of, masks });
+        }
+        Ok(Some(out))
+    }
+
+    /// The window, when the expression is a call of `tumble`, `hop` or `session`.
+    fn window_of(&self, expr: &Expr) -> Result<Option<WindowCall>, Error> {
         let call = match expr {
-            Expr::Alias(alias) => return self.tumble(&alias.expr),
-            Expr::ScalarFunction(call) if call.func.name() == "tumble" => call,
+            Expr::Alias(alias) => return self.window_of(&alias.expr),
+            Expr::ScalarFunction(call) if matches!(call.func.name(), "tumble" | "hop" | "session") => {
+                call
+            }
             _ => return Ok(None),
         };
+        let name = call.func.name();
         let by_event_time = matches!(
             call.args.first(),
             Some(Expr::Column(column)) if column.name() == "event_time"
         );
         if !by_event_time {
-            return Err(self.select.refuse("windows are cut by event_time", "tumble"));
+            return Err(self.select.refuse("windows are cut by event_time", name));
         }
-        let width = call.args.get(1).and_then(interval_us);
-        match width {
-            Some(width_us) if width_us >= MIN_WIDTH_US => Ok(Some(width_us)),
-            _ => {
+        let length = |place: usize| {
+            let us = call.args.get(place).and_then(interval_us).filter(|us| *us >= MIN_WIDTH_US);
+            us.ok_or_else(|| {
                 let message = "the width of a window is a constant of at least 1 second, without \
                                months, as in INTERVAL '1 minute'";
-                Err(self.select.refuse(message, "tumble"))
-            }
+                self.select.refuse(message, name)
+            })
+        };
+        if name == "tumble" {
+            let width_us = length(1)?;
+            return Ok(Some(WindowCall::Fixed { width_us, slide_us: width_us }));
         }
+        if name == "session" {
+            let gap_us = length(1)?;
+            let longest_us = if call.args.len() > 2 { length(2)? } else { LONGEST_SESSION_US };
+            if gap_us > longest_us || longest_us > LONGEST_SESSION_US {
+                let message = "session(event_time, gap, longest): the gap is not longer than the \
+                               longest session, and that is a day at most";
+                return Err(self.select.refuse(message, name));
+            }
+            return Ok(Some(WindowCall::Session { gap_us, longest_us }));
+        }
+        let (slide_us, width_us) = (length(1)?, length(2)?);
+        if width_us < slide_us || width_us % slide_us != 0 || width_us / slide_us > MAX_OVERLAP {
+            let message = format!(
+                "hop(event_time, slide, width): the width is a multiple of the slide, at most \
+                 {MAX_OVERLAP} times, as in hop(event_time, INTERVAL '1 minute', INTERVAL '1 hour')"
+            );
+            return Err(self.select.refuse(message, name));
+        }
+        Ok(Some(WindowCall::Fixed { width_us, slide_us }))
     }
 
     fn key_column(&self, expr: &Expr) -> Result<usize, Error> {
@@ -275,13 +450,13 @@ impl Lowering<'_> {
     }
 
     /// The first output column that is a number.
-    fn numeric(&self, output: &[Expr], schema: &DFSchema) -> Result<Option<Named>, Error> {
+    fn numeric(&self, output: &[Expr], schema: &DFSchema) -> Result<Option<(Expr, Named)>, Error> {
         for expr in output {
             let is_number = expr.get_type(schema).is_ok_and(|t| t.is_numeric());
             if is_number {
                 let expr = expr.clone().unalias();
-                let expr = self.physical(&expr, schema)?;
-                return Ok(Some(Named { text: expr.to_string(), expr }));
+                let physical = self.physical(&expr, schema)?;
+                return Ok(Some((expr, shared::named(&physical))));
             }
         }
         Ok(None)
@@ -302,7 +477,7 @@ fn is_key(column: &vong_model::Column) -> bool {
     column.column_type == ColumnType::Key && column.role == ColumnRole::Dimension
 }
 
-fn interval_us(expr: &Expr) -> Option<i64> {
+pub(super) fn interval_us(expr: &Expr) -> Option<i64> {
     match expr {
         Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Interval(_)) => {
             interval_us(&cast.expr)

@@ -51,6 +51,19 @@ fn show(plan: &RulePlan) -> String {
             let value = window.value.as_ref().map(ToString::to_string);
             write!(out, "\n  having {having:?} value {value:?}").unwrap();
         }
+        Kind::Sliding(sliding) => {
+            for call in &sliding.calls {
+                let argument = call.argument.as_ref().map(|a| &a.text);
+                write!(out, "\n  {:?} {argument:?} {:?}", call.function, call.frame).unwrap();
+            }
+            let value = sliding.value.as_ref().map(ToString::to_string);
+            write!(out, "\n  when {} value {value:?}", sliding.condition).unwrap();
+        }
+        Kind::Session(session) => {
+            write!(out, "\n  gap {} longest {}", session.gap_us, session.longest_us).unwrap();
+            let having = session.having.as_ref().map(ToString::to_string);
+            write!(out, "\n  having {having:?}").unwrap();
+        }
     }
     out
 }
@@ -197,7 +210,7 @@ fn what_cannot_be_exact_or_bounded_is_refused() {
         "",
         "SELECT sensor_id, avg(value) FROM readings GROUP BY sensor_id",
         &expect![
-            "an aggregate needs a window: add tumble(event_time, INTERVAL '1 minute') to GROUP BY at line 2, column 44 "
+            "an aggregate needs a window: add tumble(event_time, INTERVAL '1 minute') to GROUP BY, or hop at line 2, column 44 "
         ],
     );
 }
@@ -240,7 +253,7 @@ fn windows_that_cannot_be_exact_or_bounded_are_refused() {
     check(
         "",
         "SELECT sensor_id, avg(value) OVER () FROM readings WHERE value > 1",
-        &expect!["window functions (OVER): not supported in a rule yet at line 2, column 30 "],
+        &expect!["a frame is ordered by event_time, ascending at line 2, column 30 "],
     );
     check(
         "NO DATA FOR INTERVAL '1 min'",
@@ -248,5 +261,54 @@ fn windows_that_cannot_be_exact_or_bounded_are_refused() {
         &expect![
             "NO DATA FOR watches for rows, not for groups: write SELECT sensor_id FROM … WHERE … at line 2, column 31 "
         ],
+    );
+}
+
+#[test]
+fn frames_sessions_and_hops_are_planned() {
+    check(
+        "",
+        "SELECT sensor_id, value FROM readings WHERE metric = 'speed' QUALIFY value > 2 * avg(value) \
+         OVER (PARTITION BY sensor_id ORDER BY event_time RANGE BETWEEN INTERVAL '5 minutes' \
+         PRECEDING AND CURRENT ROW)",
+        &expect![[r#"
+            readings sliding by ["sensor_id"]
+              scope metric@4 = CAST(speed AS Dictionary(Int32, Utf8)) OneOf { column: 4, texts: {"speed"} }
+              Avg Some("value@5") Range(300000000)
+              when value@5 > CAST(2 AS Float64) * avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] RANGE BETWEEN 5 minutes PRECEDING AND CURRENT ROW@10 value Some("value@5")"#]],
+    );
+    check(
+        "",
+        "SELECT sensor_id, value - mean AS above FROM (SELECT sensor_id, value, avg(value) OVER w AS \
+         mean, stddev(value) OVER w AS spread FROM readings WHERE metric = 'speed' WINDOW w AS \
+         (PARTITION BY sensor_id ORDER BY event_time ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)) t \
+         WHERE value > mean + 3 * spread",
+        &expect![[r#"
+            readings sliding by ["sensor_id"]
+              scope metric@4 = CAST(speed AS Dictionary(Int32, Utf8)) OneOf { column: 4, texts: {"speed"} }
+              Avg Some("value@5") Rows(9)
+              Stddev Some("value@5") Rows(9)
+              when value@5 > avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@10 + CAST(3 AS Float64) * stddev(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@11 value Some("value@5 - avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@10")"#]],
+    );
+    check(
+        "",
+        "SELECT sensor_id, count(*) FROM readings GROUP BY sensor_id, session(event_time, INTERVAL \
+         '30 seconds') HAVING count(*) > 5",
+        &expect![[r#"
+            readings session by ["sensor_id"]
+              gap 30000000 longest 86400000000
+              having Some("count(Int64(1))@2 > 5")"#]],
+    );
+    check(
+        "",
+        "SELECT sensor_id, value FROM readings QUALIFY value > avg(value) OVER (PARTITION BY \
+         sensor_id ORDER BY event_time)",
+        &expect!["a frame looks back a bounded way: RANGE BETWEEN INTERVAL '5 minutes' PRECEDING AND CURRENT ROW (a day at most), or ROWS BETWEEN 10 PRECEDING AND CURRENT ROW (100000 at most) at line 2, column 66 "],
+    );
+    check(
+        "",
+        "SELECT sensor_id, count(*) FROM readings GROUP BY sensor_id, hop(event_time, INTERVAL \
+         '7 seconds', INTERVAL '30 seconds') HAVING count(*) > 5",
+        &expect!["hop(event_time, slide, width): the width is a multiple of the slide, at most 1440 times, as in hop(event_time, INTERVAL '1 minute', INTERVAL '1 hour') at line 2, column 62 "],
     );
 }
