@@ -3,6 +3,8 @@
 CONSOLE := dashboards/console
 STEP := .ci/step
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Both packages are always named, so that the libraries are built once for both, with one feature set.
+RELEASE := cargo build --release --package vong --package vong-benches --bin
 
 .PHONY: demo test bench build console gen
 
@@ -15,7 +17,7 @@ build:
 	@$(STEP) "system packages" .ci/packages build
 	@$(STEP) "screens (npm)" $(MAKE) --no-print-directory console
 	@$(STEP) "vong (cargo; the first time takes about as long as a lunch break)" \
-		cargo build --release --package vong
+		$(RELEASE) vong
 
 console: $(CONSOLE)/dist/index.html
 
@@ -32,7 +34,8 @@ test:
 
 # The promised ratios, each against its baseline in the same run; one line each in target/bench.jsonl.
 bench: console
-	cargo bench --package vong-benches
+	$(RELEASE) vong-bench
+	$(TARGET)/release/vong-bench $(BENCH)
 
 # Rewrites generated files: references, wire types, sample data.
 gen: console

@@ -1,9 +1,9 @@
 //! The promised ratios, each against a baseline run in the same process.
 //!
-//! `make bench`, or `cargo bench --package vong-benches -- [--quick] [NAME]` for those whose name
-//! contains `NAME`. Prints one table and writes `target/bench.jsonl`. Ours and its baseline take
-//! turns and the middle round counts, so that a machine's mood touches both alike. `--quick` only
-//! shows that every bench runs; its numbers mean nothing.
+//! `make bench`, or `make bench BENCH="[--quick] [NAME]"` for those whose name contains `NAME`.
+//! Prints one table and writes `target/bench.jsonl`. Ours and its baseline take turns and the middle
+//! round counts, so that a machine's mood touches both alike. `--quick` only shows that every bench
+//! runs; its numbers mean nothing.
 #![expect(clippy::print_stdout, reason = "a bench prints what it found")]
 
 mod clips;
@@ -38,7 +38,6 @@ fn main() -> Result<()> {
     let mut wanted = None;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "--bench" => {} // said by `cargo bench`
             "--quick" => scale = Scale::quick(),
             name => wanted = Some(name.to_owned()),
         }

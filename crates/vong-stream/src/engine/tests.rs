@@ -7,6 +7,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use vong_model::{EventTime, Offset, Stream};
 
+mod equality;
+
 use super::*;
 use crate::testing::{Row, SECOND, Story, readings, rule_change, rule_sql, watermark};
 

@@ -1,1 +1,0 @@
-//! The promised ratios, each against a baseline run in the same process.

@@ -1,0 +1,282 @@
+//! Live, after crashes and in a backtest: the same log gives the same alerts.
+//!
+//! Random rules of every kind come and go among random rows. One run loses its memory at random
+//! instants, with decisions that were not in the log yet, and reads the log again from its start;
+//! another reads the finished log once. `PROPTEST_CASES` sets how many stories are told.
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use proptest::prelude::*;
+
+use super::*;
+use crate::outputs::{Cause, Outputs, last_cause};
+use crate::testing::{Row, SECOND, readings, rule_change, rule_sql, watermark};
+
+/// A rule out of a few numbers.
+#[derive(Clone, Debug)]
+struct Rule {
+    kind: u8,
+    filter: u8,
+    key: u8,
+    window: u8,
+    aggregate: u8,
+    threshold: u8,
+    timing: u8,
+}
+
+impl Rule {
+    fn sql(&self, name: &str) -> String {
+        let scope = ["true", "metric = 'level'", "sensor_id IN ('S-0', 'S-1')", "value < 70"]
+            [usize::from(self.filter % 4)];
+        let key = ["sensor_id", "metric", "sensor_id, metric"][usize::from(self.key % 3)];
+        let threshold = self.threshold;
+        let aggregate = [
+            "avg(value)",
+            "sum(value)",
+            "max(value)",
+            "min(value)",
+            "count(*)",
+            "stddev(value)",
+            "median(value)",
+            "avg(value) FILTER (WHERE metric = 'speed')",
+        ];
+        let mergeable = aggregate[usize::from(self.aggregate % 5)];
+        let aggregate = aggregate[usize::from(self.aggregate % 8)];
+        let window = [
+            "tumble(event_time, INTERVAL '3 seconds')",
+            "tumble(event_time, INTERVAL '6 seconds')",
+            "tumble(event_time, INTERVAL '7 seconds')",
+            "hop(event_time, INTERVAL '2 seconds', INTERVAL '6 seconds')",
+            "hop(event_time, INTERVAL '3 seconds', INTERVAL '12 seconds')",
+        ][usize::from(self.window % 5)];
+        let frame = [
+            "RANGE BETWEEN INTERVAL '5 seconds' PRECEDING AND CURRENT ROW",
+            "ROWS BETWEEN 3 PRECEDING AND CURRENT ROW",
+        ][usize::from(self.window % 2)];
+        let timing = [
+            "",
+            "FOR INTERVAL '2 seconds'",
+            "KEEP FIRING FOR INTERVAL '3 seconds'",
+            "FOR INTERVAL '1 second' KEEP FIRING FOR INTERVAL '6 seconds'",
+        ][usize::from(self.timing % 4)];
+        let (timing, select) = match self.kind % 6 {
+            0 => (timing, format!("SELECT value FROM readings WHERE {scope} AND value > {threshold}")),
+            1 => (
+                "NO DATA FOR INTERVAL '4 seconds'",
+                format!("SELECT sensor_id FROM readings WHERE {}", scope.replace("value < 70", "true")),
+            ),
+            2 | 3 => (
+                timing,
+                format!(
+                    "SELECT {key}, {aggregate} FROM readings WHERE {scope} GROUP BY {key}, {window} \
+                     HAVING {aggregate} > {threshold}"
+                ),
+            ),
+            4 => (
+                timing,
+                format!(
+                    "SELECT {key}, value FROM readings WHERE {scope} QUALIFY value > avg(value) OVER \
+                     (PARTITION BY {key} ORDER BY event_time {frame}) + {}",
+                    threshold / 4
+                ),
+            ),
+            _ => (
+                timing,
+                format!(
+                    "SELECT {key}, {mergeable} FROM readings WHERE {scope} GROUP BY {key}, \
+                     session(event_time, INTERVAL '1 second', INTERVAL '8 seconds') \
+                     HAVING {mergeable} > {threshold}"
+                ),
+            ),
+        };
+        rule_sql(name, timing, &select)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Rows(Vec<(u8, u8, u8, u8, bool)>),
+    /// Seconds by which the watermark stays behind the newest row.
+    Watermark(u8),
+    Rule { action: u8, number: u8, rule: Rule },
+    /// Decisions reach the log.
+    Flush,
+    Crash,
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), 0..100_u8, any::<u8>()).prop_map(
+        |(kind, filter, key, window, aggregate, threshold, timing)| Rule {
+            kind,
+            filter,
+            key,
+            window,
+            aggregate,
+            threshold,
+            timing,
+        },
+    )
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let row = (0..60_u8, 0..4_u8, 0..2_u8, 0..100_u8, proptest::bool::weighted(0.05));
+    let event = prop_oneof![
+        8 => proptest::collection::vec(row, 1..12).prop_map(Event::Rows),
+        4 => (0..6_u8).prop_map(Event::Watermark),
+        2 => (0..6_u8, 0..4_u8, rule()).prop_map(|(action, number, rule)| {
+            Event::Rule { action, number, rule }
+        }),
+        3 => Just(Event::Flush),
+        1 => Just(Event::Crash),
+    ];
+    proptest::collection::vec(event, 10..60)
+}
+
+/// A log, and an engine that follows it and dies.
+struct Live {
+    planner: Arc<RulePlanner>,
+    log: Vec<Record>,
+    engine: Engine,
+    applied: usize,
+    pending: Outputs,
+    logged: (Option<Cause>, Option<Cause>),
+}
+
+impl Live {
+    fn new(planner: &Arc<RulePlanner>) -> Self {
+        Self {
+            planner: Arc::clone(planner),
+            log: Vec::new(),
+            engine: Engine::new(Arc::clone(planner)),
+            applied: 0,
+            pending: Outputs::default(),
+            logged: (None, None),
+        }
+    }
+
+    fn append(&mut self, stream: Stream, batch: RecordBatch) {
+        let offset = Offset(self.log.len() as u64);
+        let appended_at = EventTime(self.log.len() as i64);
+        self.log.push(Record { offset, appended_at, stream, batch });
+    }
+
+    fn read(&mut self) {
+        for record in &self.log[self.applied..] {
+            match record.stream {
+                Stream::AlertTransitions => self.logged.0 = self.logged.0.max(last_cause(record)),
+                Stream::LateEvents => self.logged.1 = self.logged.1.max(last_cause(record)),
+                _ => self.pending.extend(self.engine.apply(record)),
+            }
+        }
+        self.applied = self.log.len();
+        self.pending.forget(self.logged.0, self.logged.1);
+    }
+
+    fn flush(&mut self) {
+        self.read();
+        for entry in self.pending.entries().unwrap() {
+            self.append(entry.stream, entry.batch);
+        }
+        self.read();
+        assert!(self.pending.is_empty(), "what is in the log is not decided again");
+    }
+
+    fn crash(&mut self) {
+        self.engine = Engine::new(Arc::clone(&self.planner));
+        self.applied = 0;
+        self.pending = Outputs::default();
+        self.logged = (None, None);
+    }
+
+    fn decided(&self, stream: Stream) -> RecordBatch {
+        let of_stream = self.log.iter().filter(|record| record.stream == stream);
+        let batches: Vec<RecordBatch> = of_stream.map(|record| record.batch.clone()).collect();
+        concat_batches(&stream.schema(), &batches).unwrap()
+    }
+
+    /// What one reading of the finished log decides.
+    fn backtest(&self) -> (RecordBatch, RecordBatch) {
+        let mut engine = Engine::new(Arc::clone(&self.planner));
+        let mut outputs = Outputs::default();
+        for record in &self.log {
+            let derived = [Stream::AlertTransitions, Stream::LateEvents].contains(&record.stream);
+            if !derived {
+                outputs.extend(engine.apply(record));
+            }
+        }
+        let entries = outputs.entries().unwrap();
+        let of = |stream: Stream| {
+            let batches = entries.iter().filter(|e| e.stream == stream).map(|e| e.batch.clone());
+            concat_batches(&stream.schema(), &batches.collect::<Vec<_>>()).unwrap()
+        };
+        (of(Stream::AlertTransitions), of(Stream::LateEvents))
+    }
+}
+
+fn tell(planner: &Arc<RulePlanner>, events: &[Event]) -> Live {
+    let mut live = Live::new(planner);
+    let (mut clock, mut reached) = (0_i64, 0_i64);
+    for event in events {
+        match event {
+            Event::Rows(rows) => {
+                let row = |(ahead, sensor, metric, value, fast): &(u8, u8, u8, u8, bool)| {
+                    let at = clock + i64::from(*ahead) * SECOND / 20;
+                    let metric = ["level", "speed"][usize::from(*metric)];
+                    let value = f64::from(*value) + 0.1;
+                    let mut row = Row::new(at, &format!("S-{sensor}"), metric, value);
+                    row.ahead = *fast;
+                    row
+                };
+                let rows: Vec<Row> = rows.iter().map(row).collect();
+                live.append(Stream::Readings, readings(&rows));
+                clock += SECOND;
+            }
+            Event::Watermark(behind) => {
+                reached = reached.max(clock - i64::from(*behind) * SECOND);
+                live.append(Stream::Watermarks, watermark("readings", reached));
+            }
+            Event::Rule { action, number, rule } => {
+                let name = format!("rule_{number}");
+                let action = ["create", "create", "alter", "drop", "disable", "enable"]
+                    [usize::from(*action)];
+                let version = u32::try_from(live.log.len()).unwrap();
+                live.append(
+                    Stream::RuleChanges,
+                    rule_change(action, &name, version, &rule.sql(&name)),
+                );
+            }
+            Event::Flush => live.flush(),
+            Event::Crash => live.crash(),
+        }
+        if matches!(event, Event::Rows(_) | Event::Watermark(_)) && clock % 3 == 0 {
+            live.read();
+        }
+    }
+    live.append(Stream::Watermarks, watermark("readings", clock + 60 * SECOND));
+    live.flush();
+    live
+}
+
+#[test]
+fn live_recovered_and_backtest_are_one() {
+    let planner = Arc::new(RulePlanner::new().unwrap());
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256);
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let told = std::cell::Cell::new((0, 0));
+    let checked = runner.run(&events(), |events| {
+        let live = tell(&planner, &events);
+        prop_assert_eq!(live.engine.counts().refused_rules, 0, "a rule of the story is refused");
+        prop_assert_eq!(live.engine.counts().failed, 0);
+        let (transitions, late) = live.backtest();
+        prop_assert_eq!(&live.decided(Stream::AlertTransitions), &transitions);
+        prop_assert_eq!(&live.decided(Stream::LateEvents), &late);
+        let (stories, alerts) = told.get();
+        told.set((stories + 1, alerts + transitions.num_rows()));
+        Ok(())
+    });
+    let (stories, transitions) = told.get();
+    println!("{stories} stories, {transitions} transitions");
+    checked.unwrap();
+    assert!(transitions > stories, "the stories must have something to tell");
+}
