@@ -1,14 +1,17 @@
 //! Cases as lines: `<second> <key> <value>` (true above 50), `window <from>..<to> <key> <value>`,
-//! `watermark <second>`, `<act> <key> [until <second>]` at the last second named.
+//! `watermark <second>`, `inhibit <key> <rule or -> <second>`, `<act> <key> [until <second>]` at the
+//! last second named. The severity is shown where it is not that of the rule, `medium`.
+
+mod laws;
+mod model;
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use proptest::prelude::*;
-use vong_model::Offset;
+use vong_model::{Comparison, Limit, Offset};
 
 use super::*;
+use crate::transition::Inputs;
 
 struct Run {
     machine: Machine<String>,
@@ -21,11 +24,43 @@ fn seconds(text: &str) -> EventTime {
     EventTime(text.parse::<i64>().unwrap() * 1_000_000)
 }
 
+fn span(text: &str) -> Duration {
+    Duration::from_secs(text.parse().unwrap())
+}
+
+/// As in `for=5 keep=3 cooldown=60 limit=2/60 high>70:2:3`; the last: for 2 s, lower after 3 s.
+fn policy(words: &str) -> Policy {
+    let mut policy = Policy::new(Severity::Medium, Timing::default());
+    for word in words.split_whitespace() {
+        if let Some((severity, rest)) = word.split_once('>') {
+            let mut parts = rest.split(':');
+            policy.ladder.push(Rung {
+                severity: severity.parse().unwrap(),
+                comparison: Comparison::Greater,
+                bound: parts.next().unwrap().parse().unwrap(),
+                for_: parts.next().map(span).unwrap_or_default(),
+                lower_after: parts.next().map(span).unwrap_or_default(),
+            });
+            continue;
+        }
+        match word.split_once('=').unwrap() {
+            ("for", text) => policy.timing.for_ = span(text),
+            ("keep", text) => policy.timing.keep_firing_for = span(text),
+            ("cooldown", text) => policy.cooldown = span(text),
+            ("limit", text) => {
+                let (alerts, per) = text.split_once('/').unwrap();
+                let alerts = alerts.parse().unwrap();
+                policy.limit = Some(Limit { alerts, per: span(per) });
+            }
+            other => panic!("not a clause: {other:?}"),
+        }
+    }
+    policy
+}
+
 impl Run {
-    fn new(for_: u64, keep: u64) -> Self {
-        let timing =
-            Timing { for_: Duration::from_secs(for_), keep_firing_for: Duration::from_secs(keep) };
-        let machine = Machine::new(RuleId::from("r"), 1, timing);
+    fn new(policy: Policy) -> Self {
+        let machine = Machine::new(RuleId::from("r"), 1, policy);
         Self { machine, out: Vec::new(), ids: BTreeMap::new(), now: EventTime(0) }
     }
 
@@ -39,6 +74,11 @@ impl Run {
             ["window", range, key, value] => {
                 let (from, to) = range.split_once("..").unwrap();
                 self.observe(key, value, seconds(from), seconds(to));
+            }
+            ["inhibit", key, rule, at] => {
+                let rule = Some(RuleId::from(*rule)).filter(|rule| rule.as_str() != "-");
+                let key = (*key).to_owned();
+                self.machine.inhibit(&key, rule.as_ref(), seconds(at), &mut self.out);
             }
             ["cancel"] => self.machine.cancel_all(self.now, "rule dropped", &mut self.out),
             ["ack", key] => self.act(key, &Act::Acknowledge),
@@ -73,6 +113,9 @@ impl Run {
         for step in &self.out {
             let at = step.at.micros() / 1_000_000;
             write!(text, "{at} {} {}", step.key, step.state).unwrap();
+            if step.severity != Severity::Medium {
+                write!(text, " {}", step.severity).unwrap();
+            }
             match (&step.actor, &step.reason) {
                 (Some(actor), _) => write!(text, " by {actor}").unwrap(),
                 (None, Some(reason)) => write!(text, " ({reason})").unwrap(),
@@ -84,17 +127,17 @@ impl Run {
     }
 }
 
-fn check(for_: u64, keep: u64, lines: &str, expected: &Expect) {
-    let mut run = Run::new(for_, keep);
+fn check(clauses: &str, lines: &str, expected: &Expect) -> Machine<String> {
+    let mut run = Run::new(policy(clauses));
     lines.split('|').for_each(|line| run.feed(line));
     expected.assert_eq(&run.text());
+    run.machine
 }
 
 #[test]
 fn fires_at_once_without_for_and_resolves_when_clear() {
     check(
-        0,
-        0,
+        "",
         "0 a 80 | 1 a 90 | 2 a 20 | 3 a 20",
         &expect![[r#"
         0 a firing
@@ -106,8 +149,7 @@ fn fires_at_once_without_for_and_resolves_when_clear() {
 #[test]
 fn for_is_passed_by_the_watermark_or_by_a_row_of_the_key() {
     check(
-        5,
-        0,
+        "for=5",
         "0 a 80 | 0 b 80 | 6 a 80 | watermark 4 | watermark 5",
         &expect![[r#"
         0 a pending
@@ -121,8 +163,7 @@ fn for_is_passed_by_the_watermark_or_by_a_row_of_the_key() {
 #[test]
 fn cleared_before_for_is_cancelled() {
     check(
-        5,
-        0,
+        "for=5",
         "0 a 80 | 3 a 10 | watermark 20",
         &expect![[r#"
         0 a pending
@@ -134,8 +175,7 @@ fn cleared_before_for_is_cancelled() {
 #[test]
 fn keeps_firing_through_a_short_clearing() {
     check(
-        0,
-        5,
+        "keep=5",
         "0 a 80 | 1 a 10 | 3 a 80 | 4 a 10 | watermark 8 | watermark 9",
         &expect![[r#"
         0 a firing
@@ -147,8 +187,7 @@ fn keeps_firing_through_a_short_clearing() {
 #[test]
 fn windows_count_the_time_they_cover() {
     check(
-        20,
-        0,
+        "for=20",
         "window 0..10 a 80 | window 10..20 a 80 | window 20..30 a 1",
         &expect![[r#"
         10 a pending
@@ -157,8 +196,7 @@ fn windows_count_the_time_they_cover() {
     "#]],
     );
     check(
-        20,
-        0,
+        "for=20",
         "window 0..10 a 80 | window 10..20 a 1",
         &expect![[r#"
         10 a pending
@@ -170,8 +208,7 @@ fn windows_count_the_time_they_cover() {
 #[test]
 fn acknowledged_is_silent_until_cleared_and_then_arms_again() {
     check(
-        0,
-        0,
+        "",
         "0 a 80 | ack a | ack a | 1 a 85 | 2 a 10 | 3 a 80",
         &expect![[r#"
         0 a firing
@@ -185,8 +222,7 @@ fn acknowledged_is_silent_until_cleared_and_then_arms_again() {
 #[test]
 fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
     check(
-        0,
-        0,
+        "",
         "0 a 80 | shelve a until 10 | 2 a 10 | 4 a 80 | watermark 10",
         &expect![[r#"
         0 a firing
@@ -197,8 +233,7 @@ fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
     "#]],
     );
     check(
-        0,
-        0,
+        "",
         "0 a 80 | shelve a until 10 | 2 a 10 | watermark 10 | 11 a 80",
         &expect![[r#"
         0 a firing
@@ -208,8 +243,7 @@ fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
     "#]],
     );
     check(
-        0,
-        0,
+        "",
         "0 a 80 | shelve a until 10 | unshelve a | comment a | watermark 20",
         &expect![[r#"
         0 a firing
@@ -223,8 +257,7 @@ fn shelved_keys_stay_shelved_over_episodes_and_return_at_the_end() {
 #[test]
 fn old_rows_do_not_reopen_or_close() {
     check(
-        0,
-        0,
+        "",
         "5 a 80 | 3 a 10 | 6 a 10 | 4 a 80 | watermark 7 | 8 a 80",
         &expect![[r#"
         5 a firing
@@ -237,8 +270,7 @@ fn old_rows_do_not_reopen_or_close() {
 #[test]
 fn a_dropped_rule_cancels_what_is_open() {
     check(
-        5,
-        0,
+        "for=5",
         "0 a 80 | 1 b 80 | cancel | watermark 60",
         &expect![[r#"
         0 a pending
@@ -250,6 +282,220 @@ fn a_dropped_rule_cancels_what_is_open() {
 }
 
 #[test]
+fn a_raise_asks_for_attention_again_and_a_lowering_does_not() {
+    check(
+        "high>70 critical>90",
+        "0 a 60 | ack a | 1 a 75 | ack a | 2 a 95 | ack a | 3 a 75 | 4 a 60 | 5 a 10",
+        &expect![[r#"
+            0 a firing
+            0 a acknowledged by an
+            1 a firing high (severity raised to high)
+            1 a acknowledged high by an
+            2 a firing critical (severity raised to critical)
+            2 a acknowledged critical by an
+            3 a acknowledged high (severity lowered to high)
+            4 a acknowledged (severity lowered to medium)
+            5 a resolved (condition cleared)
+        "#]],
+    );
+}
+
+#[test]
+fn rungs_go_up_and_down_by_timers_of_their_own() {
+    check(
+        "high>70:5:3",
+        "0 a 80 | watermark 4 | 4 a 60 | 5 a 80 | watermark 20 | 21 a 60 | 22 a 80 | 23 a 60 \
+         | watermark 30",
+        &expect![[r#"
+            0 a firing
+            10 a firing high (severity raised to high)
+            26 a firing (severity lowered to medium)
+        "#]],
+    );
+    check(
+        "for=5 high>70:5 critical>90:9",
+        "0 a 95 | 3 a 75 | 4 a 95 | watermark 12 | 13 a 95",
+        &expect![[r#"
+            0 a pending
+            5 a firing high
+            13 a firing critical (severity raised to critical)
+        "#]],
+    );
+    check(
+        "keep=60 high>70:0:5",
+        "0 a 80 | 10 a 20 | watermark 80",
+        &expect![[r#"
+            0 a firing high
+            15 a firing (severity lowered to medium)
+            70 a resolved (condition stayed clear)
+        "#]],
+    );
+    check(
+        "high>70:10",
+        "window 0..10 a 80 | window 10..20 a 60",
+        &expect![[r#"
+            10 a firing high
+            20 a firing (severity lowered to medium)
+        "#]],
+    );
+}
+
+#[test]
+fn after_a_resolved_alert_the_next_waits_for_the_cooldown() {
+    check(
+        "cooldown=60",
+        "0 a 80 | 5 a 10 | 20 a 80 | 30 a 10 | 40 a 80 | 50 b 80 | watermark 65 | 66 a 10 \
+         | watermark 127 | 130 a 80",
+        &expect![[r#"
+            0 a firing
+            5 a resolved (condition cleared)
+            20 a pending
+            30 a cancelled (condition cleared during COOLDOWN)
+            40 a pending
+            50 b firing
+            65 a firing
+            66 a resolved (condition cleared)
+            130 a firing
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_over_the_limit_is_suppressed_until_it_ends() {
+    let machine = check(
+        "limit=2/60",
+        "0 a 80 | 1 b 80 | 2 c 80 | 3 c 10 | 4 a 10 | 5 a 80 | 60 d 80",
+        &expect![[r#"
+            0 a firing
+            1 b firing
+            2 c suppressed (over the limit of 2 per 1 minute)
+            3 c resolved (condition cleared)
+            4 a resolved (condition cleared)
+            5 a suppressed (over the limit of 2 per 1 minute)
+            60 d firing
+        "#]],
+    );
+    assert_eq!(machine.kept_back(), 2);
+    assert_eq!(machine.open_count(), 3);
+    let state = |key: &str| machine.status(&key.to_owned()).map(|status| status.state);
+    assert_eq!(state("a"), Some(State::Suppressed));
+    assert_eq!(state("c"), None);
+}
+
+#[test]
+fn places_under_the_limit_go_by_event_time_not_by_who_is_looked_at_first() {
+    check(
+        "for=5 limit=1/60",
+        "1 b 80 | 0 a 80 | 6 b 80 | watermark 10",
+        &expect![[r#"
+            1 b pending
+            0 a pending
+            6 b suppressed (over the limit of 1 per 1 minute)
+            5 a firing
+        "#]],
+    );
+}
+
+#[test]
+fn an_alert_of_another_rule_keeps_those_of_this_one_back() {
+    let machine = check(
+        "",
+        "0 a 80 | ack a | inhibit a flood 5 | watermark 5 | 7 a 85 | 8 b 90 | inhibit b flood 9 \
+         | watermark 9 | 9 b 10 | inhibit a - 10 | watermark 10",
+        &expect![[r#"
+            0 a firing
+            0 a acknowledged by an
+            5 a suppressed (inhibited by flood)
+            8 b firing
+            9 b suppressed (inhibited by flood)
+            9 b resolved (condition cleared)
+            10 a firing (inhibition ended)
+        "#]],
+    );
+    assert_eq!(machine.inhibited_by(&"a".to_owned()), None);
+    assert_eq!(machine.inhibited_by(&"b".to_owned()), Some(&RuleId::from("flood")));
+    let status = machine.status(&"a".to_owned()).unwrap();
+    assert_eq!((status.value, status.started), (Some(85.0), EventTime(0)));
+}
+
+#[test]
+fn an_inhibition_that_ends_over_a_clear_condition_raises_nothing() {
+    check(
+        "keep=5",
+        "inhibit a flood 0 | 1 a 80 | 2 a 10 | inhibit a - 3 | watermark 4 | 5 a 80 | 6 a 10 \
+         | watermark 20",
+        &expect![[r#"
+            1 a suppressed (inhibited by flood)
+            5 a firing (inhibition ended)
+            11 a resolved (condition stayed clear)
+        "#]],
+    );
+}
+
+#[test]
+fn inhibition_shelf_and_ladder_meet() {
+    check(
+        "",
+        "inhibit a flood 0 | 1 a 80 | shelve a until 10 | watermark 10 | inhibit a storm 11 \
+         | inhibit a - 12 | watermark 12",
+        &expect![[r#"
+            1 a suppressed (inhibited by flood)
+            1 a shelved by an
+            10 a suppressed (inhibited by flood)
+            11 a suppressed (inhibited by storm)
+            12 a firing (inhibition ended)
+        "#]],
+    );
+    check(
+        "high>70",
+        "inhibit a flood 0 | 1 a 60 | ack a | 2 a 80 | inhibit a - 3 | watermark 3",
+        &expect![[r#"
+            1 a suppressed (inhibited by flood)
+            2 a suppressed high (inhibited by flood; severity raised to high)
+            3 a firing high (inhibition ended)
+        "#]],
+    );
+    check(
+        "high>70",
+        "0 a 60 | shelve a until 10 | comment a | 2 a 80 | watermark 10",
+        &expect![[r#"
+            0 a firing
+            0 a shelved by an
+            0 a shelved by an
+            2 a shelved high (severity raised to high)
+            10 a firing high (shelving ended)
+        "#]],
+    );
+}
+
+#[test]
+fn alerts_kept_back_and_then_let_go_take_their_place_under_the_limit_then() {
+    check(
+        "limit=1/60",
+        "inhibit a flood 0 | inhibit b flood 0 | 1 a 80 | 2 b 80 | inhibit a - 70 | inhibit b - 70 \
+         | watermark 70",
+        &expect![[r#"
+            1 a suppressed (inhibited by flood)
+            2 b suppressed (inhibited by flood)
+            70 a firing (inhibition ended)
+            70 b suppressed (over the limit of 1 per 1 minute)
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_costs_little_and_a_quiet_key_nothing() {
+    assert!(size_of::<Machine<u32>>() <= 200, "{}", size_of::<Machine<u32>>());
+    let mut run = Run::new(policy("cooldown=5 limit=1/10 high>70"));
+    "0 a 80 | 1 a 10 | inhibit a flood 2 | 3 a 20 | inhibit a - 4 | watermark 9"
+        .split('|')
+        .for_each(|line| run.feed(line));
+    assert!(run.machine.is_idle());
+    assert_eq!(run.machine.tracks.len(), 0);
+    assert_eq!(run.machine.open_count(), 0);
+}
+
+#[test]
 fn ids_depend_on_every_part() {
     let rule = RuleId::from("r");
     let base = alert_id(&rule, 1, &"k", EventTime(5));
@@ -258,50 +504,4 @@ fn ids_depend_on_every_part() {
     assert_ne!(base, alert_id(&rule, 2, &"k", EventTime(5)));
     assert_ne!(base, alert_id(&rule, 1, &"l", EventTime(5)));
     assert_ne!(base, alert_id(&rule, 1, &"k", EventTime(6)));
-}
-
-fn lines() -> impl Strategy<Value = Vec<String>> {
-    let row = (0..60u32, 0..3u8, 0..2u8).prop_map(|(t, k, v)| format!("{t} k{k} {}", v * 100));
-    let mark = (0..60u32).prop_map(|t| format!("watermark {t}"));
-    proptest::collection::vec(prop_oneof![4 => row, 1 => mark], 0..60)
-}
-
-proptest! {
-    #[test]
-    fn every_episode_is_one_legal_path(lines in lines(), for_ in 0..6u64, keep in 0..6u64) {
-        let mut run = Run::new(for_, keep);
-        // Late rows never get here, and watermarks never go back: both are the engine's promise.
-        let mut watermark = EventTime(0);
-        for line in &lines {
-            let second = line.split_whitespace().find_map(|w| w.parse::<i64>().ok()).unwrap();
-            let at = EventTime(second * 1_000_000);
-            if at >= watermark {
-                run.feed(line);
-                watermark = if line.starts_with('w') { at } else { watermark };
-            }
-        }
-        let mut last: BTreeMap<AlertId, State> = BTreeMap::new();
-        let mut open: BTreeMap<String, AlertId> = BTreeMap::new();
-        for step in &run.out {
-            let before = last.insert(step.alert_id.clone(), step.state);
-            let legal = match (before, step.state) {
-                (None, State::Pending) => for_ > 0,
-                (None, State::Firing) => for_ == 0,
-                (Some(State::Pending), State::Firing | State::Cancelled)
-                | (Some(State::Firing), State::Resolved) => true,
-                _ => false,
-            };
-            prop_assert!(legal, "{before:?} -> {step:?}");
-            match step.state {
-                State::Resolved | State::Cancelled => {
-                    prop_assert_eq!(open.remove(&step.key), Some(step.alert_id.clone()));
-                }
-                _ => {
-                    let other = open.insert(step.key.clone(), step.alert_id.clone());
-                    prop_assert!(other.is_none_or(|id| id == step.alert_id));
-                }
-            }
-        }
-        prop_assert_eq!(run.machine.open_count(), open.len());
-    }
 }
