@@ -23,6 +23,7 @@
 mod clauses;
 mod cursor;
 mod explain;
+mod inhibition;
 mod interval;
 mod parser;
 mod print;
@@ -35,9 +36,7 @@ use crate::{Error, Place};
 
 pub use clauses::RuleChanges;
 pub use explain::ExplainStatement;
-
-/// The column on which alerts inhibit each other when `INHIBITED BY` names none.
-pub const INHIBITED_ON: &str = "unit_code";
+pub use inhibition::{INHIBITED_ON, Inhibition, inhibition_order};
 
 /// One statement about a rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,15 +109,6 @@ pub struct RuleDefinition {
     /// The whole statement as written, without the closing semicolon.
     pub sql: String,
     pub select: Select,
-}
-
-/// Whose alerts keep those of a rule back: those of `rules` with the same value of the column `on`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inhibition {
-    /// At least one, none twice, none the rule itself.
-    pub rules: Vec<RuleId>,
-    /// A key column of the streams that rules read.
-    pub on: &'static str,
 }
 
 impl RuleDefinition {

@@ -149,7 +149,7 @@ fn mistakes_inside_the_query_have_places_in_the_whole_text() {
             "{HEAD}NO DATA FOR INTERVAL '1 m' FOR INTERVAL '1 m' AS SELECT sensor_id FROM readings"
         ),
         &expect![
-            "NO DATA FOR cannot be combined with FOR or KEEP FIRING FOR: it says itself how long at line 5, column 29"
+            "NO DATA FOR cannot be combined with FOR or KEEP FIRING FOR: it says itself how long at line 5, column 28"
         ],
     );
 }

@@ -119,7 +119,7 @@ impl Naive {
         if !open && key.shelf.as_ref().is_none_or(|shelf| shelf.started != started) {
             return false;
         }
-        let why = Some("why".to_owned());
+        let why = Some("why");
         self.with(name, Order::Sight(at), |key, world| match act {
             Act::Acknowledge => {
                 if key.state() == Some(State::Firing) {
@@ -129,7 +129,7 @@ impl Naive {
             }
             Act::Shelve { until } => {
                 let until = until.unwrap().micros() / SECOND;
-                key.shelf = Some(Put { until, started, reason: why.clone() });
+                key.shelf = Some(Put { until, started, reason: why.map(str::to_owned) });
                 key.say(at, why, world);
             }
             Act::Unshelve => key.unshelve(at, why, world),
@@ -201,9 +201,9 @@ impl Key {
         })
     }
 
-    fn say(&self, at: i64, reason: Option<String>, world: &mut World<'_>) {
+    fn say(&self, at: i64, reason: Option<&str>, world: &mut World<'_>) {
         if let Some(state) = self.state() {
-            self.say_as(state, at, reason.as_deref(), world);
+            self.say_as(state, at, reason, world);
         }
     }
 
@@ -231,7 +231,7 @@ impl Key {
     fn second(&mut self, second: i64, world: &mut World<'_>) {
         self.plans_to(second, world);
         if self.shelf.as_ref().is_some_and(|shelf| shelf.until <= second) {
-            self.unshelve(second, Some("shelving ended".to_owned()), world);
+            self.unshelve(second, Some("shelving ended"), world);
         }
         let keep = whole(world.policy.timing.keep_firing_for);
         let Some(alert) = self.alert.as_mut() else { return };
@@ -275,7 +275,7 @@ impl Key {
                 self.activate(seen.at, world);
             } else if freed && self.shelf.is_none() {
                 self.set_severity(world);
-                self.alarm(seen.at, Some("inhibition ended".to_owned()), world);
+                self.alarm(seen.at, Some("inhibition ended"), world);
             } else {
                 self.tell_severity(seen.at, world);
             }
@@ -363,7 +363,7 @@ impl Key {
         if self.state() == Some(State::Suppressed) {
             reason = format!("{}; {reason}", self.why(world));
         }
-        self.say(at, Some(reason), world);
+        self.say(at, Some(&reason), world);
     }
 
     fn activate(&mut self, at: i64, world: &mut World<'_>) {
@@ -373,20 +373,20 @@ impl Key {
         self.alarm(at, None, world);
     }
 
-    fn alarm(&mut self, at: i64, reason: Option<String>, world: &mut World<'_>) {
+    fn alarm(&mut self, at: i64, reason: Option<&str>, world: &mut World<'_>) {
         let alert = self.alert.as_mut().unwrap();
         if let Some(shelf) = &mut self.shelf {
             shelf.started = alert.started;
             let reason = shelf.reason.clone();
-            return self.say(at, reason, world);
+            return self.say(at, reason.as_deref(), world);
         }
         if !alert.held && alert.ticket.is_none() {
             alert.ticket = Some((world.ask)(at));
         }
         alert.acked = false;
         let suppressed = self.state() == Some(State::Suppressed);
-        let reason = if suppressed { Some(self.why(world)) } else { reason };
-        self.say(at, reason, world);
+        let reason = if suppressed { Some(self.why(world)) } else { reason.map(str::to_owned) };
+        self.say(at, reason.as_deref(), world);
     }
 
     fn why(&self, world: &World<'_>) -> String {
@@ -422,17 +422,17 @@ impl Key {
             alert.held = true;
             if self.shelf.is_none() {
                 let why = self.why(world);
-                self.say(at, Some(why), world);
+                self.say(at, Some(&why), world);
             }
         } else if alert.clear.is_none() {
             alert.held = false;
             if self.shelf.is_none() {
-                self.alarm(at, Some("inhibition ended".to_owned()), world);
+                self.alarm(at, Some("inhibition ended"), world);
             }
         }
     }
 
-    fn unshelve(&mut self, at: i64, reason: Option<String>, world: &mut World<'_>) {
+    fn unshelve(&mut self, at: i64, reason: Option<&str>, world: &mut World<'_>) {
         if self.shelf.take().is_none() {
             return;
         }

@@ -1,12 +1,9 @@
 //! What `ALTER` makes of a rule, and that a written rule is read back to itself.
 
-use std::time::Duration;
-
-use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use vong_model::{Comparison, LatePolicy, Limit, Rung, Severity};
+use vong_model::Comparison;
 
-use super::super::*;
+use super::*;
 
 const OLD: &str = "create alert rule water_high SEVERITY medium FOR INTERVAL '120 seconds'
   RAISE TO critical WHEN > 4.5

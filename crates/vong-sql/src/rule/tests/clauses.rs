@@ -1,11 +1,8 @@
 //! Ladder, cooldown, limit, inhibition and late rows: what is read and what is refused.
 
-use std::time::Duration;
+use vong_model::Comparison;
 
-use expect_test::{Expect, expect};
-use vong_model::{Comparison, LatePolicy, Limit, Severity};
-
-use super::super::*;
+use super::*;
 
 const TEXTS: &str = "TITLE vi 'a' en 'b' ACTION vi 'c' en 'd'";
 const SELECT: &str = "AS SELECT sensor_id, value FROM readings WHERE value > 3";
