@@ -394,6 +394,18 @@ fn places_under_the_limit_go_by_event_time_not_by_who_is_looked_at_first() {
             5 a firing
         "#]],
     );
+    // The end of the cooldown is certain before the row of the same instant is looked at.
+    check(
+        "cooldown=5 limit=1/10",
+        "0 b 80 | 5 b 10 | 6 b 80 | 10 a 80 | watermark 10",
+        &expect![[r#"
+            0 b firing
+            5 b resolved (condition cleared)
+            6 b pending
+            10 a suppressed (over the limit of 1 per 10 seconds)
+            10 b firing
+        "#]],
+    );
 }
 
 #[test]
@@ -428,6 +440,16 @@ fn an_inhibition_that_ends_over_a_clear_condition_raises_nothing() {
             1 a suppressed (inhibited by flood)
             5 a firing (inhibition ended)
             11 a resolved (condition stayed clear)
+        "#]],
+    );
+    check(
+        "keep=9",
+        "inhibit a flood 0 | 1 a 80 | 2 a 10 | inhibit a - 3 | watermark 4 | shelve a until 8 \
+         | 5 a 80 | watermark 8",
+        &expect![[r#"
+            1 a suppressed (inhibited by flood)
+            4 a shelved by an
+            8 a firing (shelving ended)
         "#]],
     );
 }
