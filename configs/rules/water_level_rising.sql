@@ -1,6 +1,8 @@
 -- More than half a metre within ten seconds: a gate, a dam or a broken bank, long before the level itself is high.
+-- A whole metre is no longer one gate: the same alert is raised and asks for attention again.
 CREATE ALERT RULE water_level_rising
   SEVERITY high
+  RAISE TO critical WHEN > 1 LOWER AFTER INTERVAL '30 seconds'
   KEEP FIRING FOR INTERVAL '30 seconds'
   TITLE vi 'Nước dâng nhanh' en 'Water rising fast'
   ACTION vi 'Kiểm tra các trạm thượng lưu và cửa cống; báo trực ban thủy lợi'

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use vong_model::EventTime;
 
 const NEVER: EventTime = EventTime::MIN;
@@ -22,8 +23,8 @@ pub struct Silence {
     pub since: EventTime,
 }
 
-/// Last-seen times of one rule's keys.
-#[derive(Clone, Debug)]
+/// Last-seen times of one rule's keys; serialised it is its own snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Absence {
     limit: Duration,
     last_seen: Vec<EventTime>,

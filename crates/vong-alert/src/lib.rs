@@ -9,7 +9,7 @@ mod machine;
 mod transition;
 
 pub use absence::{Absence, Silence};
-pub use machine::Machine;
+pub use machine::{Machine, Snapshot, Status};
 pub use transition::{
-    Act, AlertKey, DEFAULT_SHELF, Inputs, Observation, State, Timing, Transition, alert_id,
+    Act, AlertKey, DEFAULT_SHELF, Inputs, Observation, Policy, State, Timing, Transition, alert_id,
 };

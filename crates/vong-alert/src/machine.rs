@@ -1,94 +1,137 @@
-//! One rule's alert episodes: pending → firing → resolved, acknowledged and shelved by people.
+//! One rule's alert episodes: pending → firing → resolved, raised and lowered by a ladder, kept
+//! back by other rules or by a limit, acknowledged and shelved by people.
 //!
-//! Invariant: a key has at most one open episode, and `timers` holds exactly the instants at which
-//! an open episode or a shelf changes by itself. Only open episodes take memory.
+//! Invariants: a key has at most one open episode; `timers` holds, for every key that time alone
+//! changes, the one instant at which it next does; keys of which nothing is known take no memory.
+//! What comes out does not depend on how often the watermark moves between the same findings.
+
+mod cap;
+mod episode;
+mod ladder;
+mod snapshot;
+mod track;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use vong_model::{AlertId, EventTime, RuleId};
+use vong_model::{AlertId, EventTime, RuleId, Rung, Severity};
 
 use crate::transition::{
-    Act, AlertKey, DEFAULT_SHELF, Inputs, Observation, State, Timing, Transition, alert_id,
+    Act, AlertKey, DEFAULT_SHELF, Observation, Policy, State, Timing, Transition, alert_id,
 };
+use cap::{Before, Cap};
+use episode::{Desk, Episode, Reason, Shelf, Terms};
+use track::Track;
+
+pub use snapshot::Snapshot;
 
 /// The state machine of one rule in one version.
 #[derive(Clone, Debug)]
 pub struct Machine<K> {
     rule: RuleId,
     version: u32,
+    severity: Severity,
     timing: Timing,
-    episodes: BTreeMap<K, Episode>,
-    shelves: BTreeMap<K, Shelf>,
-    /// Keys whose last episode ended at an instant the watermark has not passed.
-    closed: BTreeMap<K, Closed>,
+    /// What few rules have, so that the others do not pay for it.
+    extras: Option<Box<Extras<K>>>,
+    tracks: BTreeMap<K, Track>,
     timers: BTreeSet<(EventTime, K)>,
+    /// Number of open episodes.
+    open: usize,
+    /// The last watermark.
+    reached: EventTime,
 }
 
 #[derive(Clone, Debug)]
-struct Episode {
-    firing: bool,
-    acknowledged: bool,
-    started: EventTime,
-    last_at: EventTime,
-    /// Firing, but the condition is clear since then.
-    clear_since: Option<EventTime>,
-    value: Option<f64>,
-    inputs: Inputs,
+struct Extras<K> {
+    ladder: Box<[Rung]>,
+    cooldown: Duration,
+    cap: Option<Cap<K>>,
 }
 
-/// The span of an ended episode: older rows must not reopen it, nor a second episode begin at
-/// the same instant (it would have the same id).
-#[derive(Clone, Copy, Debug)]
-struct Closed {
-    started: EventTime,
-    at: EventTime,
-}
-
-impl Closed {
-    fn covers(self, seen: &Observation) -> bool {
-        seen.at < self.at || seen.since <= self.started
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Shelf {
-    until: EventTime,
-    alert_id: AlertId,
-    reason: Option<String>,
+/// How the alert of one key stands now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Status {
+    pub state: State,
+    pub severity: Severity,
+    /// The last number the condition held for.
+    pub value: Option<f64>,
+    /// Event time at which the episode began; with rule, version and key it makes the alert's id.
+    pub started: EventTime,
+    /// Event time of the last finding.
+    pub last_at: EventTime,
 }
 
 impl<K: AlertKey> Machine<K> {
-    pub fn new(rule: RuleId, version: u32, timing: Timing) -> Self {
+    pub fn new(rule: RuleId, version: u32, policy: Policy) -> Self {
+        let Policy { severity, timing, ladder, cooldown, limit } = policy;
+        let plain = ladder.is_empty() && cooldown.is_zero() && limit.is_none();
+        let extras = (!plain).then(|| {
+            let (ladder, cap) = (ladder.into_boxed_slice(), limit.map(Cap::new));
+            Box::new(Extras { ladder, cooldown, cap })
+        });
         Self {
             rule,
             version,
+            severity,
             timing,
-            episodes: BTreeMap::new(),
-            shelves: BTreeMap::new(),
-            closed: BTreeMap::new(),
+            extras,
+            tracks: BTreeMap::new(),
             timers: BTreeSet::new(),
+            open: 0,
+            reached: EventTime::MIN,
         }
     }
 
     /// Whether the key has an open episode, so that a clear observation of it matters.
     pub fn is_open(&self, key: &K) -> bool {
-        self.episodes.contains_key(key)
+        self.tracks.get(key).is_some_and(|track| track.episode.is_some())
     }
 
     /// Keys with an open episode, in order.
     pub fn open_keys(&self) -> impl Iterator<Item = &K> {
-        self.episodes.keys()
+        self.tracks.iter().filter(|(_, track)| track.episode.is_some()).map(|(key, _)| key)
     }
 
     /// Number of open episodes.
     pub fn open_count(&self) -> usize {
-        self.episodes.len()
+        self.open
     }
 
     /// Nothing here can change by time alone.
     pub fn is_idle(&self) -> bool {
-        self.timers.is_empty() && self.closed.is_empty()
+        self.timers.is_empty()
+    }
+
+    /// How the key's alert stands; `None` while there is none. One look-up.
+    pub fn status(&self, key: &K) -> Option<Status> {
+        let track = self.tracks.get(key)?;
+        let episode = track.episode.as_ref()?;
+        Some(Status {
+            state: episode.state(track.shelf.is_some()),
+            severity: episode.severity,
+            value: episode.value,
+            started: episode.started,
+            last_at: episode.last_at,
+        })
+    }
+
+    /// The id of the key's open alert.
+    pub fn alert_id(&self, key: &K) -> Option<AlertId> {
+        let status = self.status(key)?;
+        Some(alert_id(&self.rule, self.version, key, status.started))
+    }
+
+    /// The rule whose alert keeps those of the key back now.
+    pub fn inhibited_by(&self, key: &K) -> Option<&RuleId> {
+        self.tracks.get(key)?.inhibition.as_ref()?.by.as_ref()
+    }
+
+    /// How many alerts `LIMIT` has kept back so far.
+    pub fn kept_back(&self) -> u64 {
+        let cap = self.extras.as_ref().and_then(|extras| extras.cap.as_ref());
+        cap.map_or(0, |cap| cap.kept_back)
     }
 
     /// Takes one finding in; own timers of the key that fall before it run first.
@@ -96,30 +139,53 @@ impl<K: AlertKey> Machine<K> {
     /// A finding older than what is already known of the key changes nothing. Findings older than
     /// the last watermark are late: the caller keeps them away from here.
     pub fn observe(&mut self, key: &K, seen: &Observation, out: &mut Vec<Transition<K>>) {
-        let known = self.episodes.contains_key(key) || self.shelves.contains_key(key);
-        let over = || self.closed.get(key).is_some_and(|closed| closed.covers(seen));
-        if !known && (!seen.condition || over()) {
-            return;
+        loop {
+            let due = match self.tracks.get(key) {
+                None if !seen.condition => return,
+                Some(track) if track.ignores(seen) => return,
+                known => known.and_then(|track| track.acts_at).filter(|due| *due <= seen.since),
+            };
+            // Looked at again after each: once the alert has ended, the finding may mean nothing.
+            let Some(due) = due else { break };
+            self.run_timer(due, key, out);
         }
-        self.run_own_timers(key, seen.since, out);
-        match self.episodes.get(key) {
-            None if !seen.condition => {}
-            None if self.closed.get(key).is_some_and(|closed| closed.covers(seen)) => {}
-            None => self.open(key, seen, out),
-            Some(episode) if seen.at < episode.last_at => {}
-            Some(_) if seen.condition => self.hold(key, seen, out),
-            Some(_) => self.clear(key, seen, out),
-        }
+        self.at(key, Before::Sight(seen.since), out, |track, terms, desk| {
+            track.observe(seen, terms, desk);
+        });
     }
 
     /// Event time has reached `watermark`: everything due by then happens, in order of its time.
     pub fn advance(&mut self, watermark: EventTime, out: &mut Vec<Transition<K>>) {
+        self.reached = self.reached.max(watermark);
         while let Some((due, key)) = self.timers.first().filter(|(due, _)| *due <= watermark) {
             let (due, key) = (*due, key.clone());
             self.run_timer(due, &key, out);
         }
-        if !self.closed.is_empty() {
-            self.closed.retain(|_, closed| closed.at >= watermark);
+        if let Some(cap) = self.extras.as_mut().and_then(|extras| extras.cap.as_mut()) {
+            cap.forget(watermark);
+        }
+    }
+
+    /// From the event time `at` on an alert of the rule `by` keeps those of `key` back; `None`:
+    /// none does any more. Takes effect when event time gets there for the key, so it can be told
+    /// ahead, and for keys without an alert. Told late, it holds from the key's last step on.
+    ///
+    /// Call it before [`Self::advance`] to `at` or beyond, and for one key in order of time: what is
+    /// told in time gives the same steps however the watermark moves.
+    pub fn inhibit(
+        &mut self,
+        key: &K,
+        by: Option<&RuleId>,
+        at: EventTime,
+        out: &mut Vec<Transition<K>>,
+    ) {
+        let known = self.tracks.get(key).is_some_and(|track| track.inhibition.is_some());
+        if by.is_none() && !known && at <= self.reached {
+            return;
+        }
+        self.at(key, Before::Sight(at), out, |track, _, _| track.schedule(at, by.cloned()));
+        while let Some(due) = self.acts_by(key, self.reached) {
+            self.run_timer(due, key, out);
         }
     }
 
@@ -133,17 +199,22 @@ impl<K: AlertKey> Machine<K> {
         at: EventTime,
         out: &mut Vec<Transition<K>>,
     ) -> bool {
-        let Some(key) = self.key_of(alert) else { return false };
-        let step = match act {
-            Act::Acknowledge => self.acknowledge(&key, at),
-            Act::Shelve { until } => self.shelve(&key, alert, (*until, at), by.1),
-            Act::Unshelve => self.unshelve(&key, at),
-            Act::Comment => self.episodes.get(&key).map(|e| self.step(&key, e, e.state(), at)),
-        };
-        if let Some(mut step) = step {
+        let Some((key, started)) = self.find(alert) else { return false };
+        let first = out.len();
+        self.at(&key, Before::Sight(at), out, |track, terms, desk| match act {
+            Act::Acknowledge => track.acknowledge(at, desk),
+            Act::Shelve { until } => {
+                let until = until.unwrap_or_else(|| at.saturating_add(DEFAULT_SHELF));
+                track.shelve(Shelf::new(until, started, by.1), at, desk);
+            }
+            Act::Unshelve => track.unshelve(at, None, terms, desk),
+            Act::Comment => track.comment(at, desk),
+        });
+        for step in out.iter_mut().skip(first) {
             step.actor = Some(by.0.to_owned());
-            step.reason = by.1.map(|reason| Cow::Owned(reason.to_owned()));
-            out.push(step);
+            if step.reason.is_none() {
+                step.reason = by.1.map(|reason| Cow::Owned(reason.to_owned()));
+            }
         }
         true
     }
@@ -155,229 +226,144 @@ impl<K: AlertKey> Machine<K> {
         reason: &'static str,
         out: &mut Vec<Transition<K>>,
     ) {
-        for (key, episode) in &self.episodes {
-            let mut step = self.step(key, episode, State::Cancelled, at);
-            step.reason = Some(Cow::Borrowed(reason));
-            out.push(step);
+        for (key, track) in &self.tracks {
+            if let Some(episode) = &track.episode {
+                let reason = Some(Cow::Borrowed(reason));
+                let told = (State::Cancelled, at, reason);
+                out.push(transition((&self.rule, self.version), key, episode, told));
+            }
         }
-        self.episodes.clear();
-        self.shelves.clear();
-        self.closed.clear();
+        self.tracks.clear();
         self.timers.clear();
-    }
-
-    fn open(&mut self, key: &K, seen: &Observation, out: &mut Vec<Transition<K>>) {
-        let episode = Episode {
-            firing: false,
-            acknowledged: false,
-            started: seen.since,
-            last_at: seen.at,
-            clear_since: None,
-            value: seen.value,
-            inputs: seen.inputs,
-        };
-        let due = episode.started.saturating_add(self.timing.for_);
-        self.closed.remove(key);
-        if due <= seen.at {
-            self.episodes.insert(key.clone(), episode);
-            self.fire(key, seen.at, out);
-        } else {
-            out.push(self.step(key, &episode, State::Pending, seen.at));
-            self.timers.insert((due, key.clone()));
-            self.episodes.insert(key.clone(), episode);
+        self.open = 0;
+        if let Some(cap) = self.extras.as_mut().and_then(|extras| extras.cap.as_mut()) {
+            cap.forget_all();
         }
     }
 
-    fn hold(&mut self, key: &K, seen: &Observation, out: &mut Vec<Transition<K>>) {
-        let for_ = self.timing.for_;
-        let Some(episode) = self.episodes.get_mut(key) else { return };
-        episode.last_at = seen.at;
-        episode.value = seen.value;
-        episode.inputs.to = episode.inputs.to.max(seen.inputs.to);
-        if let Some(clear_since) = episode.clear_since.take() {
-            self.timers
-                .remove(&(clear_since.saturating_add(self.timing.keep_firing_for), key.clone()));
-        }
-        let due = episode.started.saturating_add(for_);
-        if !episode.firing && due <= seen.at {
-            self.timers.remove(&(due, key.clone()));
-            self.fire(key, seen.at, out);
-        }
-    }
-
-    fn clear(&mut self, key: &K, seen: &Observation, out: &mut Vec<Transition<K>>) {
-        let keep = self.timing.keep_firing_for;
-        let Some(episode) = self.episodes.get_mut(key) else { return };
-        episode.last_at = seen.at;
-        episode.inputs.to = episode.inputs.to.max(seen.inputs.to);
-        if !episode.firing {
-            let due = episode.started.saturating_add(self.timing.for_);
-            self.timers.remove(&(due, key.clone()));
-            episode.value = seen.value;
-            self.close(key, State::Cancelled, seen.at, "condition cleared before FOR", out);
-            return;
-        }
-        let clear_since = *episode.clear_since.get_or_insert(seen.since);
-        let due = clear_since.saturating_add(keep);
-        if due <= seen.at {
-            self.timers.remove(&(due, key.clone()));
-            episode.value = seen.value;
-            self.close(key, State::Resolved, seen.at, "condition cleared", out);
-        } else {
-            self.timers.insert((due, key.clone()));
-        }
-    }
-
-    fn fire(&mut self, key: &K, at: EventTime, out: &mut Vec<Transition<K>>) {
-        let Some(episode) = self.episodes.get_mut(key) else { return };
-        episode.firing = true;
-        let shelf = self.shelves.get(key);
-        let state = if shelf.is_some() { State::Shelved } else { State::Firing };
-        let reason = shelf.and_then(|shelf| shelf.reason.clone()).map(Cow::Owned);
-        if let Some(episode) = self.episodes.get(key) {
-            out.push(Transition { reason, ..self.step(key, episode, state, at) });
-        }
-        if let Some(shelf) = self.shelves.get_mut(key) {
-            shelf.alert_id = out.last().map_or_else(|| AlertId::new(""), |t| t.alert_id.clone());
-        }
-    }
-
-    fn close(
-        &mut self,
-        key: &K,
-        state: State,
-        at: EventTime,
-        reason: &'static str,
-        out: &mut Vec<Transition<K>>,
-    ) {
-        if let Some(episode) = self.episodes.remove(key) {
-            let mut step = self.step(key, &episode, state, at);
-            step.reason = Some(Cow::Borrowed(reason));
-            out.push(step);
-            self.closed.insert(key.clone(), Closed { started: episode.started, at });
-        }
-    }
-
-    fn run_own_timers(&mut self, key: &K, to: EventTime, out: &mut Vec<Transition<K>>) {
-        while let Some(due) = self.next_due(key).filter(|due| *due <= to) {
-            self.run_timer(due, key, out);
-        }
-    }
-
-    fn next_due(&self, key: &K) -> Option<EventTime> {
-        let of_episode = self.episodes.get(key).and_then(|e| e.due(self.timing));
-        let of_shelf = self.shelves.get(key).map(|shelf| shelf.until);
-        of_episode.into_iter().chain(of_shelf).min()
+    /// When the key next does something by itself, if that is by `to`.
+    fn acts_by(&self, key: &K, to: EventTime) -> Option<EventTime> {
+        self.tracks.get(key)?.acts_at.filter(|due| *due <= to)
     }
 
     fn run_timer(&mut self, due: EventTime, key: &K, out: &mut Vec<Transition<K>>) {
-        self.timers.remove(&(due, key.clone()));
-        if self.shelves.get(key).is_some_and(|shelf| shelf.until <= due) {
-            out.extend(
-                self.unshelve(key, due).map(|step| Transition {
-                    reason: Some(Cow::Borrowed("shelving ended")),
-                    ..step
-                }),
-            );
-            self.arm(key);
-            return;
-        }
-        match self.episodes.get(key) {
-            Some(e) if !e.firing && e.due(self.timing) == Some(due) => self.fire(key, due, out),
-            Some(e) if e.due(self.timing) == Some(due) => {
-                self.close(key, State::Resolved, due, "condition stayed clear", out);
-            }
-            _ => {}
-        }
+        self.at(key, Before::Timer(due), out, |track, terms, desk| track.run(due, terms, desk));
     }
 
-    /// Puts the timer of the key's episode back where it was shared with a shelf's.
-    fn arm(&mut self, key: &K) {
-        if let Some(due) = self.episodes.get(key).and_then(|e| e.due(self.timing)) {
-            self.timers.insert((due, key.clone()));
-        }
-    }
-
-    fn acknowledge(&mut self, key: &K, at: EventTime) -> Option<Transition<K>> {
-        let episode = self.episodes.get_mut(key)?;
-        if !episode.firing || std::mem::replace(&mut episode.acknowledged, true) {
-            return None;
-        }
-        let episode = self.episodes.get(key)?;
-        Some(self.step(key, episode, State::Acknowledged, at))
-    }
-
-    fn shelve(
+    /// Does something to what is known of a key, and keeps everything that mirrors it in line.
+    fn at(
         &mut self,
         key: &K,
-        alert: &AlertId,
-        (until, at): (Option<EventTime>, EventTime),
-        reason: Option<&str>,
-    ) -> Option<Transition<K>> {
-        let until = until.unwrap_or_else(|| at.saturating_add(DEFAULT_SHELF));
-        let reason = reason.map(str::to_owned);
-        let shelf = Shelf { until, alert_id: alert.clone(), reason };
-        if let Some(before) = self.shelves.insert(key.clone(), shelf) {
-            self.timers.remove(&(before.until, key.clone()));
-            self.arm(key);
-        }
-        self.timers.insert((until, key.clone()));
-        let episode = self.episodes.get(key)?;
-        Some(self.step(key, episode, State::Shelved, at))
-    }
-
-    fn unshelve(&mut self, key: &K, at: EventTime) -> Option<Transition<K>> {
-        let shelf = self.shelves.remove(key)?;
-        self.timers.remove(&(shelf.until, key.clone()));
-        self.arm(key);
-        // Back on the list it asks for attention again, also when it was acknowledged before.
-        let episode = self.episodes.get_mut(key).filter(|e| e.firing)?;
-        episode.acknowledged = false;
-        let episode = self.episodes.get(key)?;
-        Some(self.step(key, episode, State::Firing, at))
-    }
-
-    fn key_of(&self, alert: &AlertId) -> Option<K> {
-        let shelved = self.shelves.iter().find(|(_, shelf)| shelf.alert_id == *alert);
-        let open = || {
-            self.episodes
-                .iter()
-                .find(|(key, e)| alert_id(&self.rule, self.version, key, e.started) == *alert)
-                .map(|(key, _)| key.clone())
+        before: Before,
+        out: &mut Vec<Transition<K>>,
+        act: impl FnOnce(&mut Track, &Terms<'_>, &mut Live<'_, K>),
+    ) {
+        let Self { rule, version, severity, timing, extras, tracks, timers, open, .. } = self;
+        let (terms, mut cap) = terms(*severity, *timing, extras);
+        let track = match tracks.get_mut(key) {
+            Some(track) => track,
+            None => tracks.entry(key.clone()).or_default(),
         };
-        shelved.map(|(key, _)| key.clone()).or_else(open)
+        let was_open = track.episode.is_some();
+        let rule = (&*rule, *version);
+        act(track, &terms, &mut Live { rule, key, before, cap: cap.as_deref_mut(), out });
+        *open = *open + usize::from(track.episode.is_some()) - usize::from(was_open);
+        arm(key, track, &terms, timers, cap);
+        if track.is_blank() {
+            tracks.remove(key);
+        }
     }
 
-    fn step(&self, key: &K, episode: &Episode, state: State, at: EventTime) -> Transition<K> {
-        Transition {
-            key: key.clone(),
-            alert_id: alert_id(&self.rule, self.version, key, episode.started),
-            state,
-            at,
-            started: episode.started,
-            value: episode.value,
-            actor: None,
-            reason: None,
-            inputs: episode.inputs,
-        }
+    /// The key of an open or shelved alert, and when it started.
+    fn find(&self, alert: &AlertId) -> Option<(K, EventTime)> {
+        self.tracks.iter().find_map(|(key, track)| {
+            let shelved = track.shelf.as_ref().map(|shelf| shelf.started);
+            let open = track.episode.as_ref().map(|episode| episode.started);
+            let open = open.filter(|open| shelved != Some(*open));
+            let mut starts = open.into_iter().chain(shelved);
+            let is =
+                |started: &EventTime| alert_id(&self.rule, self.version, key, *started) == *alert;
+            starts.find(is).map(|started| (key.clone(), started))
+        })
     }
 }
 
-impl Episode {
-    fn state(&self) -> State {
-        match (self.firing, self.acknowledged) {
-            (false, _) => State::Pending,
-            (true, true) => State::Acknowledged,
-            (true, false) => State::Firing,
+/// The rule as its keys see it, and its cap apart, because that changes.
+fn terms<K>(
+    severity: Severity,
+    timing: Timing,
+    extras: &mut Option<Box<Extras<K>>>,
+) -> (Terms<'_>, Option<&mut Cap<K>>) {
+    let (ladder, cooldown, cap) = match extras.as_deref_mut() {
+        None => (&[][..], Duration::ZERO, None),
+        Some(Extras { ladder, cooldown, cap }) => (&**ladder, *cooldown, cap.as_mut()),
+    };
+    let limit = cap.as_ref().map(|cap| cap.limit);
+    (Terms { timing, severity, ladder, cooldown, limit }, cap)
+}
+
+/// Puts the key's timer, and its place among the certain starts, where they now belong.
+fn arm<K: AlertKey>(
+    key: &K,
+    track: &mut Track,
+    terms: &Terms<'_>,
+    timers: &mut BTreeSet<(EventTime, K)>,
+    cap: Option<&mut Cap<K>>,
+) {
+    track.acts_at = track.due(terms);
+    let due = track.acts_at.into_iter().chain(track.forget_at()).min();
+    let was = std::mem::replace(&mut track.armed, due);
+    if was != due {
+        if let Some(was) = was {
+            timers.remove(&(was, key.clone()));
+        }
+        if let Some(due) = due {
+            timers.insert((due, key.clone()));
         }
     }
+    if let Some(cap) = cap {
+        let certain = track.rehearse(terms);
+        let was = std::mem::replace(&mut track.certain, certain);
+        cap.expect(key, was, certain);
+    }
+}
 
-    fn due(&self, timing: Timing) -> Option<EventTime> {
-        if self.firing {
-            self.clear_since.map(|since| since.saturating_add(timing.keep_firing_for))
-        } else {
-            Some(self.started.saturating_add(timing.for_))
-        }
+/// Writes the steps of one key down.
+struct Live<'a, K> {
+    rule: (&'a RuleId, u32),
+    key: &'a K,
+    before: Before,
+    cap: Option<&'a mut Cap<K>>,
+    out: &'a mut Vec<Transition<K>>,
+}
+
+impl<K: AlertKey> Desk for Live<'_, K> {
+    fn admit(&mut self, at: EventTime) -> bool {
+        self.cap.as_mut().is_none_or(|cap| cap.admit(self.key, at, self.before))
+    }
+
+    fn tell(&mut self, episode: &Episode, state: State, at: EventTime, reason: Option<Reason>) {
+        self.out.push(transition(self.rule, self.key, episode, (state, at, reason)));
+    }
+}
+
+fn transition<K: AlertKey>(
+    (rule, version): (&RuleId, u32),
+    key: &K,
+    episode: &Episode,
+    (state, at, reason): (State, EventTime, Option<Reason>),
+) -> Transition<K> {
+    Transition {
+        key: key.clone(),
+        alert_id: alert_id(rule, version, key, episode.started),
+        state,
+        severity: episode.severity,
+        at,
+        started: episode.started,
+        value: episode.value,
+        actor: None,
+        reason,
+        inputs: episode.inputs,
     }
 }
 

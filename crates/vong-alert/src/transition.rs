@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use vong_model::{AlertId, EventTime, Offset, RuleId};
+use vong_model::{AlertId, EventTime, Limit, Offset, RuleId, Rung, Severity};
 
 /// How long an alert is shelved when the operator names no end.
 pub const DEFAULT_SHELF: Duration = Duration::from_secs(3_600);
@@ -29,6 +30,28 @@ pub struct Timing {
     pub keep_firing_for: Duration,
 }
 
+/// How a rule treats its alerts, apart from its condition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// `SEVERITY`: what an alert has as long as no rung of the ladder is up.
+    pub severity: Severity,
+    pub timing: Timing,
+    /// `RAISE TO`, by rising severity, all above [`Self::severity`]; empty: no ladder.
+    pub ladder: Vec<Rung>,
+    /// `COOLDOWN`: for so long after an alert of a key that had fired was resolved, the next one
+    /// of that key stays pending; zero: none.
+    pub cooldown: Duration,
+    /// `LIMIT`: how many alerts may start firing in one span of event time.
+    pub limit: Option<Limit>,
+}
+
+impl Policy {
+    /// A rule with nothing but a severity and its durations.
+    pub fn new(severity: Severity, timing: Timing) -> Self {
+        Self { severity, timing, ladder: Vec::new(), cooldown: Duration::ZERO, limit: None }
+    }
+}
+
 /// Where an alert is in its life; the texts are those of `alert_transitions.state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -39,6 +62,9 @@ pub enum State {
     Acknowledged,
     /// Set aside until an end, with a reason.
     Shelved,
+    /// The condition holds, but the alert is kept back: by an alert of another rule, or because too
+    /// many of its own rule started to fire. The reason says which.
+    Suppressed,
     Resolved,
     /// Ended without having fired, or because the rule went away.
     Cancelled,
@@ -51,6 +77,7 @@ impl State {
             Self::Firing => "firing",
             Self::Acknowledged => "acknowledged",
             Self::Shelved => "shelved",
+            Self::Suppressed => "suppressed",
             Self::Resolved => "resolved",
             Self::Cancelled => "cancelled",
         }
@@ -64,7 +91,7 @@ impl Display for State {
 }
 
 /// The log records behind a step: first and last offset, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     pub from: Offset,
     pub to: Offset,
@@ -99,6 +126,9 @@ pub struct Transition<K> {
     pub key: K,
     pub alert_id: AlertId,
     pub state: State,
+    /// What it is from this step on. Higher than before on a firing alert: it asks for attention
+    /// again.
+    pub severity: Severity,
     /// Event time of the step.
     pub at: EventTime,
     /// Event time at which the episode began.

@@ -8,6 +8,7 @@
 mod access;
 mod assets;
 pub mod columns;
+mod handling;
 mod ids;
 mod severity;
 pub mod streams;
@@ -16,6 +17,7 @@ mod time;
 pub use access::{AccessDenied, Action, Principal, Role, authorize};
 pub use assets::{Assets, Camera, Place, Sensor, Unit};
 pub use columns::Columns;
+pub use handling::{Comparison, InWords, LatePolicy, Limit, Rung};
 pub use ids::{AlertId, CameraId, ClipId, Offset, RuleId, SensorId, SourceId, UnitCode};
 pub use severity::{Severity, UnknownSeverity};
 pub use streams::{Column, Role as ColumnRole, Stream};

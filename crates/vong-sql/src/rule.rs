@@ -1,35 +1,61 @@
-//! The statements about rules: `CREATE`, `DROP` and `ALTER ALERT RULE`.
+//! The statements about rules: `CREATE`, `ALTER`, `DROP` and `EXPLAIN ALERT RULE`.
 //!
 //! ```sql
 //! CREATE [OR REPLACE] ALERT RULE name
 //!   SEVERITY critical | high | medium | low
 //!   [FOR INTERVAL '…'] [KEEP FIRING FOR INTERVAL '…'] [NO DATA FOR INTERVAL '…']
+//!   [RAISE TO severity WHEN > | >= | < | <= number [FOR INTERVAL '…'] [LOWER AFTER INTERVAL '…']] …
+//!   [COOLDOWN INTERVAL '…'] [LIMIT n PER INTERVAL '…']
+//!   [INHIBITED BY rule[, rule …] [ON column]]
+//!   [LATE IGNORE | REVISE]
 //!   TITLE vi '…' en '…'
 //!   ACTION vi '…' en '…'
 //! AS SELECT …;
 //! DROP ALERT RULE name;
-//! ALTER ALERT RULE name ENABLE | DISABLE;
+//! ALTER ALERT RULE name ENABLE | DISABLE | SET <clauses as above, except NO DATA FOR>;
+//! EXPLAIN ALERT RULE name; EXPLAIN WINDOW stream; EXPLAIN ALERT 'id';
 //! ```
 //!
-//! A text may hold several statements and comments. Every error names its place in *that text*,
-//! counted from line 1, column 1, also when it is found later, while the `SELECT` is planned.
+//! Clauses stand in any order; only a `FOR` straight after `WHEN …` is that rung's. A text may hold
+//! several statements and comments. Every error names its place in *that text*, counted from line 1,
+//! column 1, also when it is found later, while the `SELECT` is planned.
 
+mod clauses;
+mod cursor;
+mod explain;
+mod inhibition;
 mod interval;
 mod parser;
+mod print;
 
 use std::time::Duration;
 
-use vong_model::{RuleId, Severity};
+use vong_model::{LatePolicy, Limit, RuleId, Rung, Severity};
 
 use crate::{Error, Place};
+
+pub use clauses::RuleChanges;
+pub use explain::ExplainStatement;
+pub use inhibition::{INHIBITED_ON, Inhibition, inhibition_order};
 
 /// One statement about a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuleStatement {
     Create(Box<RuleDefinition>),
-    Drop { rule_id: RuleId },
-    Enable { rule_id: RuleId },
-    Disable { rule_id: RuleId },
+    Drop {
+        rule_id: RuleId,
+    },
+    Enable {
+        rule_id: RuleId,
+    },
+    Disable {
+        rule_id: RuleId,
+    },
+    /// `ALTER … SET`: [`RuleDefinition::altered`] makes the new definition.
+    Alter {
+        rule_id: RuleId,
+        changes: Box<RuleChanges>,
+    },
 }
 
 impl RuleStatement {
@@ -37,9 +63,10 @@ impl RuleStatement {
     pub fn rule_id(&self) -> &RuleId {
         match self {
             Self::Create(definition) => &definition.rule_id,
-            Self::Drop { rule_id } | Self::Enable { rule_id } | Self::Disable { rule_id } => {
-                rule_id
-            }
+            Self::Drop { rule_id }
+            | Self::Enable { rule_id }
+            | Self::Disable { rule_id }
+            | Self::Alter { rule_id, .. } => rule_id,
         }
     }
 
@@ -50,6 +77,7 @@ impl RuleStatement {
             Self::Drop { .. } => "drop",
             Self::Enable { .. } => "enable",
             Self::Disable { .. } => "disable",
+            Self::Alter { .. } => "alter",
         }
     }
 }
@@ -65,6 +93,15 @@ pub struct RuleDefinition {
     pub keep_firing_for: Duration,
     /// The rule is about silence: a key seen once and then not for this long.
     pub no_data_for: Option<Duration>,
+    /// By rising severity, all above [`Self::severity`]. They compare the first numeric output of
+    /// the query.
+    pub ladder: Vec<Rung>,
+    /// How long after a resolved alert the key's next one stays pending; zero: not at all.
+    pub cooldown: Duration,
+    /// How many alerts of the rule may start firing in one span of event time.
+    pub limit: Option<Limit>,
+    pub inhibited_by: Option<Inhibition>,
+    pub late: LatePolicy,
     pub title_vi: String,
     pub title_en: String,
     pub action_vi: String,
@@ -72,6 +109,46 @@ pub struct RuleDefinition {
     /// The whole statement as written, without the closing semicolon.
     pub sql: String,
     pub select: Select,
+}
+
+impl RuleDefinition {
+    /// A rule with nothing but what it must have; texts and statement are empty.
+    fn bare(rule_id: RuleId, severity: Severity, select: Select) -> Self {
+        Self {
+            rule_id,
+            severity,
+            for_: Duration::ZERO,
+            keep_firing_for: Duration::ZERO,
+            no_data_for: None,
+            ladder: Vec::new(),
+            cooldown: Duration::ZERO,
+            limit: None,
+            inhibited_by: None,
+            late: LatePolicy::default(),
+            title_vi: String::new(),
+            title_en: String::new(),
+            action_vi: String::new(),
+            action_en: String::new(),
+            sql: String::new(),
+            select,
+        }
+    }
+
+    /// The rule with these changes. Its [`Self::sql`] is a whole `CREATE` statement, written anew,
+    /// that is read back to the same; places in [`Self::select`] count in that statement.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] when the changes and the rest of the rule contradict each other, with a
+    /// place in the text of the changes.
+    pub fn altered(&self, changes: &RuleChanges) -> Result<Self, Error> {
+        let mut definition = self.clone();
+        changes.apply(&mut definition);
+        changes.check(&definition)?;
+        match parse_one(&print::statement(&definition))? {
+            RuleStatement::Create(written) => Ok(*written),
+            _ => Err(Error::NotOneStatement { found: 0, place: None }),
+        }
+    }
 }
 
 /// The query of a rule and where it stands in the text it was read from.

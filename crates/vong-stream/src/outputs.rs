@@ -142,7 +142,7 @@ impl TransitionRow {
             rule_id: definition.rule_id.clone(),
             rule_version: rule.version,
             state: transition.state.as_str(),
-            severity: definition.severity,
+            severity: transition.severity,
             key: key.to_string(),
             sensor_id: key.value_of("sensor_id").map(str::to_owned),
             camera_id: key.value_of("camera_id").map(str::to_owned),

@@ -34,7 +34,9 @@ pub(crate) fn run(arguments: &BacktestArguments) -> Result<ExitCode> {
     for row in &rows {
         say(&if arguments.json { as_json(row) } else { as_line(row) })?;
     }
-    let fired = rows.iter().filter(|row| row.state == "firing").count();
+    // An alert that was raised to a higher severity fires again and is still one alert.
+    let fired = rows.iter().filter(|row| row.state == "firing").map(|row| &row.alert_id);
+    let fired = fired.collect::<std::collections::BTreeSet<_>>().len();
     tell(&format!(
         "offsets {from} to {to}: {} transitions, {fired} alerts, in {:.1} s",
         rows.len(),
@@ -57,7 +59,8 @@ fn chosen(rule: Option<&str>) -> Result<(BacktestRules, Option<String>)> {
             RuleStatement::Create(rule) => Some(*rule),
             RuleStatement::Drop { .. }
             | RuleStatement::Enable { .. }
-            | RuleStatement::Disable { .. } => None,
+            | RuleStatement::Disable { .. }
+            | RuleStatement::Alter { .. } => None,
         })
         .collect();
     if rules.is_empty() {

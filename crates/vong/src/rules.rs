@@ -58,7 +58,8 @@ fn changes(files: &[RuleStatement], known: &BTreeMap<&str, (u32, &str)>) -> Vec<
             RuleStatement::Drop { rule_id } | RuleStatement::Disable { rule_id } => {
                 wanted.remove(rule_id.as_str());
             }
-            RuleStatement::Enable { .. } => {}
+            // A file with an ALTER … SET is refused when it is read.
+            RuleStatement::Enable { .. } | RuleStatement::Alter { .. } => {}
         }
     }
     let mut changes = Vec::new();

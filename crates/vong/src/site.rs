@@ -108,6 +108,10 @@ fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleState
             Vec::new()
         });
         for statement in statements {
+            if let RuleStatement::Alter { rule_id, .. } = &statement {
+                mistakes.push(altered_in_file(&file, rule_id.as_str()));
+                continue;
+            }
             if let RuleStatement::Create(rule) = &statement
                 && let Err(e) = planner.plan(rule)
             {
@@ -133,11 +137,25 @@ pub(crate) fn rules_of_file(file: &Path) -> Result<Vec<RuleStatement>, Diagnosti
     let planner = RulePlanner::new().map_err(|e| of_sql(file, &e))?;
     let statements = parse(&text).map_err(|e| of_sql(file, &e))?;
     for statement in &statements {
-        if let RuleStatement::Create(rule) = statement {
-            planner.plan(rule).map_err(|e| of_sql(file, &e))?;
+        match statement {
+            RuleStatement::Create(rule) => {
+                planner.plan(rule).map_err(|e| of_sql(file, &e))?;
+            }
+            RuleStatement::Alter { rule_id, .. } => {
+                return Err(altered_in_file(file, rule_id.as_str()));
+            }
+            RuleStatement::Drop { .. }
+            | RuleStatement::Enable { .. }
+            | RuleStatement::Disable { .. } => {}
         }
     }
     Ok(statements)
+}
+
+/// Files say what there is, in one place: a change belongs into the statement it changes.
+fn altered_in_file(file: &Path, rule_id: &str) -> Diagnostic {
+    Diagnostic::of_file(file, format!("rule '{rule_id}' is altered in a file"))
+        .with_hint("write the change into its CREATE ALERT RULE statement")
 }
 
 fn of_sql(file: &Path, error: &vong_sql::Error) -> Diagnostic {

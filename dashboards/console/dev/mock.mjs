@@ -103,6 +103,7 @@ function raise(minutesAgo) {
 const steps = [];
 for (let i = 0; i < wantedAlerts; i += 1) raise(0.2 + i * 1.7);
 if (wantedAlerts > 3) acknowledge('A0003', 'trucban01');
+if (wantedAlerts > 6) put('alerts', 'A0006', { state: 'suppressed', reason: 'inhibited by water_level_high' });
 
 function acknowledge(alert_id, actor) {
   put('alerts', alert_id, { state: 'acknowledged', acknowledged: true, actor, event_time_ms: Date.now() });

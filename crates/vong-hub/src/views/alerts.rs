@@ -2,8 +2,11 @@
 //!
 //! The state machine has decided already; here its latest step per alert is shown. The end of a
 //! shelving stands only in the operator's command, so commands are followed too.
+//!
+//! Invariant: an alert that fired and that nobody acknowledged is shown until long after its end; one
+//! that never fired (pending or suppressed to its end) asked nobody and leaves with its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,11 +48,18 @@ pub(crate) struct Alerts {
     departures: Departures,
     /// End of the shelving last asked for, milliseconds, by alert.
     shelve_until: BTreeMap<Arc<str>, FieldValue>,
+    /// Alerts shown that have fired.
+    fired: BTreeSet<Arc<str>>,
 }
 
 impl Alerts {
     pub(crate) fn new(keep: Duration) -> Self {
-        Self { keep, departures: Departures::default(), shelve_until: BTreeMap::new() }
+        Self {
+            keep,
+            departures: Departures::default(),
+            shelve_until: BTreeMap::new(),
+            fired: BTreeSet::new(),
+        }
     }
 
     fn commands(&mut self, record: &Record, table: &Table) -> Result<(), WrongSchema> {
@@ -80,8 +90,9 @@ impl Alerts {
         for row in 0..record.batch.num_rows() {
             let alert = alerts.value(row);
             let state = states.get(row).unwrap_or_default();
+            let told_nobody = self.ends_untold(alert, state, table);
             let (acknowledged, shelved_until) = self.step(alert, state, record, table);
-            if state == "cancelled" && never_fired(table, alert) {
+            if told_nobody {
                 self.departures.cancel(alert);
                 table.remove(alert, record.offset, record.appended_at);
                 continue;
@@ -124,22 +135,34 @@ impl Alerts {
         if matches!(state, "resolved" | "cancelled") {
             self.departures.schedule(alert, record.appended_at.saturating_add(self.keep));
             self.shelve_until.remove(alert);
+            self.fired.remove(alert);
             return (was, FieldValue::Null);
         }
         self.departures.cancel(alert);
         match state {
             "acknowledged" => (true, FieldValue::Null),
             "shelved" => (was, self.shelve_until.get(alert).cloned().unwrap_or(FieldValue::Null)),
-            _ => (false, FieldValue::Null), // pending or firing (again): it wants an answer
+            "suppressed" => (was, FieldValue::Null),
+            "firing" => {
+                self.fired.insert(Arc::from(alert));
+                (false, FieldValue::Null) // also when it fires again: it wants an answer
+            }
+            _ => (false, FieldValue::Null),
         }
     }
-}
 
-/// A condition that never held for long enough was no alert to anybody.
-fn never_fired(table: &Table, alert: &str) -> bool {
-    match table.field(alert, STATE) {
-        Some(FieldValue::Text(state)) => &**state == "pending",
-        _ => true,
+    /// Whether the alert that ends was none to anybody: its condition never held for long enough,
+    /// or it was kept back from its beginning to its end.
+    fn ends_untold(&self, alert: &str, state: &str, table: &Table) -> bool {
+        let before = match table.field(alert, STATE) {
+            Some(FieldValue::Text(before)) => Some(&**before),
+            _ => None,
+        };
+        match (state, before) {
+            ("cancelled", Some("pending") | None) => true,
+            ("resolved" | "cancelled", Some("suppressed")) => !self.fired.contains(alert),
+            _ => false,
+        }
     }
 }
 

@@ -180,6 +180,38 @@ fn shelved_alert_says_until_when() {
 }
 
 #[test]
+fn suppressed_alert_is_shown_as_such_and_leaves_with_its_end_unless_it_had_fired() {
+    let lines = [
+        "1 alert_transitions alert_id=a state=firing severity=high event_time=1",
+        "2 alert_transitions alert_id=b state=suppressed severity=low reason=inhibited event_time=2",
+        "3 alert_transitions alert_id=a state=suppressed severity=high event_time=3",
+        "4 alert_transitions alert_id=c state=suppressed severity=low event_time=4",
+        "5 alert_transitions alert_id=c state=firing severity=critical event_time=5",
+    ];
+    check(
+        View::Alerts,
+        &lines,
+        &expect![[r#"
+            a @2: alert_id=a state=suppressed severity=high started_time_ms=0 event_time_ms=3000 acknowledged=false
+            b @1: alert_id=b state=suppressed severity=low started_time_ms=0 event_time_ms=2000 reason=inhibited acknowledged=false
+            c @4: alert_id=c state=firing severity=critical started_time_ms=0 event_time_ms=5000 acknowledged=false
+        "#]],
+    );
+    let ends = [
+        "6 alert_transitions alert_id=a state=resolved severity=high event_time=6",
+        "7 alert_transitions alert_id=b state=resolved severity=low event_time=7",
+    ];
+    check(
+        View::Alerts,
+        &[&lines[..], &ends[..]].concat(),
+        &expect![[r#"
+            a @5: alert_id=a state=resolved severity=high started_time_ms=0 event_time_ms=6000 acknowledged=false
+            c @4: alert_id=c state=firing severity=critical started_time_ms=0 event_time_ms=5000 acknowledged=false
+        "#]],
+    );
+}
+
+#[test]
 fn clip_leaves_after_a_day() {
     let lines =
         ["1 clips clip_id=c alert_id=a camera_id=CAM-02 from_time=5 to_time=9 distance_m=12.5"];

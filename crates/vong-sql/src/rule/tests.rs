@@ -1,5 +1,8 @@
 //! What parses to what, and what each mistake is answered with.
 
+mod alter;
+mod clauses;
+
 use expect_test::{Expect, expect};
 use vong_telemetry::Classify;
 
@@ -80,7 +83,7 @@ fn mistakes_are_shown_with_their_place() {
     check(
         "CREATE ALERT RULE a\nSEVERTY low",
         &expect![
-            "syntax error: expected one of SEVERITY, FOR, KEEP, NO, TITLE, ACTION, AS, found 'SEVERTY'; did you mean SEVERITY? at line 2, column 1"
+            "syntax error: expected one of SEVERITY, FOR, KEEP, NO, RAISE, COOLDOWN, LIMIT, INHIBITED, LATE, TITLE, ACTION, AS, found 'SEVERTY'; did you mean SEVERITY? at line 2, column 1"
         ],
     );
     check(
@@ -146,7 +149,7 @@ fn mistakes_inside_the_query_have_places_in_the_whole_text() {
             "{HEAD}NO DATA FOR INTERVAL '1 m' FOR INTERVAL '1 m' AS SELECT sensor_id FROM readings"
         ),
         &expect![
-            "syntax error: NO DATA FOR cannot be combined with FOR or KEEP FIRING FOR: it says itself how long at line 1, column 1"
+            "NO DATA FOR cannot be combined with FOR or KEEP FIRING FOR: it says itself how long at line 5, column 28"
         ],
     );
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vong_alert::{Act, Machine, Observation, Timing, Transition};
+use vong_alert::{Act, Machine, Observation, Policy, Timing, Transition};
 use vong_model::{AlertId, EventTime, RuleId};
 use vong_sql::rule::RuleDefinition;
 
@@ -56,7 +56,14 @@ impl RuleCore {
     pub(super) fn new(meta: Arc<RuleMeta>) -> Self {
         let definition = &meta.definition;
         let timing = Timing { for_: definition.for_, keep_firing_for: definition.keep_firing_for };
-        let machine = Machine::new(definition.rule_id.clone(), meta.version, timing);
+        let policy = Policy {
+            severity: definition.severity,
+            timing,
+            ladder: definition.ladder.clone(),
+            cooldown: definition.cooldown,
+            limit: definition.limit,
+        };
+        let machine = Machine::new(definition.rule_id.clone(), meta.version, policy);
         Self { meta, machine, open: Bits::default(), transitions: 0, scratch: Vec::new() }
     }
 

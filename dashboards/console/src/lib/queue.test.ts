@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { alarmLoad, queue } from './queue';
+import { alarmLoad, count, isActive, queue } from './queue';
 import { alertRow, type AlertRow } from './rows';
 
 const NOW = 100 * 60_000;
@@ -10,7 +10,7 @@ function alert(line: string): AlertRow {
   return alertRow({ alert_id, severity, state, started_time_ms: NOW - Number(minutes) * 60_000, acknowledged: acked === 'acked' });
 }
 
-function order(lines: string[], show = { shelved: false, finished: false }): string {
+function order(lines: string[], show = { suppressed: false, shelved: false, finished: false }): string {
   return queue(lines.map(alert), NOW, show).map((a) => a.alert_id).join(' ');
 }
 
@@ -40,7 +40,15 @@ describe('queue', () => {
   it('shows shelved and finished ones only on demand, and never pending or cancelled ones', () => {
     const lines = ['s high shelved 5', 'f high resolved 5 acked', 'p high pending 5', 'c high cancelled 5'];
     expect(order(lines)).toBe('');
-    expect(order(lines, { shelved: true, finished: true })).toBe('s f');
+    expect(order(lines, { suppressed: true, shelved: true, finished: true })).toBe('s f');
+  });
+
+  it('keeps suppressed ones out of the queue, counts them and shows them on demand, below what was told', () => {
+    const lines = ['k critical suppressed 5', 'l low acknowledged 1 acked', 's high shelved 9'];
+    expect(order(lines)).toBe('l');
+    expect(order(lines, { suppressed: true, shelved: true, finished: false })).toBe('l k s');
+    expect(count(lines.map(alert), 'suppressed')).toBe(1);
+    expect(isActive(alert('k critical suppressed 5'))).toBe(true);
   });
 });
 
@@ -50,5 +58,6 @@ describe('alarmLoad', () => {
     expect(alarmLoad([alert('a low firing 11')], NOW)).toEqual({ count: 0, level: 'calm' });
     expect(alarmLoad(many.slice(0, 2), NOW)).toEqual({ count: 2, level: 'busy' });
     expect(alarmLoad(many, NOW)).toEqual({ count: 11, level: 'flood' });
+    expect(alarmLoad([alert('k critical suppressed 1')], NOW)).toEqual({ count: 0, level: 'calm' });
   });
 });

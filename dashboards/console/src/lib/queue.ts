@@ -1,6 +1,7 @@
 /**
  * Which alerts wait for somebody, and in which order.
  * Invariant: an alert that nobody has acknowledged is always in the queue, also when its cause is over.
+ * One that the engine keeps back asks nobody: it is counted and shown apart.
  */
 import type { AlertRow, Severity } from './rows';
 
@@ -12,7 +13,7 @@ const WEIGHT: Record<Severity, number> = { critical: 1000, high: 16, medium: 4, 
 const MINUTE_MS = 60_000;
 const AGE_CAP_MIN = 60;
 
-export type Standing = 'unacknowledged' | 'acknowledged' | 'shelved' | 'finished' | 'hidden';
+export type Standing = 'unacknowledged' | 'acknowledged' | 'shelved' | 'suppressed' | 'finished' | 'hidden';
 
 export function standing(alert: AlertRow): Standing {
   switch (alert.state) {
@@ -21,6 +22,8 @@ export function standing(alert: AlertRow): Standing {
       return 'hidden';
     case 'shelved':
       return 'shelved';
+    case 'suppressed':
+      return 'suppressed';
     case 'firing':
       return alert.acknowledged ? 'acknowledged' : 'unacknowledged';
     case 'acknowledged':
@@ -32,7 +35,7 @@ export function standing(alert: AlertRow): Standing {
 
 /** The cause is still there. */
 export function isActive(alert: AlertRow): boolean {
-  return alert.state === 'firing' || alert.state === 'acknowledged' || alert.state === 'shelved';
+  return ['firing', 'acknowledged', 'shelved', 'suppressed'].includes(alert.state);
 }
 
 export function urgency(alert: AlertRow, now: number): number {
@@ -40,7 +43,7 @@ export function urgency(alert: AlertRow, now: number): number {
   return WEIGHT[alert.severity] * minutes;
 }
 
-const GROUP: Record<Standing, number> = { unacknowledged: 0, acknowledged: 2, shelved: 3, finished: 4, hidden: 5 };
+const GROUP: Record<Standing, number> = { unacknowledged: 0, acknowledged: 2, suppressed: 3, shelved: 4, finished: 5, hidden: 6 };
 
 /** What goes on and nobody has seen; what is over and nobody has seen; what somebody has seen. */
 function group(alert: AlertRow): number {
@@ -57,11 +60,19 @@ export function byUrgency(now: number): (a: AlertRow, b: AlertRow) => number {
     (a.alert_id < b.alert_id ? -1 : 1);
 }
 
-export type Show = { shelved: boolean; finished: boolean };
+export type Show = { suppressed: boolean; shelved: boolean; finished: boolean };
+
+/** How many alerts stand so. */
+export function count(alerts: Iterable<AlertRow>, where: Standing): number {
+  let found = 0;
+  for (const alert of alerts) if (standing(alert) === where) found += 1;
+  return found;
+}
 
 export function queue(alerts: Iterable<AlertRow>, now: number, show: Show): AlertRow[] {
   const wanted = [...alerts].filter((alert) => {
     const where = standing(alert);
+    if (where === 'suppressed') return show.suppressed;
     if (where === 'shelved') return show.shelved;
     if (where === 'finished') return show.finished;
     return where !== 'hidden';
@@ -77,10 +88,12 @@ export const LOAD_FLOOD = 10;
 const LOAD_WINDOW_MS = 10 * MINUTE_MS;
 
 export function alarmLoad(alerts: Iterable<AlertRow>, now: number): Load {
-  let count = 0;
+  let told = 0;
   for (const alert of alerts) {
-    if (standing(alert) !== 'hidden' && now - alert.started_time_ms <= LOAD_WINDOW_MS) count += 1;
+    const where = standing(alert);
+    if (where === 'hidden' || where === 'suppressed') continue;
+    if (now - alert.started_time_ms <= LOAD_WINDOW_MS) told += 1;
   }
-  const level = count > LOAD_FLOOD ? 'flood' : count > LOAD_TARGET ? 'busy' : 'calm';
-  return { count, level };
+  const level = told > LOAD_FLOOD ? 'flood' : told > LOAD_TARGET ? 'busy' : 'calm';
+  return { count: told, level };
 }

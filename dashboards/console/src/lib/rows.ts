@@ -16,6 +16,7 @@ export type AlertState =
   | 'firing'
   | 'acknowledged'
   | 'shelved'
+  | 'suppressed'
   | 'resolved'
   | 'cancelled';
 
@@ -24,6 +25,7 @@ const ALERT_STATES: readonly AlertState[] = [
   'firing',
   'acknowledged',
   'shelved',
+  'suppressed',
   'resolved',
   'cancelled',
 ];
