@@ -117,9 +117,7 @@ fn city_rule(number: usize, stock: bool) -> String {
         (_, stock) => {
             let sensor = |i: usize| (i * 100 + number * 7 % 100) / 10 * 10 + metric;
             let (name, list): (_, Vec<String>) = match stock {
-                false => {
-                    ("sensor_id", (0..10).map(|i| format!("'S-{:04}'", sensor(i))).collect())
-                }
+                false => ("sensor_id", (0..10).map(|i| format!("'S-{:04}'", sensor(i))).collect()),
                 true => ("device", (0..10).map(|i| sensor(i).to_string()).collect()),
             };
             format!(" AND {name} IN ({})", list.join(", "))
@@ -171,8 +169,7 @@ pub(crate) fn idle_rules(scale: &Scale) -> Result<Vec<Row>> {
     let loaded_operator = load(&many)?;
     let bytes = resident_bytes()?.saturating_sub(before) as f64 / many.len() as f64;
     drop(loaded_operator);
-    let both =
-        in_turn(scale.rounds, || operator(&many, &batches), || operator(&few, &batches))?;
+    let both = in_turn(scale.rounds, || operator(&many, &batches), || operator(&few, &batches))?;
     Ok(vec![
         Row::rate("windows: 10,000 rules / 10, same matches", "events/s", both, Target::Ratio(0.5)),
         Row::time("rules: loading 10,000 / 10 s", "s", (loaded, 10.0), Target::Below(10.0)),

@@ -12,7 +12,7 @@ use tracing::warn;
 use vong_alert::Act;
 use vong_log::Record;
 use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
-use vong_sql::rule::{RuleDefinition, RuleStatement, parse_one};
+use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse_one};
 
 use crate::Error;
 use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
@@ -209,10 +209,22 @@ impl Engine {
             offset,
             source: Box::new(e),
         })?;
+        if let Err(ring) = inhibition_order(self.in_force_with(&known.definition)) {
+            let ring = ring.into_iter().cloned().collect();
+            return Err(Error::InhibitionRing { rule_id, offset, ring });
+        }
         let Known { version, definition } = known.clone();
         self.operator.add(Arc::new(RuleMeta { version, definition }), &plan)?;
         self.known.insert(rule_id, known);
         Ok(())
+    }
+
+    fn in_force_with<'a>(
+        &'a self,
+        new: &'a RuleDefinition,
+    ) -> impl Iterator<Item = &'a RuleDefinition> {
+        let others = self.known.values().map(|known| &known.definition);
+        others.filter(|other| other.rule_id != new.rule_id).chain([new])
     }
 
     fn commands(&mut self, record: &Record, steps: &mut Vec<Step>) {

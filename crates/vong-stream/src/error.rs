@@ -16,6 +16,12 @@ pub enum Error {
         #[source]
         source: Box<vong_sql::Error>,
     },
+    #[error(
+        "rule '{rule_id}' of the log at offset {offset} is not in force: rules inhibit each other in \
+         a ring: {}; take one INHIBITED BY out",
+        ring.iter().map(RuleId::as_str).collect::<Vec<_>>().join(" -> ")
+    )]
+    InhibitionRing { rule_id: RuleId, offset: Offset, ring: Vec<RuleId> },
     #[error("rule text is not one CREATE ALERT RULE statement")]
     NotARule,
     #[error("read rule")]
@@ -54,7 +60,7 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Planner(e) | Self::RuleText(e) | Self::Rule { source: e, .. } => e.kind(),
-            Self::NotARule => Kind::InvalidInput,
+            Self::NotARule | Self::InhibitionRing { .. } => Kind::InvalidInput,
             Self::Compute { .. } | Self::Rows { .. } | Self::Thread(_) => Kind::Internal,
             Self::Read { source, .. } => source.kind(),
             Self::Append(source) => source.kind(),

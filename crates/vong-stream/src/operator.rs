@@ -12,6 +12,7 @@ mod exact;
 mod family_rule;
 mod frame;
 mod index;
+mod inhibitions;
 mod keys;
 mod lane;
 mod panes;
@@ -37,6 +38,8 @@ use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 
 use crate::Error;
 use crate::plan::RulePlan;
+use inhibitions::{Change, Inhibitions};
+use rule::Sink;
 use stream::StreamOperator;
 
 pub use keys::Key;
@@ -68,6 +71,7 @@ pub struct RuleStatus {
 pub struct Operator {
     streams: BTreeMap<Stream, StreamOperator>,
     rules: BTreeMap<RuleId, Stream>,
+    inhibitions: Inhibitions,
 }
 
 impl Operator {
@@ -83,7 +87,10 @@ impl Operator {
     pub fn add(&mut self, rule: Arc<RuleMeta>, plan: &RulePlan) -> Result<(), Error> {
         let stream = plan.stream();
         let rule_id = rule.rule_id().clone();
+        let inhibited_by = rule.definition.inhibited_by.clone();
         self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
+        let kept_back = self.inhibitions.add(&rule_id, inhibited_by.as_ref());
+        self.of(stream).with_core(&rule_id, |core, _, _| core.begin_kept_back(kept_back));
         self.rules.insert(rule_id, stream);
         Ok(())
     }
@@ -96,10 +103,12 @@ impl Operator {
         why: &'static str,
         steps: &mut Vec<Step>,
     ) -> bool {
-        match self.rules.remove(rule_id) {
-            Some(stream) => self.of(stream).remove(rule_id, at, why, steps),
-            None => false,
-        }
+        let Some(stream) = self.rules.remove(rule_id) else { return false };
+        let first = steps.len();
+        let removed = self.of(stream).remove(rule_id, at, why, steps);
+        self.inhibit(first, steps);
+        self.inhibitions.remove(rule_id);
+        removed
     }
 
     /// Runs the rows of one record of `stream`.
@@ -113,7 +122,10 @@ impl Operator {
         offset: Offset,
         steps: &mut Vec<Step>,
     ) -> Result<Pushed, Error> {
-        self.of(stream).push(batch, offset, steps).map_err(|e| Error::compute(stream, e))
+        let first = steps.len();
+        let pushed = self.of(stream).push(batch, offset, steps);
+        self.inhibit(first, steps);
+        pushed.map_err(|e| Error::compute(stream, e))
     }
 
     /// Event time of `stream` has reached `watermark`. `offset`: the record that says so.
@@ -127,7 +139,10 @@ impl Operator {
         offset: Offset,
         steps: &mut Vec<Step>,
     ) -> Result<(), Error> {
-        self.of(stream).advance(watermark, offset, steps).map_err(|e| Error::compute(stream, e))
+        let first = steps.len();
+        let advanced = self.of(stream).advance(watermark, offset, steps);
+        self.inhibit(first, steps);
+        advanced.map_err(|e| Error::compute(stream, e))
     }
 
     /// An operator's act; false when no rule in force knows the alert.
@@ -139,7 +154,10 @@ impl Operator {
         at: EventTime,
         steps: &mut Vec<Step>,
     ) -> bool {
-        self.streams.values_mut().any(|stream| stream.command(alert, act, by, at, steps))
+        let first = steps.len();
+        let known = self.streams.values_mut().any(|op| op.command(alert, act, by, at, steps));
+        self.inhibit(first, steps);
+        known
     }
 
     /// The watermark of a stream, once there was one.
@@ -155,6 +173,22 @@ impl Operator {
         }
         out.sort_by(|a, b| a.rule.rule_id().cmp(b.rule.rule_id()));
         out
+    }
+
+    /// Lets the steps from `first` on keep other alerts back, or let them go.
+    fn inhibit(&mut self, first: usize, steps: &mut Vec<Step>) {
+        let mut next = first;
+        while let Some(step) = steps.get(next) {
+            next += 1;
+            for change in self.inhibitions.saw(step) {
+                let Change { rule_id, value, by, at } = change;
+                let Some(stream) = self.rules.get(&rule_id).copied() else { continue };
+                self.of(stream).with_core(&rule_id, |core, space, codes| {
+                    let mut out = Sink { steps: &mut *steps, space, codes };
+                    core.keep_back(&value, by.as_ref(), at, &mut out);
+                });
+            }
+        }
     }
 
     fn of(&mut self, stream: Stream) -> &mut StreamOperator {

@@ -121,7 +121,8 @@ impl Outputs {
             count += late.rows.len();
             if count >= ROWS_AN_ENTRY || place + 1 == self.late.len() {
                 let whole = concat_batches(&Stream::LateEvents.schema(), &batches);
-                let whole = whole.map_err(|e| Error::Rows { stream: Stream::LateEvents, source: e })?;
+                let whole =
+                    whole.map_err(|e| Error::Rows { stream: Stream::LateEvents, source: e })?;
                 entries.push(Entry::new(Stream::LateEvents, whole));
                 (batches, count) = (Vec::new(), 0);
             }

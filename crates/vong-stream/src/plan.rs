@@ -186,6 +186,17 @@ impl RulePlan {
         columns
     }
 
+    /// Whether an alert of the rule carries a number.
+    pub(crate) fn has_value(&self) -> bool {
+        match &self.kind {
+            Kind::Stateless { value, .. } => value.is_some(),
+            Kind::Window(plan) => plan.value.is_some(),
+            Kind::Sliding(plan) => plan.value.is_some(),
+            Kind::Session(plan) => plan.value.is_some(),
+            Kind::Absence { .. } => false,
+        }
+    }
+
     /// `stateless`, `window`, `absence`, `sliding` or `session`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {

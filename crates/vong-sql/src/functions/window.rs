@@ -212,10 +212,7 @@ impl ScalarUDFImpl for HopWindows {
 }
 
 fn start_field() -> Field {
-    Field::new_list_field(
-        DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
-        true,
-    )
+    Field::new_list_field(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))), true)
 }
 
 fn hop_types(name: &str, arg_types: &[DataType]) -> Result<Vec<DataType>> {

@@ -212,6 +212,51 @@ fn a_hopping_window_overlaps_its_neighbours() {
 }
 
 #[test]
+fn an_alert_keeps_others_of_its_unit_back() {
+    let flood = "SELECT sensor_id, value FROM readings WHERE metric = 'level' AND value > 50";
+    let slow = "SELECT sensor_id, value FROM readings WHERE metric = 'speed' AND value < 10";
+    let mut story = Story::new();
+    story.rule("flood", "", flood);
+    story.rule("slow", "INHIBITED BY flood", slow);
+    // Sensors whose name ends in 1 stand in one unit; b2 stands nowhere.
+    let lines = "10 a1 speed 5 | 11 w1 level 80 | 12 c1 speed 3 | 12 b2 speed 3 | 13 c1 speed 30 \
+                 | 14 w1 level 10 | 15 w1 level 90 | 16 a1 speed 50 | watermark 60";
+    lines.split('|').for_each(|line| story.line(line));
+    story.rule("late_comer", "INHIBITED BY flood", slow);
+    story.line("70 d1 speed 1");
+    story.line("71 w1 level 1");
+    expect![[r#"
+        10 slow sensor_id=a1 firing 5
+        11 flood sensor_id=w1 firing 80
+        12 slow sensor_id=c1 suppressed 3
+        12 slow sensor_id=b2 firing 3
+        13 slow sensor_id=c1 resolved 30
+        14 flood sensor_id=w1 resolved 10
+        15 flood sensor_id=w1 firing 90
+        11 slow sensor_id=a1 suppressed 5
+        14 slow sensor_id=a1 firing 5
+        15 slow sensor_id=a1 suppressed 5
+        16 slow sensor_id=a1 resolved 50
+        70 late_comer sensor_id=d1 suppressed 1
+        70 slow sensor_id=d1 suppressed 1
+        71 flood sensor_id=w1 resolved 1
+    "#]]
+    .assert_eq(&story.text());
+}
+
+#[test]
+fn rules_that_inhibit_each_other_in_a_ring_are_not_in_force() {
+    let mut engine = Engine::new(Arc::new(RulePlanner::new().unwrap()));
+    for (offset, (name, by)) in (0..).zip([("a", "b"), ("b", "c"), ("c", "a")]) {
+        let sql = rule_sql(name, &format!("INHIBITED BY {by}"), HIGH);
+        let batch = rule_change("create", name, 1, &sql);
+        let (appended_at, stream) = (EventTime(0), Stream::RuleChanges);
+        engine.apply(&Record { offset: Offset(offset), appended_at, stream, batch });
+    }
+    assert_eq!((engine.rules().len(), engine.counts().refused_rules), (2, 1));
+}
+
+#[test]
 fn a_row_is_judged_with_those_before_it() {
     let jump = "SELECT sensor_id, value - mean AS above FROM (SELECT sensor_id, value, avg(value) \
                 OVER (PARTITION BY sensor_id ORDER BY event_time RANGE BETWEEN INTERVAL \

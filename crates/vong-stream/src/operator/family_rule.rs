@@ -153,7 +153,7 @@ impl FamilyRule {
     fn look(&mut self, find: &mut Find<'_>, out: &mut Sink<'_>) -> Result<()> {
         let (since, at) = (EventTime(find.span.0), EventTime(find.span.1));
         let class = find.classes.get(self.class);
-        let present: Vec<usize> = match find.pane {
+        let mut present: Vec<usize> = match find.pane {
             None => Vec::new(),
             Some(pane) => {
                 let places = class.groups.iter().enumerate();
@@ -163,6 +163,9 @@ impl FamilyRule {
         let nothing = Inputs { from: find.cause, to: find.cause };
         let unseen = self.unseen(class, &present);
         if !present.is_empty() {
+            if self.core.is_limited() {
+                present.sort_by_key(|place| out.space.key(class.keys[*place]));
+            }
             let (holds, values) = match self.plan.tests.is_some() && self.has_plain_value() {
                 true => self.tested(find, &present),
                 false => self.evaluated(find, &present, out)?,
@@ -191,7 +194,8 @@ impl FamilyRule {
     /// Keys with an open alert that are not in the window.
     fn unseen(&self, class: &Class, present: &[usize]) -> Vec<u32> {
         let open = self.core.open_keys();
-        let is_there = |key: u32| class.place(key).is_some_and(|p| present.binary_search(&p).is_ok());
+        let is_there =
+            |key: u32| class.place(key).is_some_and(|p| present.binary_search(&p).is_ok());
         open.iter().map(super::keys::Key::id).filter(|key| !is_there(*key)).collect()
     }
 
@@ -200,11 +204,7 @@ impl FamilyRule {
     }
 
     /// Condition and value of each key, straight from the columns.
-    fn tested(
-        &self,
-        find: &mut Find<'_>,
-        present: &[usize],
-    ) -> (Vec<bool>, Vec<Option<f64>>) {
+    fn tested(&self, find: &mut Find<'_>, present: &[usize]) -> (Vec<bool>, Vec<Option<f64>>) {
         let mut holds = vec![true; present.len()];
         for (aggregate, test) in self.plan.tests.iter().flatten() {
             let values = self.values(find, *aggregate, present);
@@ -242,12 +242,7 @@ impl FamilyRule {
     }
 
     /// The rows the rule's expressions see: one a key.
-    fn batch(
-        &self,
-        find: &mut Find<'_>,
-        present: &[usize],
-        out: &Sink<'_>,
-    ) -> Result<RecordBatch> {
+    fn batch(&self, find: &mut Find<'_>, present: &[usize], out: &Sink<'_>) -> Result<RecordBatch> {
         let count = present.len();
         let class = find.classes.get(self.class);
         let keys: Vec<u32> = present.iter().map(|place| class.keys[*place]).collect();
@@ -278,12 +273,7 @@ impl FamilyRule {
     }
 
     /// Values of one aggregate for the keys at these places of the rule's class.
-    fn values(
-        &self,
-        find: &mut Find<'_>,
-        aggregate: usize,
-        present: &[usize],
-    ) -> Vec<Option<f64>> {
+    fn values(&self, find: &mut Find<'_>, aggregate: usize, present: &[usize]) -> Vec<Option<f64>> {
         let Some(number) = self.outputs.get(aggregate).copied() else {
             return vec![None; present.len()];
         };

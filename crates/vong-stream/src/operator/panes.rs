@@ -95,7 +95,8 @@ impl Pane {
 
     fn merge(&mut self, other: &Self) {
         self.resize(other.seen.len());
-        for (seen, more) in self.seen.iter_mut().zip(&other.seen).filter(|(_, more)| more.rows > 0) {
+        for (seen, more) in self.seen.iter_mut().zip(&other.seen).filter(|(_, more)| more.rows > 0)
+        {
             seen.first = if seen.rows == 0 { more.first } else { seen.first.min(more.first) };
             seen.last = seen.last.max(more.last);
             seen.rows += more.rows;

@@ -1,10 +1,11 @@
 //! What every kind of rule has: its definition, its state machine, its open keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vong_alert::{Act, Machine, Observation, Policy, Timing, Transition};
 use vong_model::{AlertId, EventTime, RuleId};
-use vong_sql::rule::RuleDefinition;
+use vong_sql::rule::{INHIBITED_ON, RuleDefinition};
 
 use super::bits::Bits;
 use super::codes::Codes;
@@ -43,6 +44,8 @@ pub(super) struct RuleCore {
     pub(super) open: Bits,
     pub(super) transitions: u64,
     scratch: Vec<Transition<Key>>,
+    /// Values of the rule's `INHIBITED BY … ON` column that are kept back, and by which rule.
+    kept_back: BTreeMap<String, RuleId>,
 }
 
 /// Where steps go, and what turns key numbers into words.
@@ -64,7 +67,60 @@ impl RuleCore {
             limit: definition.limit,
         };
         let machine = Machine::new(definition.rule_id.clone(), meta.version, policy);
-        Self { meta, machine, open: Bits::default(), transitions: 0, scratch: Vec::new() }
+        let (open, scratch, kept_back) = (Bits::default(), Vec::new(), BTreeMap::new());
+        Self { meta, machine, open, transitions: 0, scratch, kept_back }
+    }
+
+    /// Whether it matters which of two keys is judged first: for rules with a limit it does.
+    pub(super) fn is_limited(&self) -> bool {
+        self.meta.definition.limit.is_some()
+    }
+
+    /// What keeps alerts back as the rule comes into force.
+    pub(super) fn begin_kept_back(&mut self, kept_back: BTreeMap<String, RuleId>) {
+        self.kept_back = kept_back;
+    }
+
+    /// From `at` on, alerts of `value` are kept back by `by`, or by none.
+    pub(super) fn keep_back(
+        &mut self,
+        value: &str,
+        by: Option<&RuleId>,
+        at: EventTime,
+        out: &mut Sink<'_>,
+    ) {
+        let before = match by {
+            Some(by) => self.kept_back.insert(value.to_owned(), by.clone()),
+            None => self.kept_back.remove(value),
+        };
+        if before.as_ref() == by {
+            return;
+        }
+        for key in self.open_keys() {
+            if self.inhibited_value(key.id(), out).as_deref() == Some(value) {
+                self.machine.inhibit(&key, by, at, &mut self.scratch);
+            }
+        }
+        self.resync();
+        self.flush(0, out);
+    }
+
+    /// The value of the key in the column that inhibitions compare.
+    fn inhibited_value(&self, key: u32, out: &Sink<'_>) -> Option<Arc<str>> {
+        let column = self.meta.definition.inhibited_by.as_ref()?.on;
+        let by_key = out.space.key(key).value_of(column).map(Arc::from);
+        let unit = || out.codes.interner.text(out.space.unit(key)).map(Arc::clone);
+        by_key.or_else(|| if column == INHIBITED_ON { unit() } else { None })
+    }
+
+    /// A key without an alert may stand where alerts are kept back, or no longer.
+    fn mark(&mut self, key: u32, at: EventTime, out: &Sink<'_>) {
+        let text = out.space.key(key);
+        let value = self.inhibited_value(key, out);
+        let by = value.and_then(|value| self.kept_back.get(&*value).cloned());
+        if self.machine.inhibited_by(text) != by.as_ref() {
+            self.machine.inhibit(text, by.as_ref(), at, &mut self.scratch);
+        }
     }
 
     pub(super) fn open_keys(&self) -> Vec<Key> {
@@ -76,6 +132,10 @@ impl RuleCore {
     }
 
     pub(super) fn observe(&mut self, key: u32, seen: &Observation, row: u32, out: &mut Sink<'_>) {
+        if seen.condition && self.meta.definition.inhibited_by.is_some() && !self.open.contains(key)
+        {
+            self.mark(key, seen.since, out);
+        }
         let text = out.space.key(key);
         self.machine.observe(text, seen, &mut self.scratch);
         self.open.set(key, self.machine.is_open(text));

@@ -42,7 +42,11 @@ impl SilenceRule {
     }
 
     pub(super) fn advance(&mut self, watermark: EventTime, inputs: Inputs, out: &mut Sink<'_>) {
-        for silence in self.absence.advance(watermark) {
+        let mut silences = self.absence.advance(watermark);
+        if self.core.is_limited() {
+            silences.sort_by_key(|silence| (silence.at, out.space.key(silence.key)));
+        }
+        for silence in silences {
             self.silent(&silence, inputs, 0, out);
         }
         self.core.advance(watermark, out);

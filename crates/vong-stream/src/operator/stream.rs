@@ -122,13 +122,15 @@ impl StreamOperator {
         let number = known.unwrap_or_else(|| {
             // Most rules name sensor and metric, so that one more column makes one family of all.
             let usual = ["sensor_id", "camera_id", "metric"].into_iter();
-            let usual = usual.filter_map(|name| self.stream.columns().iter().position(|c| c.name == name));
+            let usual =
+                usual.filter_map(|name| self.stream.columns().iter().position(|c| c.name == name));
             let columns = columns.iter().copied().chain(usual).collect();
             self.families.push(Family::new(&plan.scope, &columns));
             self.families.len() - 1
         });
         let seen_to = self.seen_to.max(self.watermark);
-        let rule = NewRule { meta, scope: &plan.scope, keys: &plan.keys, space, window, aggregates };
+        let rule =
+            NewRule { meta, scope: &plan.scope, keys: &plan.keys, space, window, aggregates };
         self.families[number].add(rule, seen_to, &mut self.spaces, &mut self.codes);
     }
 
@@ -263,6 +265,27 @@ impl StreamOperator {
         false
     }
 
+    /// Runs `act` on the part of a rule that does not depend on its kind.
+    pub(super) fn with_core(
+        &mut self,
+        rule_id: &RuleId,
+        act: impl FnOnce(&mut RuleCore, &KeySpace, &Codes),
+    ) {
+        let Self { selections, families, spaces, codes, .. } = self;
+        let of_selections = selections.iter_mut().flatten().flat_map(|selection| {
+            let space = selection.space;
+            selection.cores().map(move |core| (core, space))
+        });
+        let of_families = families.iter_mut().flat_map(Family::cores);
+        let mut cores = of_selections.chain(of_families);
+        let found = cores.find(|(core, _)| core.meta.rule_id() == rule_id);
+        if let Some((core, space)) = found
+            && let Some(space) = spaces.get(space)
+        {
+            act(core, space, codes);
+        }
+    }
+
     pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
         let status = |core: &mut RuleCore| RuleStatus {
             rule: Arc::clone(&core.meta),
@@ -352,8 +375,7 @@ impl StreamOperator {
         if part.windows {
             for family in &mut self.families {
                 let columns = (self.event_time, self.unit);
-                let pushed =
-                    family.push(batch, columns, offset, &mut self.spaces, &mut self.codes);
+                let pushed = family.push(batch, columns, offset, &mut self.spaces, &mut self.codes);
                 failed = failed.and(pushed);
             }
         }

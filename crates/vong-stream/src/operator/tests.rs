@@ -70,11 +70,7 @@ fn by_operator(select: &str, rows: &[Row]) -> BTreeMap<(i64, String), u64> {
 }
 
 /// The same by a stock GROUP BY over the same rows: windows where a key fires and did not before.
-async fn by_datafusion(
-    select: &str,
-    slide_us: i64,
-    rows: &[Row],
-) -> BTreeMap<(i64, String), u64> {
+async fn by_datafusion(select: &str, slide_us: i64, rows: &[Row]) -> BTreeMap<(i64, String), u64> {
     let session = vong_sql::session(&SessionLimits::deterministic()).unwrap();
     let batches: Vec<_> = rows.chunks(97).map(readings).collect();
     let table = MemTable::try_new(Stream::Readings.schema(), vec![batches]).unwrap();

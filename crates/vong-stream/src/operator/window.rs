@@ -313,7 +313,12 @@ impl WindowRule {
             if holds.values().count_set_bits() > 0 || !self.core.open.is_empty() {
                 let value = self.plan.value.as_ref();
                 let value = value.map(|v| v.evaluate(&batch)?.into_array(count)).transpose()?;
-                for (row, key) in closed.keys.iter().enumerate() {
+                let mut order: Vec<usize> = (0..count).collect();
+                if self.core.is_limited() {
+                    order.sort_by_key(|row| out.space.key(closed.keys[*row]));
+                }
+                for row in order {
+                    let key = &closed.keys[row];
                     let condition = holds.value(row);
                     if !condition && !self.core.open.contains(*key) {
                         continue;

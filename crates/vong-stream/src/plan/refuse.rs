@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use vong_sql::Error;
-use vong_sql::rule::Select;
+use vong_sql::rule::{INHIBITED_ON, RuleDefinition, Select};
+
+use super::RulePlan;
 
 /// Aggregates whose answer depends on how rows are cut into batches, or that keep every row.
 const BATCH_DEPENDENT: &str = "approx_";
@@ -35,6 +37,29 @@ pub(super) fn nodes(plan: &LogicalPlan, select: &Select) -> Result<(), Error> {
         Some((what, word)) => Err(unsupported(select, what, word)),
         None => Ok(()),
     }
+}
+
+/// Refuses clauses that the query gives nothing to work on.
+pub(super) fn clauses(rule: &RuleDefinition, plan: &RulePlan) -> Result<(), Error> {
+    let columns = plan.stream.columns();
+    if let Some(inhibition) = &rule.inhibited_by {
+        let is_key = plan.keys.iter().any(|key| columns[*key].name == inhibition.on);
+        let is_unit = inhibition.on == INHIBITED_ON
+            && columns.iter().any(|column| column.name == INHIBITED_ON);
+        if !is_key && !is_unit {
+            let message = format!(
+                "INHIBITED BY … ON {} compares that column, but the rule's key has none: select it, \
+                 or group by it",
+                inhibition.on
+            );
+            return Err(rule.select.refuse(message, "select"));
+        }
+    }
+    if !rule.ladder.is_empty() && !plan.has_value() {
+        let message = "RAISE TO compares the first number the query selects, and it selects none";
+        return Err(rule.select.refuse(message, "select"));
+    }
+    Ok(())
 }
 
 pub(super) fn unsupported(select: &Select, what: &str, word: &str) -> Error {

@@ -21,7 +21,8 @@ use vong_sql::rule::{RuleDefinition, Select};
 use super::conjunct::Roles;
 use super::{
     AggregatePlan, Conjunct, Form, Function, GroupColumn, Kind, Named, RulePlan, SessionPlan,
-    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, WindowPlan, refuse, shared, sliding,
+    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, WindowPlan, refuse, shared,
+    sliding,
 };
 
 /// Narrowest window: a pane costs a close, whatever is in it.
@@ -55,6 +56,16 @@ struct Lowering<'a> {
 }
 
 pub(super) fn take_apart(
+    session: &SessionContext,
+    rule: &RuleDefinition,
+    plan: &LogicalPlan,
+) -> Result<RulePlan, Error> {
+    let planned = take_query_apart(session, rule, plan)?;
+    refuse::clauses(rule, &planned)?;
+    Ok(planned)
+}
+
+fn take_query_apart(
     session: &SessionContext,
     rule: &RuleDefinition,
     plan: &LogicalPlan,
@@ -217,7 +228,12 @@ impl Lowering<'_> {
                 let value = number.map(|(_, named)| named.expr);
                 let plan =
                     SessionPlan { gap_us, longest_us, aggregates, schema, groups, having, value };
-                return Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Session(plan) });
+                return Ok(RulePlan {
+                    stream: self.stream,
+                    scope,
+                    keys,
+                    kind: Kind::Session(plan),
+                });
             }
         };
         let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
@@ -246,11 +262,7 @@ impl Lowering<'_> {
         Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Window(plan) })
     }
 
-    fn sliding(
-        &self,
-        parts: &Parts<'_>,
-        folded: &sliding::Folded<'_>,
-    ) -> Result<RulePlan, Error> {
+    fn sliding(&self, parts: &Parts<'_>, folded: &sliding::Folded<'_>) -> Result<RulePlan, Error> {
         let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
         let (mut keys, mut calls): (Option<Vec<usize>>, _) = (None, Vec::new());
         for expr in &folded.window.window_expr {
@@ -349,7 +361,9 @@ impl Lowering<'_> {
     fn window_of(&self, expr: &Expr) -> Result<Option<WindowCall>, Error> {
         let call = match expr {
             Expr::Alias(alias) => return self.window_of(&alias.expr),
-            Expr::ScalarFunction(call) if matches!(call.func.name(), "tumble" | "hop" | "session") => {
+            Expr::ScalarFunction(call)
+                if matches!(call.func.name(), "tumble" | "hop" | "session") =>
+            {
                 call
             }
             _ => return Ok(None),

@@ -32,7 +32,10 @@ pub(super) struct Folded<'a> {
 }
 
 /// Folds the plan down to its window node; `None` when it has none.
-pub(super) fn fold<'a>(plan: &'a LogicalPlan, select: &Select) -> Result<Option<Folded<'a>>, Error> {
+pub(super) fn fold<'a>(
+    plan: &'a LogicalPlan,
+    select: &Select,
+) -> Result<Option<Folded<'a>>, Error> {
     let mut above = Vec::new();
     let mut node = plan;
     let window = loop {

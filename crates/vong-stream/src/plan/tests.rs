@@ -303,12 +303,16 @@ fn frames_sessions_and_hops_are_planned() {
         "",
         "SELECT sensor_id, value FROM readings QUALIFY value > avg(value) OVER (PARTITION BY \
          sensor_id ORDER BY event_time)",
-        &expect!["a frame looks back a bounded way: RANGE BETWEEN INTERVAL '5 minutes' PRECEDING AND CURRENT ROW (a day at most), or ROWS BETWEEN 10 PRECEDING AND CURRENT ROW (100000 at most) at line 2, column 66 "],
+        &expect![
+            "a frame looks back a bounded way: RANGE BETWEEN INTERVAL '5 minutes' PRECEDING AND CURRENT ROW (a day at most), or ROWS BETWEEN 10 PRECEDING AND CURRENT ROW (100000 at most) at line 2, column 66 "
+        ],
     );
     check(
         "",
         "SELECT sensor_id, count(*) FROM readings GROUP BY sensor_id, hop(event_time, INTERVAL \
          '7 seconds', INTERVAL '30 seconds') HAVING count(*) > 5",
-        &expect!["hop(event_time, slide, width): the width is a multiple of the slide, at most 1440 times, as in hop(event_time, INTERVAL '1 minute', INTERVAL '1 hour') at line 2, column 62 "],
+        &expect![
+            "hop(event_time, slide, width): the width is a multiple of the slide, at most 1440 times, as in hop(event_time, INTERVAL '1 minute', INTERVAL '1 hour') at line 2, column 62 "
+        ],
     );
 }

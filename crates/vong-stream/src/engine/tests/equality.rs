@@ -60,10 +60,16 @@ impl Rule {
             "FOR INTERVAL '1 second' KEEP FIRING FOR INTERVAL '6 seconds'",
         ][usize::from(self.timing % 4)];
         let (timing, select) = match self.kind % 6 {
-            0 => (timing, format!("SELECT value FROM readings WHERE {scope} AND value > {threshold}")),
+            0 => (
+                timing,
+                format!("SELECT value FROM readings WHERE {scope} AND value > {threshold}"),
+            ),
             1 => (
                 "NO DATA FOR INTERVAL '4 seconds'",
-                format!("SELECT sensor_id FROM readings WHERE {}", scope.replace("value < 70", "true")),
+                format!(
+                    "SELECT sensor_id FROM readings WHERE {}",
+                    scope.replace("value < 70", "true")
+                ),
             ),
             2 | 3 => (
                 timing,
@@ -98,15 +104,19 @@ enum Event {
     Rows(Vec<(u8, u8, u8, u8, bool)>),
     /// Seconds by which the watermark stays behind the newest row.
     Watermark(u8),
-    Rule { action: u8, number: u8, rule: Rule },
+    Rule {
+        action: u8,
+        number: u8,
+        rule: Rule,
+    },
     /// Decisions reach the log.
     Flush,
     Crash,
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), 0..100_u8, any::<u8>()).prop_map(
-        |(kind, filter, key, window, aggregate, threshold, timing)| Rule {
+    (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), 0..100_u8, any::<u8>())
+        .prop_map(|(kind, filter, key, window, aggregate, threshold, timing)| Rule {
             kind,
             filter,
             key,
@@ -114,8 +124,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             aggregate,
             threshold,
             timing,
-        },
-    )
+        })
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
