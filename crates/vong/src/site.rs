@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vong_decode::{Decoder, SourceConfig, SourcesFile};
 use vong_model::Assets;
-use vong_sql::rule::{RuleStatement, parse};
+use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse};
 use vong_stream::RulePlanner;
 
 use crate::assets::{self, CameraLogins};
@@ -127,7 +127,38 @@ fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleState
             rules.push(statement);
         }
     }
+    mistakes.extend(inhibitions(directory, &rules));
     rules
+}
+
+/// What is wrong with who inhibits whom: names nobody bears, and rings.
+fn inhibitions(directory: &Path, rules: &[RuleStatement]) -> Vec<Diagnostic> {
+    let created = rules.iter().filter_map(|statement| match statement {
+        RuleStatement::Create(rule) => Some(rule.as_ref()),
+        _ => None,
+    });
+    let created: Vec<&RuleDefinition> = created.collect();
+    let mut mistakes = Vec::new();
+    for rule in &created {
+        for by in rule.inhibited_by.iter().flat_map(|inhibition| &inhibition.rules) {
+            if !created.iter().any(|other| other.rule_id == *by) {
+                let message = format!(
+                    "rule '{}' is INHIBITED BY '{by}', but there is no rule of that name",
+                    rule.rule_id
+                );
+                mistakes.push(Diagnostic::of_file(directory, message));
+            }
+        }
+    }
+    if let Err(ring) = inhibition_order(created) {
+        let ring: Vec<&str> = ring.into_iter().map(vong_model::RuleId::as_str).collect();
+        let message = format!(
+            "rules inhibit each other in a ring: {}; take one INHIBITED BY out",
+            ring.join(" -> ")
+        );
+        mistakes.push(Diagnostic::of_file(directory, message));
+    }
+    mistakes
 }
 
 /// Rules of one file, parsed and planned; used where the file is given by hand.

@@ -9,9 +9,11 @@ use arrow::datatypes::Float64Type;
 use super::exact::Sums;
 use crate::plan::Function;
 
-/// Which aggregates of its argument somebody needs; the count is always there.
+/// Which aggregates of its argument somebody needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wants {
+    /// Not every row counts; where every row does, the rows of the pane are the count.
+    pub(super) count: bool,
     pub(super) sum: bool,
     pub(super) min: bool,
     pub(super) max: bool,
@@ -46,7 +48,9 @@ impl Cells {
     }
 
     pub(super) fn resize(&mut self, groups: usize) {
-        self.counts.resize(groups, 0);
+        if self.wants.count {
+            self.counts.resize(groups, 0);
+        }
         if self.wants.sum {
             self.sums.resize(groups);
         }
@@ -67,7 +71,7 @@ impl Cells {
     ) {
         let nulls = argument.and_then(|a| a.logical_nulls()).filter(|n| n.null_count() > 0);
         let floats = argument.and_then(|a| a.as_primitive_opt::<Float64Type>());
-        let floats = floats.filter(|_| self.wants != Wants::default()).map(|f| f.values());
+        let floats = floats.map(|f| f.values());
         if mask.is_none() && nulls.is_none() {
             self.add_rows(groups, floats, 0..groups.len());
             return;
@@ -85,8 +89,10 @@ impl Cells {
         values: Option<&arrow::buffer::ScalarBuffer<f64>>,
         rows: impl Iterator<Item = usize> + Clone,
     ) {
-        for row in rows.clone() {
-            self.counts[groups[row] as usize] += 1;
+        if self.wants.count {
+            for row in rows.clone() {
+                self.counts[groups[row] as usize] += 1;
+            }
         }
         let Some(values) = values else { return };
         if self.wants.sum {
@@ -120,14 +126,13 @@ impl Cells {
         }
     }
 
-    /// Rows that counted, over some groups.
-    pub(super) fn count(&self, groups: &[u32]) -> u64 {
-        groups.iter().map(|g| self.counts.get(*g as usize).copied().unwrap_or(0)).sum()
-    }
-
-    /// The aggregate over some groups; `None` where SQL says null.
-    pub(super) fn value(&self, function: Function, groups: &[u32]) -> Option<f64> {
-        let count = self.count(groups);
+    /// The aggregate over some groups, of which the pane has `rows` rows; `None` where SQL says null.
+    pub(super) fn value(&self, function: Function, groups: &[u32], rows: u64) -> Option<f64> {
+        let count = if self.wants.count {
+            groups.iter().filter_map(|g| self.counts.get(*g as usize)).sum()
+        } else {
+            rows
+        };
         if function == Function::Count {
             return Some(count as f64);
         }

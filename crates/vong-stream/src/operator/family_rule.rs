@@ -80,7 +80,10 @@ impl Column {
     fn of(output: Output, class: &Class, pane: &Pane) -> Self {
         let value = |groups: &Vec<u32>| match output.slot {
             None => Some(pane.rows(groups) as f64),
-            Some(slot) => pane.slot(slot).and_then(|cells| cells.value(output.function, groups)),
+            Some(slot) => {
+                let cells = pane.slot(slot);
+                cells.and_then(|cells| cells.value(output.function, groups, pane.rows(groups)))
+            }
         };
         let values: Vec<Option<f64>> = class.groups.iter().map(value).collect();
         let order = |range: Option<(f64, f64)>, v: &f64| {

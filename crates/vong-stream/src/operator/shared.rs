@@ -296,7 +296,7 @@ impl Family {
         let total = self.tuples.len();
         let fed: Vec<(usize, i64, i64)> = self.levels.fed().collect();
         for (level, width_us, end) in fed {
-            if frame.times.iter().min().is_none_or(|first| *first >= end) {
+            if end != i64::MAX && frame.times.iter().all(|time| *time >= end) {
                 continue;
             }
             for (start, span) in spans(&frame.times, width_us) {
@@ -365,6 +365,13 @@ impl Family {
         if units.is_all_null() {
             return;
         }
+        if units.is_never_null() {
+            // The usual case, and a hot one.
+            for (entry, group) in units.entries().iter().zip(groups) {
+                self.units[*group as usize] = units.dictionary()[*entry as usize];
+            }
+            return;
+        }
         for (row, group) in groups.iter().enumerate() {
             let code = units.code(row);
             if code != super::codes::NULL
@@ -409,6 +416,7 @@ impl Family {
             self.wants.push(Wants::default());
             self.slots.len() - 1
         });
+        self.wants[number].count |= aggregate.nullable || !aggregate.masks.is_empty();
         self.wants[number].add(aggregate.function);
         Some(number)
     }

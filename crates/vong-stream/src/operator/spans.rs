@@ -26,17 +26,25 @@ impl Span {
     }
 }
 
+/// The earliest and the latest instant.
+pub(super) fn range(times: &[i64], sorted: bool) -> Option<(i64, i64)> {
+    let (first, last) = (*times.first()?, *times.last()?);
+    if sorted {
+        return Some((first, last));
+    }
+    Some(times.iter().fold((first, last), |(min, max), t| (min.min(*t), max.max(*t))))
+}
+
 /// The windows the instants fall in, by start, each with its rows in log order.
 pub(super) fn spans(times: &[i64], width_us: i64) -> Vec<(i64, Span)> {
     let start_of = |time: i64| vong_sql::functions::window_start(time, width_us);
-    let (Some(min), Some(max)) = (times.iter().min(), times.iter().max()) else {
-        return Vec::new();
-    };
-    let (first, last) = (start_of(*min), start_of(*max));
+    let sorted = times.is_sorted();
+    let Some((min, max)) = range(times, sorted) else { return Vec::new() };
+    let (first, last) = (start_of(min), start_of(max));
     if first == last {
         return vec![(first, Span::All)];
     }
-    if times.is_sorted() {
+    if sorted {
         let mut out = Vec::new();
         let mut from = 0;
         while let Some(time) = times.get(from) {

@@ -19,6 +19,7 @@ use super::selection::Selection;
 use super::session::SessionRule;
 use super::shared::{Family, NewRule, columns, conditions};
 use super::silence::SilenceRule;
+use super::spans::range;
 use super::window::WindowGroup;
 use super::{Pushed, RuleStatus};
 use crate::plan::{Kind, RulePlan, SharedAggregate, WindowPlan};
@@ -303,7 +304,7 @@ impl StreamOperator {
         let times = batch.column(self.event_time).as_primitive::<TimestampMicrosecondType>();
         let times = times.values();
         let watermark = self.watermark.unwrap_or(EventTime::MIN);
-        let Some((min, max)) = times.iter().min().zip(times.iter().max()) else {
+        let Some((min, max)) = range(times, times.is_sorted()) else {
             return Ok((Pushed::default(), None));
         };
         let ahead = self.quality.map(|column| {
@@ -311,8 +312,8 @@ impl StreamOperator {
             (self.codes.column(batch, column), code)
         });
         let any_ahead = ahead.as_ref().is_some_and(|(c, code)| c.dictionary().contains(code));
-        if EventTime(*min) >= watermark && !any_ahead {
-            self.seen_to = self.seen_to.max(Some(EventTime(*max)));
+        if EventTime(min) >= watermark && !any_ahead {
+            self.seen_to = self.seen_to.max(Some(EventTime(max)));
             return Ok((Pushed { rows: times.len(), ..Pushed::default() }, None));
         }
         let mut pushed = Pushed::default();

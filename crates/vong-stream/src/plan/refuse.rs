@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use vong_model::LatePolicy;
 use vong_sql::Error;
 use vong_sql::rule::{INHIBITED_ON, RuleDefinition, Select};
 
@@ -54,6 +55,9 @@ pub(super) fn clauses(rule: &RuleDefinition, plan: &RulePlan) -> Result<(), Erro
             );
             return Err(rule.select.refuse(message, "select"));
         }
+    }
+    if rule.late == LatePolicy::Revise {
+        return Err(unsupported(&rule.select, "LATE REVISE", "select"));
     }
     if !rule.ladder.is_empty() && !plan.has_value() {
         let message = "RAISE TO compares the first number the query selects, and it selects none";

@@ -351,8 +351,11 @@ impl Lowering<'_> {
                     }
                 }
             }
+            let nullable = argument
+                .as_ref()
+                .is_some_and(|argument| argument.nullable(self.schema.as_arrow()).unwrap_or(true));
             let argument = argument.as_ref().map(shared::named);
-            out.push(SharedAggregate { function, argument, one_of, masks });
+            out.push(SharedAggregate { function, argument, nullable, one_of, masks });
         }
         Ok(Some(out))
     }

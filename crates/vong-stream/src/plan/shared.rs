@@ -28,6 +28,8 @@ pub(crate) struct SharedAggregate {
     pub(crate) function: Function,
     /// `None`: every row counts.
     pub(crate) argument: Option<Named>,
+    /// Whether the argument can be null, so that not every row counts.
+    pub(crate) nullable: bool,
     /// The part of its `FILTER` that names ids: column and texts.
     pub(crate) one_of: Vec<(usize, BTreeSet<String>)>,
     /// The rest of its `FILTER`.
