@@ -22,6 +22,9 @@ pub struct LogConfig {
     /// How much of the latest records is kept decoded in memory.
     #[serde(default = "default_tail_bytes")]
     pub tail_bytes: usize,
+    /// Space set aside for what people and the engine decide while the disk is full; 0: none.
+    #[serde(default = "default_reserve_bytes")]
+    pub reserve_bytes: u64,
 }
 
 fn default_segment_bytes() -> u64 {
@@ -36,6 +39,10 @@ fn default_tail_bytes() -> usize {
     16 * 1024 * 1024
 }
 
+fn default_reserve_bytes() -> u64 {
+    8 * 1024 * 1024
+}
+
 impl LogConfig {
     /// Default sizes in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
@@ -44,12 +51,16 @@ impl LogConfig {
             segment_bytes: default_segment_bytes(),
             segment_age: default_segment_age(),
             tail_bytes: default_tail_bytes(),
+            reserve_bytes: default_reserve_bytes(),
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         if !(1..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes) {
             return Err(Error::Config { key: "segment_bytes", expected: "1 to 1073741824" });
+        }
+        if self.reserve_bytes > MAX_SEGMENT_BYTES {
+            return Err(Error::Config { key: "reserve_bytes", expected: "0 to 1073741824" });
         }
         if self.segment_age.is_zero() {
             return Err(Error::Config { key: "segment_age_s", expected: "more than zero" });
