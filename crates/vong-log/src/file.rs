@@ -130,8 +130,8 @@ impl FileLog {
         seed: u64,
         metrics: LogMetrics,
     ) -> Result<Self, Error> {
-        let (mut log, writer, requests) = Self::assemble(disk, config, clock, seed, metrics)?;
-        let dir = log.shared.dir.clone();
+        let (mut log, writer, requests) = Self::assemble(disk, &config, clock, seed, metrics)?;
+        let LogConfig { dir, .. } = config;
         let thread = vong_runtime::thread::spawn("vong-log", move || writer.run(requests));
         log.writer = Some(thread.map_err(|e| Error::io("start the log writer", &dir, e))?);
         Ok(Self { inner: Arc::new(log) })
@@ -140,14 +140,14 @@ impl FileLog {
     /// The parts of an open log, before its writer runs anywhere.
     fn assemble(
         disk: Arc<dyn Disk>,
-        config: LogConfig,
+        config: &LogConfig,
         clock: Arc<dyn Clock>,
         seed: u64,
         metrics: LogMetrics,
     ) -> Result<(Inner, Writer, Receiver<Append>), Error> {
         config.check()?;
         let lock = recover::lock(&*disk, &config.dir)?;
-        let opened = recover::open(&*disk, &config, clock.now(), seed)?;
+        let opened = recover::open(&*disk, config, clock.now(), seed)?;
         let recover::Opened { epoch, state, recovery, quarantine, appended_at, resume } = opened;
         if let Some(cut) = &recovery.cut {
             metrics.recovery_cut_bytes.inc_by(cut.bytes);
@@ -170,7 +170,7 @@ impl FileLog {
         // Full: the appender waits, so that pressure reaches the edge it came from.
         let (queue, requests) = bounded("log/append", Capacity::items(256), WhenFull::Wait);
         let start = writer::Start { appended_at, resume };
-        let writer = Writer::new(Arc::clone(&shared), &config, clock, start)?;
+        let writer = Writer::new(Arc::clone(&shared), config, clock, start)?;
         let inner = Inner { shared, queue: Some(queue), writer: None, recovery, _lock: lock };
         Ok((inner, writer, requests))
     }

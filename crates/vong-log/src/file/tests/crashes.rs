@@ -96,7 +96,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn open(
         disk: &SimDisk,
-        config: LogConfig,
+        config: &LogConfig,
         clock: Arc<ManualClock>,
     ) -> Result<Self, Error> {
         let metrics = LogMetrics::new(&Metrics::new());
@@ -192,7 +192,7 @@ impl Run {
         let config = LogConfig { segment_bytes, reserve_bytes, tail_bytes: 4_000, ..base };
         let (disk, clock) = (SimDisk::default(), clock());
         disk.record();
-        let rig = Rig::open(&disk, config.clone(), Arc::clone(&clock)).unwrap();
+        let rig = Rig::open(&disk, &config, Arc::clone(&clock)).unwrap();
         Self { disk, config, clock, rig: Some(rig), told: Told::default(), ids: 0 }
     }
 
@@ -249,7 +249,7 @@ impl Run {
             rig.writer.close();
         }
         drop(rig);
-        let rig = Rig::open(&self.disk, self.config.clone(), Arc::clone(&self.clock));
+        let rig = Rig::open(&self.disk, &self.config, Arc::clone(&self.clock));
         let rig = rig.expect("the log opens, also on a full disk");
         let (floor, found) = self.told.check(self.told.acknowledged.len(), &rig.log);
         // What it found behind the promised records is part of the log from now on.
@@ -293,7 +293,7 @@ fn crash(run: &Run, moment: &Moment, chance: &mut Chance) -> usize {
     }
     disk.mark(0);
     disk.record();
-    let mut rig = Rig::open(&disk, run.config.clone(), Arc::clone(&run.clock)).unwrap();
+    let mut rig = Rig::open(&disk, &run.config, Arc::clone(&run.clock)).unwrap();
     let found = run.told.check(acknowledged, &rig.log);
     disk.mark(1);
     let more = vec![row(Stream::ConfigChanges, -1), row(Stream::ConfigChanges, -2)];
@@ -309,7 +309,7 @@ fn crash(run: &Run, moment: &Moment, chance: &mut Chance) -> usize {
     let moments = disk.moments();
     let moment = &moments[chance.below(moments.len())];
     let disk = moment.crash(chance.draw());
-    let rig = Rig::open(&disk, run.config.clone(), Arc::clone(&run.clock)).unwrap();
+    let rig = Rig::open(&disk, &run.config, Arc::clone(&run.clock)).unwrap();
     if moment.mark == 0 {
         run.told.check(acknowledged, &rig.log);
     } else {

@@ -67,7 +67,7 @@ fn reads(log: &FileLog) -> String {
 }
 
 /// Opens a damaged log, reads all of it, appends to it, opens it again.
-fn check(disk: &SimDisk, expected: Expect) {
+fn check(disk: &SimDisk, expected: &Expect) {
     let report = fsck_on(disk, sim_dir()).unwrap();
     assert!(!report.is_sound(), "{report}");
     let log = open_sim(disk, config_of(3), clock()).unwrap();
@@ -95,7 +95,7 @@ fn flipped_bit_in_a_sealed_segment_costs_one_record_and_says_which() {
     flip(&disk, 3, inside(1));
     check(
         &disk,
-        expect![[r#"
+        &expect![[r#"
         0..3: read
         4..4: offsets 4..5 of the log are damaged at byte 880: record body checksum differs; run `vong fsck`, restore the file from a backup, or read on from 5: /log/00000000000000000003.vlog
         5..8: read"#]],
@@ -132,7 +132,7 @@ fn damage_before_the_last_commit_of_the_open_segment_is_not_taken_for_a_torn_wri
     flip(&disk, 6, inside(0));
     check(
         &disk,
-        expect![[r#"
+        &expect![[r#"
         0..5: read
         6..6: offsets 6..7 of the log are damaged at byte 128: record body checksum differs; run `vong fsck`, restore the file from a backup, or read on from 7: /log/00000000000000000006.vlog
         7..8: read"#]],
@@ -160,7 +160,7 @@ fn last_record_damaged_after_an_orderly_close_is_lost_and_its_offset_not_used_ag
     flip(&disk, 0, inside(8));
     check(
         &disk,
-        expect![[r#"
+        &expect![[r#"
         0..7: read
         8..8: offsets 8..9 of the log are damaged at byte 6144: record body checksum differs; run `vong fsck`, restore the file from a backup, or read on from 9: /log/00000000000000000000.vlog"#]],
     );
@@ -172,7 +172,7 @@ fn missing_segment_is_named() {
     disk.remove(&file(3)).unwrap();
     check(
         &disk,
-        expect![[r#"
+        &expect![[r#"
         0..2: read
         3..5: offsets 3..6 of the log are damaged at byte 0: segment file is missing; run `vong fsck`, restore the file from a backup, or read on from 6: /log/00000000000000000003.vlog
         6..8: read"#]],
@@ -190,7 +190,7 @@ fn missing_newest_segment_is_known_from_the_note_of_an_orderly_close() {
     disk.remove(&file(6)).unwrap();
     check(
         &disk,
-        expect![[r#"
+        &expect![[r#"
         0..5: read
         6..8: offsets 6..9 of the log are damaged at byte 0: segment file is missing; run `vong fsck`, restore the file from a backup, or read on from 9: /log/00000000000000000006.vlog"#]],
     );
@@ -202,7 +202,7 @@ fn truncated_segment_keeps_what_is_left() {
     disk.tamper(&file(3), |bytes| bytes.truncate(inside(1)));
     check(
         &disk,
-        expect![[r#"
+        &expect![[r#"
         0..3: read
         4..5: offsets 4..6 of the log are damaged at byte 880: record body cut short; run `vong fsck`, restore the file from a backup, or read on from 6: /log/00000000000000000003.vlog
         6..8: read"#]],
@@ -234,7 +234,7 @@ fn segment_of_another_log_is_not_read_as_ours() {
     ours.tamper(&file(3), |bytes| *bytes = theirs);
     check(
         &ours,
-        expect![[r#"
+        &expect![[r#"
         0..2: read
         3..5: offsets 3..6 of the log are damaged at byte 0: segment belongs to another log; run `vong fsck`, restore the file from a backup, or read on from 6: /log/00000000000000000003.vlog
         6..8: read"#]],

@@ -19,7 +19,7 @@ impl Site {
     fn new(segment_bytes: u64, reserve_bytes: u64) -> Self {
         let (disk, clock) = (SimDisk::default(), clock());
         let config = LogConfig { segment_bytes, reserve_bytes, ..LogConfig::new(sim_dir()) };
-        let rig = Rig::open(&disk, config, Arc::clone(&clock)).unwrap();
+        let rig = Rig::open(&disk, &config, Arc::clone(&clock)).unwrap();
         Self { disk, clock, rig }
     }
 
@@ -122,7 +122,7 @@ fn log_on_a_full_disk_opens_and_leaves_the_reserve_when_there_is_space() {
     rig.writer.close();
     drop(rig);
     let config = LogConfig { reserve_bytes: 20_000, ..LogConfig::new(sim_dir()) };
-    let rig = Rig::open(&disk, config, Arc::clone(&clock)).unwrap();
+    let rig = Rig::open(&disk, &config, Arc::clone(&clock)).unwrap();
     assert!(rig.log.health().disk_full);
     let mut site = Site { disk, clock, rig };
     assert!(is_full(&site.append(BULK, 2)));
