@@ -44,6 +44,8 @@ pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) const MAX_GROUP: usize = 4_096;
 pub(crate) const MAX_GROUP_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 1024 * 1024 * 1024;
+/// Far more than a log will ever hold, and far from where numbers end.
+pub(crate) const MAX_OFFSET: u64 = 1 << 62;
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 * 1024;
 pub(crate) const SEAL_TRAILER_BYTES: usize = 8;
 

@@ -46,7 +46,7 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Offset, PathBuf)>
             continue;
         }
         let first = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let Some(first) = first else {
+        let Some(first) = first.filter(|first| *first <= format::MAX_OFFSET) else {
             let bad = Bad::What("file name is not an offset".to_owned());
             return Err(corrupt(&path, 0, &bad));
         };

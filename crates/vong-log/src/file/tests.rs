@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod flips;
 mod golden;
+mod hostile;
 mod tmpfs;
 
 use std::collections::BTreeMap;
