@@ -36,8 +36,23 @@ pub struct SegmentReport {
     pub next: Offset,
     pub records: u64,
     pub rows: u64,
+    /// That count.
     pub bytes: u64,
+    /// Behind them: what was never acknowledged before the segment was ended.
+    pub ignored_bytes: u64,
     pub state: SegmentState,
+}
+
+impl fmt::Display for SegmentReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, first, next, records, rows, bytes, ignored_bytes, state } = self;
+        write!(f, "{state:>6}  offsets {first}..{next}  {records} records  {rows} rows  ")?;
+        write!(f, "{bytes} bytes")?;
+        if *ignored_bytes > 0 {
+            write!(f, " and {ignored_bytes} that do not count")?;
+        }
+        write!(f, "  {}", file.display())
+    }
 }
 
 /// How a segment ends.
@@ -71,12 +86,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { epoch, segments, unfinished_bytes, problems } = self;
         writeln!(f, "epoch {epoch}")?;
-        for SegmentReport { file, first, next, records, rows, bytes, state } in segments {
-            writeln!(
-                f,
-                "{state:>6}  offsets {first}..{next}  {records} records  {rows} rows  {bytes} bytes  {}",
-                file.display()
-            )?;
+        for segment in segments {
+            writeln!(f, "{segment}")?;
         }
         if *unfinished_bytes > 0 {
             writeln!(
@@ -115,9 +126,9 @@ pub(crate) fn fsck_on(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
     }
     for (file, successor) in files.iter().zip(files.iter().skip(1)) {
         let inspected = inspect::closed(disk, file, successor, epoch, decodes)?;
-        let is_whole = inspected.survey.next == successor.first;
-        report.add(file, inspected, true);
-        if is_whole {
+        let looks_whole = inspected.damage.is_empty() && inspected.survey.next == successor.first;
+        report.add(file, inspected, inspect::end_of(disk, file, successor, epoch)?);
+        if looks_whole {
             check_chain(&mut report, disk, file, successor)?;
         }
     }
@@ -139,16 +150,20 @@ fn decodes(header: &RecordHeader, body: &[u8]) -> Result<(), String> {
 }
 
 impl Report {
-    fn add(&mut self, file: &SegmentFile, inspected: Inspected, is_closed: bool) {
+    /// Adds a segment of which `end` bytes count, if its successor says so.
+    fn add(&mut self, file: &SegmentFile, inspected: Inspected, end: Option<u64>) {
         let Inspected { survey, damage, next } = inspected;
-        let Survey { records, rows, sealed, file_bytes: bytes, .. } = survey;
-        let state = match (sealed, is_closed) {
+        let Survey { records, rows, sealed, file_bytes, .. } = survey;
+        let bytes = end.map_or(file_bytes, |end| end.min(file_bytes));
+        let state = match (sealed, end) {
             (true, _) => SegmentState::Sealed,
-            (false, true) => SegmentState::Ended,
-            (false, false) => SegmentState::Open,
+            (false, Some(_)) => SegmentState::Ended,
+            (false, None) => SegmentState::Open,
         };
-        let (file, first) = (file.path.clone(), file.first);
-        self.segments.push(SegmentReport { file, first, next, records, rows, bytes, state });
+        let (file, first, ignored_bytes) = (file.path.clone(), file.first, file_bytes - bytes);
+        let report =
+            SegmentReport { file, first, next, records, rows, bytes, ignored_bytes, state };
+        self.segments.push(report);
         self.problems.extend(damage);
     }
 }
@@ -185,7 +200,7 @@ fn check_last(
         report.unfinished_bytes = unfinished(disk, last, &inspected.survey)?;
     }
     let next = inspected.next;
-    report.add(last, inspected, false);
+    report.add(last, inspected, None);
     if let Some(lost) = inspect::missing_end(note.as_ref(), last.first, next) {
         let (file, what) =
             (segment::path_of(dir, lost.start), "segment file is missing".to_owned());
@@ -211,6 +226,7 @@ fn check_cursors(report: &mut Report, disk: &dyn Disk, dir: &Path) -> Result<(),
         match cursor::get(disk, dir, &report.epoch, name) {
             Ok(_) | Err(Error::CursorName { .. }) => {} // a file that is not a cursor
             Err(Error::Corrupt { what, position, file, .. }) => {
+                let what = format!("{what} (without the file, its reader begins anew)");
                 let lost = Offset::ZERO..Offset::ZERO;
                 report.problems.push(Damage { file, position, what, lost });
             }

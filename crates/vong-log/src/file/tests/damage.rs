@@ -103,6 +103,32 @@ fn flipped_bit_in_a_sealed_segment_costs_one_record_and_says_which() {
 }
 
 #[test]
+fn fsck_explains_what_is_wrong_what_it_costs_and_what_to_do() {
+    let disk = disk();
+    flip(&disk, 3, inside(1));
+    disk.tamper(&file(0), |bytes| bytes.extend_from_slice(b"more"));
+    let log = open_sim(&disk, config_of(3), clock()).unwrap();
+    log.cursor_set("reader", Offset(2)).unwrap();
+    let copy = disk.copy();
+    drop(log);
+    copy.tamper(&cursor::directory(sim_dir()).join("reader"), |bytes| bytes[0] = b'V');
+    copy.tamper(&file(6), |bytes| bytes.extend_from_slice(b"half a record"));
+    expect![[r#"
+        epoch e9291ecd9d7296795d0e2681834d72bb
+        sealed  offsets 0..3  3 records  3 rows  2456 bytes and 4 that do not count  /log/00000000000000000000.vlog
+        sealed  offsets 3..6  2 records  2 rows  2456 bytes  /log/00000000000000000003.vlog
+          open  offsets 6..9  3 records  3 rows  2397 bytes  /log/00000000000000000006.vlog
+        13 bytes of an unfinished write: the next start cuts them
+        damaged at byte 880: record body checksum differs; offsets 4..5 are lost: /log/00000000000000000003.vlog
+                restore the file from a backup of this log, or let readers go on behind the lost offsets
+        damaged at byte 0: cursor checksum differs (without the file, its reader begins anew); no offset is lost: /log/cursors/reader
+                every record can still be read; restore the file from a backup to mend it
+        2 problems
+    "#]]
+    .assert_eq(&fsck_on(&copy, sim_dir()).unwrap().to_string());
+}
+
+#[test]
 fn damaged_header_costs_no_record() {
     let disk = disk();
     flip(&disk, 3, 20);
