@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::format::MAX_SEGMENT_BYTES;
 
+/// Less would hold no record worth setting space aside for.
+const MIN_RESERVE_BYTES: u64 = 4_096;
+
 /// Where a log lies and how it is cut into files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,8 +62,11 @@ impl LogConfig {
         if !(1..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes) {
             return Err(Error::Config { key: "segment_bytes", expected: "1 to 1073741824" });
         }
-        if self.reserve_bytes > MAX_SEGMENT_BYTES {
-            return Err(Error::Config { key: "reserve_bytes", expected: "0 to 1073741824" });
+        if self.reserve_bytes != 0
+            && !(MIN_RESERVE_BYTES..=MAX_SEGMENT_BYTES).contains(&self.reserve_bytes)
+        {
+            let expected = "0, or 4096 to 1073741824";
+            return Err(Error::Config { key: "reserve_bytes", expected });
         }
         if self.segment_age.is_zero() {
             return Err(Error::Config { key: "segment_age_s", expected: "more than zero" });

@@ -13,7 +13,6 @@ mod writer;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
@@ -76,8 +75,7 @@ struct Shared {
     /// Taken by whoever trims, so that files go in order.
     trimming: Mutex<()>,
     quarantine: Mutex<Quarantine>,
-    disk_full: AtomicBool,
-    sync_failures: AtomicU64,
+    health: watch::Sender<Health>,
     head: watch::Sender<Offset>,
     metrics: LogMetrics,
 }
@@ -161,8 +159,7 @@ impl FileLog {
             state: RwLock::new(state),
             trimming: Mutex::new(()),
             quarantine: Mutex::new(quarantine),
-            disk_full: AtomicBool::new(false),
-            sync_failures: AtomicU64::new(0),
+            health: watch::Sender::default(),
             head,
             metrics,
         });
@@ -180,14 +177,9 @@ impl FileLog {
         &self.inner.recovery
     }
 
-    /// How the log is now.
-    pub fn health(&self) -> Health {
-        let Shared { disk_full, sync_failures, quarantine, .. } = &*self.inner.shared;
-        Health {
-            disk_full: disk_full.load(Ordering::Relaxed),
-            sync_failures: sync_failures.load(Ordering::Relaxed),
-            quarantined: quarantine.lock().all(),
-        }
+    /// How the log is, and how it changes: whoever raises alerts about the product itself asks here.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.inner.shared.health.subscribe()
     }
 
     fn prepare(&self, entries: Vec<Entry>) -> Result<Vec<Encoded>, Error> {
@@ -230,6 +222,12 @@ impl Shared {
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.quarantined_segments.set(gauge(quarantine.segments() as u64));
         self.metrics.lost_offsets.set(gauge(quarantine.lost_offsets()));
+        let quarantined = quarantine.all();
+        self.health.send_if_modified(|health| {
+            let changed = health.quarantined != quarantined;
+            health.quarantined = quarantined;
+            changed
+        });
     }
 }
 

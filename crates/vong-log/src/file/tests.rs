@@ -10,6 +10,7 @@ mod tmpfs;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -292,6 +293,8 @@ fn config_reads_strictly_with_defaults() {
     assert_eq!(config, expected);
     assert!(serde_json::from_str::<LogConfig>(r#"{"dir": "x", "segment_agee": 9}"#).is_err());
     let config = LogConfig { segment_bytes: 0, ..LogConfig::new("x") };
+    assert!(matches!(FileLog::open(config, clock(), 0), Err(Error::Config { .. })));
+    let config = LogConfig { reserve_bytes: 100, ..LogConfig::new("x") };
     assert!(matches!(FileLog::open(config, clock(), 0), Err(Error::Config { .. })));
 }
 

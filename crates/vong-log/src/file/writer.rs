@@ -10,7 +10,6 @@ mod open;
 mod space;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use vong_model::{EventTime, Offset};
@@ -301,10 +300,9 @@ impl Writer {
 
     /// Ends a segment whose disk failed, where it was durable.
     fn give_up(&mut self, open: Open) {
-        let failures = self.shared.sync_failures.fetch_add(1, Ordering::Relaxed) + 1;
+        self.shared.health.send_modify(|health| health.sync_failures += 1);
         self.shared.metrics.sync_failures.inc();
         tracing::error!(
-            failures,
             file = %open.path.display(),
             at = open.position,
             "the disk failed to make a commit durable: it is not acknowledged, the log goes on in a new segment"

@@ -72,7 +72,7 @@ fn check(disk: &SimDisk, expected: &Expect) {
     assert!(!report.is_sound(), "{report}");
     let log = open_sim(disk, config_of(3), clock()).unwrap();
     let first = reads(&log);
-    assert!(!log.health().quarantined.is_empty());
+    assert!(!log.health().borrow().quarantined.is_empty());
     let metrics = &log.inner.shared.metrics;
     assert_eq!(metrics.quarantined_segments.get(), 1);
     let head = log.head();
@@ -86,7 +86,7 @@ fn check(disk: &SimDisk, expected: &Expect) {
     assert_eq!(again.lines().count(), first.lines().count() + usize::from(first.ends_with('g')));
     assert!(!fsck_on(disk, sim_dir()).unwrap().is_sound(), "damage is not forgotten");
     log.trim(log.head()).unwrap();
-    assert!(log.health().quarantined.is_empty(), "what was trimmed is nobody's concern");
+    assert!(log.health().borrow().quarantined.is_empty(), "what was trimmed is nobody's concern");
 }
 
 #[test]

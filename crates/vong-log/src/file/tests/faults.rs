@@ -63,7 +63,7 @@ fn full_disk_refuses_bulk_data_takes_acts_and_resumes_by_itself() {
         assert_eq!(site.append(BULK, 0).unwrap(), 0);
         site.fill(10);
         assert!(is_full(&site.append(BULK, 1)));
-        assert!(site.rig.log.health().disk_full);
+        assert!(site.rig.log.health().borrow().disk_full);
         assert_eq!(site.append(ACT, 2).unwrap(), 1);
         assert!(is_full(&site.append(BULK, 3)));
         assert_eq!(site.append(CLOCKWORK, 4).unwrap(), 2);
@@ -74,7 +74,7 @@ fn full_disk_refuses_bulk_data_takes_acts_and_resumes_by_itself() {
         assert!(is_full(&site.append(BULK, 7)), "a full disk is asked once a second");
         site.clock.advance(SECOND);
         assert_eq!(site.append(BULK, 8).unwrap(), 4);
-        assert!(!site.rig.log.health().disk_full);
+        assert!(!site.rig.log.health().borrow().disk_full);
         assert_eq!(site.append(ACT, 9).unwrap(), 5);
         let expected = [(BULK, 0), (ACT, 2), (CLOCKWORK, 4), (ACT, 6), (BULK, 8), (ACT, 9)];
         let expected: Vec<_> = expected.into_iter().map(|(stream, id)| row(stream, id)).collect();
@@ -123,7 +123,7 @@ fn log_on_a_full_disk_opens_and_leaves_the_reserve_when_there_is_space() {
     drop(rig);
     let config = LogConfig { reserve_bytes: 20_000, ..LogConfig::new(sim_dir()) };
     let rig = Rig::open(&disk, &config, Arc::clone(&clock)).unwrap();
-    assert!(rig.log.health().disk_full);
+    assert!(rig.log.health().borrow().disk_full);
     let mut site = Site { disk, clock, rig };
     assert!(is_full(&site.append(BULK, 2)));
     assert_eq!(site.append(ACT, 3).unwrap(), 2);
@@ -155,16 +155,19 @@ fn failed_sync_gives_its_segment_up_and_the_log_goes_on_in_another() {
     let mut site = Site::new(1 << 20, 0);
     site.append(BULK, 0).unwrap();
     let before = segment::list(&site.disk, sim_dir()).unwrap();
+    let mut health = site.rig.log.health();
+    health.borrow_and_update();
     site.disk.faults(|faults| faults.failing_syncs = 1);
     let error = site.append(BULK, 1).unwrap_err();
     assert!(matches!(error, Error::Sync { .. }), "{error}");
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later));
+    assert!(health.has_changed().unwrap(), "whoever watches over the log is told");
     let given_up = site.disk.read(&before[0].1).unwrap();
     assert_eq!(content(&site.rig.log).1, [row(BULK, 0)], "it is not there");
     assert_eq!(site.append(BULK, 2).unwrap(), 1, "its offset goes to the next");
     assert_eq!(site.disk.read(&before[0].1).unwrap(), given_up, "the old file is left alone");
     assert_eq!(segment::list(&site.disk, sim_dir()).unwrap().len(), 2);
-    assert_eq!(site.rig.log.health().sync_failures, 1);
+    assert_eq!(site.rig.log.health().borrow().sync_failures, 1);
     assert_eq!(site.rig.log.sealed().len(), 1);
     // The tail forgets nothing, so this reads the file that was given up.
     assert_eq!(site.rig.log.inner.shared.state.read().sealed[0].next, Offset(1));
@@ -182,7 +185,7 @@ fn disk_that_fails_every_sync_acknowledges_nothing_and_takes_over_when_it_recove
     assert_eq!(site.rig.log.head(), Offset(1));
     site.disk.faults(|faults| faults.failing_syncs = 0);
     assert_eq!(site.append(BULK, 9).unwrap(), 1);
-    assert!(site.rig.log.health().sync_failures >= 1);
+    assert!(site.rig.log.health().borrow().sync_failures >= 1);
     assert_eq!(site.verified(), [row(BULK, 0), row(BULK, 9)]);
 }
 

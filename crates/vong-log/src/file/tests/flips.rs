@@ -100,7 +100,7 @@ impl Subject {
         }
         let cut = log.recovery().cut.is_some();
         assert!(cut || log.head() >= self.head, "records went without a word at {place:?}");
-        let told = cut || !log.health().quarantined.is_empty();
+        let told = cut || !log.health().borrow().quarantined.is_empty();
         let verified = !sound.is_sound() || sound.unfinished_bytes > 0;
         assert!(told || verified, "flip at {place:?} is not told");
         assert!(verified, "flip at {place:?} is not found by fsck");

@@ -1,8 +1,6 @@
 //! What the writer does when there is no space, and when there is again; who may write meanwhile is
 //! decided in [`reserve`].
 
-use std::sync::atomic::Ordering;
-
 use super::open::Open;
 use super::{Append, Shared, Writer};
 use crate::file::reserve::{self, Space};
@@ -111,8 +109,10 @@ impl Writer {
             None if is_ready => reserve_bytes,
             None => 0,
         };
-        let Shared { disk_full, metrics, .. } = &*self.shared;
-        disk_full.store(is_full, Ordering::Relaxed);
+        let Shared { health, metrics, .. } = &*self.shared;
+        health.send_if_modified(|health| {
+            std::mem::replace(&mut health.disk_full, is_full) != is_full
+        });
         metrics.disk_full.set(i64::from(is_full));
         metrics.reserve_bytes.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
