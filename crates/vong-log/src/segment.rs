@@ -1,6 +1,6 @@
 //! Segment files of a directory, and single reads from one: header, seal, hash.
 //!
-//! [`Scanner`] walks records, [`survey`] judges a whole file; both trust nothing.
+//! [`Scanner`] walks records, [`survey()`] judges a whole file; both trust nothing.
 
 mod scanner;
 mod survey;

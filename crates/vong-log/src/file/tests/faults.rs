@@ -190,6 +190,21 @@ fn disk_that_fails_every_sync_acknowledges_nothing_and_takes_over_when_it_recove
 }
 
 #[test]
+fn reserve_that_fails_to_sync_is_given_up_and_another_one_made() {
+    let mut site = Site::new(1 << 20, 20_000);
+    site.append(BULK, 0).unwrap();
+    site.fill(0);
+    site.disk.faults(|faults| faults.failing_syncs = 1);
+    assert_eq!(site.append(ACT, 1).unwrap(), 1, "in the space that its reserve leaves");
+    assert!(is_full(&site.append(BULK, 2)));
+    site.free();
+    site.clock.advance(SECOND);
+    assert_eq!(site.append(BULK, 3).unwrap(), 2);
+    assert!(!site.rig.log.health().borrow().disk_full);
+    assert_eq!(site.verified(), [row(BULK, 0), row(ACT, 1), row(BULK, 3)]);
+}
+
+#[test]
 fn disk_that_went_away_is_asked_again_with_each_append() {
     let mut site = Site::new(1, 0);
     site.append(BULK, 0).unwrap();

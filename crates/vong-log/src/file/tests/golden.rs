@@ -85,4 +85,9 @@ fn what_is_written_today_is_what_the_golden_files_hold() {
         00000000000000000004.vlog 4..6 open"#]]
     .assert_eq(&describe(dir.path()));
     assert_eq!(describe(dir.path()), describe(&golden(VERSION)));
+    for (_, path) in segment::list(&RealDisk, dir.path()).unwrap() {
+        let golden = golden(VERSION).join(path.file_name().unwrap());
+        let head = |path: &Path| std::fs::read(path).unwrap()[..56].to_vec(); // up to the hash
+        assert_eq!(head(&path), head(&golden), "{}", path.display());
+    }
 }

@@ -79,7 +79,12 @@ impl Writer {
             }
             match self.begin_in_reserve() {
                 Ok(open) => self.open = Some(open),
-                Err(error) => tracing::error!(%error, "the log cannot use its reserve"),
+                Err(error) => {
+                    tracing::error!(%error, "the log cannot use its reserve");
+                    // A file that failed once is not written again: the next reserve is another.
+                    let Shared { disk, dir, .. } = &*self.shared;
+                    drop(disk.remove(&reserve::path_of(dir)));
+                }
             }
         }
         self.show_space();
