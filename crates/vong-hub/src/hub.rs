@@ -213,8 +213,8 @@ impl Hub {
 #[derive(Debug)]
 enum Read {
     Records(Vec<Record>),
-    /// Retention was faster; the log begins here now.
-    Trimmed(Offset),
+    /// Retention was faster, or damage was; from here on the log can be read.
+    Lost(Offset),
 }
 
 async fn read(log: &Arc<dyn Log>, from: Offset) -> Result<Read, Error> {
@@ -222,8 +222,13 @@ async fn read(log: &Arc<dyn Log>, from: Offset) -> Result<Read, Error> {
     let read = move || log.read(from, READ_BYTES); // older records come from disk
     match tokio::task::spawn_blocking(read).await.map_err(|_ended| Error::ReaderGone)? {
         Ok(records) => Ok(Read::Records(records)),
-        Err(vong_log::Error::Trimmed { floor, .. }) => Ok(Read::Trimmed(floor)),
-        Err(source) => Err(Error::ReadLog { from, source }),
+        Err(source) => match source.resume_at().filter(|at| *at > from) {
+            Some(at) => {
+                tracing::warn!(error = %source, "live views go on behind lost records");
+                Ok(Read::Lost(at))
+            }
+            None => Err(Error::ReadLog { from, source }),
+        },
     }
 }
 
@@ -250,8 +255,8 @@ impl Follower {
     fn take(&mut self, read: &Read, shared: &Shared, resume: Duration) -> Result<(), Error> {
         match read {
             Read::Records(records) => self.apply(records, shared, resume),
-            Read::Trimmed(floor) => {
-                self.skip_to(*floor, shared);
+            Read::Lost(at) => {
+                self.skip_to(*at, shared);
                 Ok(())
             }
         }
@@ -284,9 +289,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Retention overtook this follower: what lies between is lost to it.
+    /// What lies before `floor` is lost to this follower.
     fn skip_to(&mut self, floor: Offset, shared: &Shared) {
-        tracing::warn!(from = %self.position, %floor, "log was trimmed before live views read it");
         for Followed { view, .. } in &self.views {
             shared.state(*view).table.write().raise_resume_floor(floor);
         }

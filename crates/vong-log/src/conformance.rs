@@ -9,9 +9,9 @@ use arrow::array::{
 };
 use arrow::datatypes::Int32Type;
 use tokio::runtime::Builder;
-use vong_model::{Offset, Stream};
+use vong_model::{EventTime, Offset, Stream};
 
-use crate::{Entry, Error, Log, Record};
+use crate::{Entry, Error, Log, Record, Retention};
 
 /// Runs the whole suite.
 pub fn run(make: impl Fn() -> Arc<dyn Log>) {
@@ -23,6 +23,7 @@ pub fn run(make: impl Fn() -> Arc<dyn Log>) {
     appends_of_tasks_are_durable_when_they_resolve(&*make());
     watchers_see_the_head_grow(&*make());
     only_sealed_parts_are_trimmed(&*make());
+    retention_keeps_what_a_reader_needs(&*make());
     cursors_are_kept_by_name(&*make());
     slices_and_dictionaries_keep_their_values(&*make());
     assert_ne!(make().epoch(), make().epoch(), "two logs must not share an epoch");
@@ -184,6 +185,22 @@ fn only_sealed_parts_are_trimmed(log: &dyn Log) {
     log.trim(Offset::ZERO).expect("trimming nothing works");
     assert_eq!(log.floor(), floor);
     assert_eq!(append(log, vec![entry(41.0)]), Offset(41)..Offset(42));
+}
+
+fn retention_keeps_what_a_reader_needs(log: &dyn Log) {
+    append(log, (0..40).map(|i| entry(f64::from(i))).collect());
+    append(log, vec![entry(40.0)]);
+    let sealed = log.sealed();
+    let nothing = Retention { keep_age: None, keep_bytes: Some(0) };
+    let now = EventTime::from_micros(i64::MAX);
+    let trimmed = log.retain(&Retention::default(), now, log.head()).expect("trimming works");
+    assert_eq!((trimmed.parts, log.floor()), (0, Offset::ZERO), "without a limit all is kept");
+    let trimmed = log.retain(&nothing, now, Offset::ZERO).expect("trimming works");
+    assert_eq!((trimmed.parts, log.floor()), (0, Offset::ZERO), "a reader needs all of it");
+    assert_eq!(trimmed.held_back_bytes, sealed.iter().map(|part| part.bytes).sum::<u64>());
+    let trimmed = log.retain(&nothing, now, log.head()).expect("trimming works");
+    assert_eq!(trimmed.parts, sealed.len());
+    assert_eq!(log.floor(), sealed.last().map_or(Offset::ZERO, |part| part.next));
 }
 
 fn cursors_are_kept_by_name(log: &dyn Log) {

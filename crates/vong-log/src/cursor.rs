@@ -6,39 +6,54 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use vong_model::Offset;
-use vong_runtime::fs::replace_file;
 
+use crate::disk::Disk;
 use crate::format::{Bad, check_cursor_name};
 use crate::{Error, segment};
 
-pub(crate) fn get(dir: &Path, epoch: &str, name: &str) -> Result<Option<Offset>, Error> {
+pub(crate) fn get(
+    disk: &dyn Disk,
+    dir: &Path,
+    epoch: &str,
+    name: &str,
+) -> Result<Option<Offset>, Error> {
     check_cursor_name(name)?;
     let path = path_of(dir, name);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let bytes = match disk.read(&path) {
+        Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("read cursor", &path, e)),
     };
-    let Some((of, offset)) = parse(&text) else {
+    let Some((of, offset)) = std::str::from_utf8(&bytes).ok().and_then(parse) else {
         return Err(segment::corrupt(&path, 0, &Bad::What("cursor checksum differs".to_owned())));
     };
     Ok((of == epoch).then_some(offset))
 }
 
-pub(crate) fn set(dir: &Path, epoch: &str, name: &str, offset: Offset) -> Result<(), Error> {
+pub(crate) fn set(
+    disk: &dyn Disk,
+    dir: &Path,
+    epoch: &str,
+    (name, offset): (&str, Offset),
+) -> Result<(), Error> {
     check_cursor_name(name)?;
     let path = path_of(dir, name);
     let text = format!("vong-cursor 1 {epoch} {offset}");
     let text = format!("{text} {:08x}\n", crc32c::crc32c(text.as_bytes()));
     let write = || {
-        std::fs::create_dir_all(dir.join("cursors"))?;
-        replace_file(&path, text.as_bytes())
+        disk.make_dir(&directory(dir))?;
+        disk.replace(&path, text.as_bytes())
     };
     write().map_err(|e| Error::io("write cursor", &path, e))
 }
 
+/// Where the cursors of a log lie.
+pub(crate) fn directory(dir: &Path) -> PathBuf {
+    dir.join("cursors")
+}
+
 fn path_of(dir: &Path, name: &str) -> PathBuf {
-    dir.join("cursors").join(name)
+    directory(dir).join(name)
 }
 
 fn parse(text: &str) -> Option<(&str, Offset)> {

@@ -1,4 +1,4 @@
-//! A note, written when the log is closed in order, of how much of the open segment is durable.
+//! A note, written when the log is closed in order, of how much of it is durable.
 //!
 //! It lets the next start tell damage from an unfinished write even in the last records. It is
 //! only ever a lower bound, so an old note is never wrong.
@@ -7,38 +7,61 @@ use std::io;
 use std::path::Path;
 
 use vong_model::Offset;
-use vong_runtime::fs::replace_file;
 
 use crate::Error;
+use crate::disk::Disk;
 
 const NAME: &str = "durable";
 
-pub(crate) fn write(dir: &Path, segment: Offset, bytes: u64) -> Result<(), Error> {
+/// What was durable at the last orderly close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// The newest segment, by first offset.
+    pub(crate) segment: Offset,
+    /// Bytes of it.
+    pub(crate) bytes: u64,
+    /// The head; `None` in a note of an older version.
+    pub(crate) next: Option<Offset>,
+}
+
+pub(crate) fn write(
+    disk: &dyn Disk,
+    dir: &Path,
+    epoch: &str,
+    (segment, bytes, next): (Offset, u64, Offset),
+) -> Result<(), Error> {
     let path = dir.join(NAME);
-    let text = format!("vong-log-durable 1 {segment} {bytes}");
+    let text = format!("vong-log-durable 2 {epoch} {segment} {bytes} {next}");
     let note = format!("{text} {:08x}\n", crc32c::crc32c(text.as_bytes()));
-    replace_file(&path, note.as_bytes()).map_err(|e| Error::io("note the durable end", &path, e))
+    disk.replace(&path, note.as_bytes()).map_err(|e| Error::io("note the durable end", &path, e))
 }
 
-/// Bytes of `segment` that were durable at the last orderly close; 0 when nothing is known.
-pub(crate) fn read(dir: &Path, segment: Offset) -> Result<u64, Error> {
+/// The note of the log `epoch`; `None` when there is none that can be believed.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path, epoch: &str) -> Result<Option<Note>, Error> {
     let path = dir.join(NAME);
-    let note = match std::fs::read_to_string(&path) {
-        Ok(note) => note,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
-            return Ok(0);
-        }
-        Err(e) => return Err(Error::io("read the durable end", &path, e)),
-    };
-    Ok(parse(&note).filter(|(of, _)| *of == segment).map_or(0, |(_, bytes)| bytes))
+    match disk.read(&path) {
+        Ok(note) => Ok(std::str::from_utf8(&note).ok().and_then(|note| parse(note, epoch))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read the durable end", &path, e)),
+    }
 }
 
-fn parse(note: &str) -> Option<(Offset, u64)> {
+fn parse(note: &str, epoch: &str) -> Option<Note> {
     let (text, crc) = note.trim_end().rsplit_once(' ')?;
     if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(text.as_bytes()) {
         return None;
     }
-    let mut words = text.strip_prefix("vong-log-durable 1 ")?.split(' ');
-    let segment = words.next()?.parse().ok()?;
-    Some((Offset(segment), words.next()?.parse().ok()?))
+    let words: Vec<&str> = text.strip_prefix("vong-log-durable ")?.split(' ').collect();
+    let offset = |word: &str| Some(Offset(word.parse().ok()?));
+    match words[..] {
+        ["1", segment, bytes] => {
+            Some(Note { segment: offset(segment)?, bytes: bytes.parse().ok()?, next: None })
+        }
+        ["2", of, segment, bytes, next] if of == epoch => Some(Note {
+            segment: offset(segment)?,
+            bytes: bytes.parse().ok()?,
+            next: Some(offset(next)?),
+        }),
+        _ => None,
+    }
 }

@@ -29,12 +29,16 @@ pub enum Error {
     /// Written by another version of this program.
     #[error("segment has format version {found}, this program reads {known}: {}", file.display())]
     Version { found: u32, known: u32, file: PathBuf },
+    /// The records asked for were there once and cannot be read; those before and behind can.
+    #[error("offsets {from}..{until} of the log are damaged at byte {position}: {what}; run `vong fsck`, restore the file from a backup, or read on from {until}: {}", file.display())]
+    Damaged { from: Offset, until: Offset, what: String, position: u64, file: PathBuf },
     /// No space left; appends work again as soon as there is.
     #[error("no space left for the log: {}", path.display())]
     DiskFull { path: PathBuf, source: Arc<io::Error> },
-    /// The disk could not promise durability; nothing more is acknowledged until reopened.
-    #[error("log takes no more appends because a commit could not be synced: {}", path.display())]
-    Stopped { path: PathBuf, source: Arc<io::Error> },
+    /// The disk failed to make this append durable. It may be tried again: the file it was written
+    /// to is given up, a new one takes over.
+    #[error("commit could not be made durable, its segment is given up: {}", path.display())]
+    Sync { path: PathBuf, source: Arc<io::Error> },
     /// The file system refused.
     #[error("cannot {operation}: {}", path.display())]
     Io { operation: &'static str, path: PathBuf, source: Arc<io::Error> },
@@ -60,6 +64,20 @@ impl Error {
         }
         Self::Io { operation, path, source: Arc::new(source) }
     }
+
+    pub(crate) fn no_space(path: &Path) -> Self {
+        let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
+        Self::DiskFull { path: path.to_path_buf(), source }
+    }
+
+    /// Where a reader may go on that accepts the loss of the records it asked for, and says so.
+    pub fn resume_at(&self) -> Option<Offset> {
+        match self {
+            Self::Trimmed { floor, .. } => Some(*floor),
+            Self::Damaged { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
 }
 
 pub(crate) fn is_full(error: &io::Error) -> bool {
@@ -74,8 +92,8 @@ impl Classify for Error {
             | Self::Config { .. }
             | Self::CursorName { .. } => Kind::InvalidInput,
             Self::Trimmed { .. } => Kind::NotFound,
-            Self::Locked { .. } | Self::Io { .. } | Self::Stopped { .. } => Kind::Unavailable,
-            Self::Corrupt { .. } | Self::Version { .. } => Kind::Corrupt,
+            Self::Locked { .. } | Self::Io { .. } | Self::Sync { .. } => Kind::Unavailable,
+            Self::Corrupt { .. } | Self::Damaged { .. } | Self::Version { .. } => Kind::Corrupt,
             Self::DiskFull { .. } => Kind::Exhausted,
             Self::Encode { .. } => Kind::Internal,
             Self::Closed => Kind::Cancelled,
@@ -84,8 +102,10 @@ impl Classify for Error {
 
     fn retry(&self) -> Retry {
         match self {
-            // A full disk empties and a flaky one answers again; a failed sync stays failed.
-            Self::DiskFull { .. } | Self::Io { .. } | Self::Locked { .. } => Retry::Later,
+            // A full disk empties and a flaky one answers again, in a new file if need be.
+            Self::DiskFull { .. } | Self::Sync { .. } | Self::Io { .. } | Self::Locked { .. } => {
+                Retry::Later
+            }
             _ => Retry::Never,
         }
     }

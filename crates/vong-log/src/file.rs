@@ -4,34 +4,36 @@
 //! next write and sync. Readers take recent records from memory and older ones from the files.
 //! Dropping the last handle finishes the queue and frees the directory.
 
+mod read;
 mod recover;
+mod reserve;
+mod segments;
 mod writer;
 
-use std::collections::VecDeque;
-use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use arrow::buffer::Buffer;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 use vong_model::{EventTime, Offset};
 use vong_runtime::Clock;
-use vong_runtime::channel::{Capacity, Sender, WhenFull, bounded};
+use vong_runtime::channel::{Capacity, Receiver, Sender, WhenFull, bounded};
 use vong_telemetry::Metrics;
 
 use crate::codec::{self, Encoded};
-use crate::disk::{Disk, RealDisk};
-use crate::format::{self, Bad, HEADER_BYTES, IndexEntry, Kind};
+use crate::damage::{Damage, Quarantine};
+use crate::disk::{Disk, Lock, RealDisk};
+use crate::format::{self, Frame, VERSION};
 use crate::metrics::LogMetrics;
-use crate::segment::{self, Scanner, Step};
-use crate::tail::Tail;
 use crate::{BoxFuture, Entry, Error, Log, LogConfig, Record, SealedRange, cursor};
 
 pub(crate) use recover::hex;
 pub use recover::{Cut, Recovery};
+use reserve::Urgency;
+use segments::{Active, Sealed, State};
+use writer::Writer;
 
 /// A handle on a log in files; cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,8 +48,8 @@ struct Inner {
     queue: Option<Sender<Append>>,
     writer: Option<JoinHandle<()>>,
     recovery: Recovery,
-    /// Held as long as any handle lives; the operating system frees it with the process.
-    _lock: File,
+    /// Held as long as any handle lives.
+    _lock: Lock,
 }
 
 impl Drop for Inner {
@@ -65,57 +67,46 @@ impl Drop for Inner {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
+    disk: Arc<dyn Disk>,
     epoch: String,
+    /// What records are checked with where a header cannot be read.
+    frame: Frame,
     state: RwLock<State>,
+    /// Taken by whoever trims, so that files go in order.
+    trimming: Mutex<()>,
+    quarantine: Mutex<Quarantine>,
+    health: watch::Sender<Health>,
     head: watch::Sender<Offset>,
     metrics: LogMetrics,
 }
 
-#[derive(Debug)]
-struct State {
-    sealed: VecDeque<Sealed>,
-    active: Active,
-    head: Offset,
-    tail: Tail,
-}
-
-/// A closed segment.
-#[derive(Debug)]
-struct Sealed {
-    first: Offset,
-    next: Offset,
-    bytes: u64,
-    index: Arc<[IndexEntry]>,
-}
-
-/// The segment that grows.
-#[derive(Debug)]
-struct Active {
-    first: Offset,
-    durable_bytes: u64,
-    index: Vec<IndexEntry>,
-}
-
-impl State {
-    fn floor(&self) -> Offset {
-        self.sealed.front().map_or(self.active.first, |oldest| oldest.first)
-    }
+/// How a log is, for those who watch over it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Bulk data is refused; what may not wait is written from the reserve.
+    pub disk_full: bool,
+    /// Commits that the disk could not make durable, since the log was opened.
+    pub sync_failures: u64,
+    /// Damage known so far: met at the start or by a reader.
+    pub quarantined: Vec<Damage>,
 }
 
 /// One append on its way to the writer.
 #[derive(Debug)]
 struct Append {
     entries: Vec<Encoded>,
+    urgency: Urgency,
     done: oneshot::Sender<Result<Range<Offset>, Error>>,
 }
 
 impl FileLog {
     /// Opens the log in `config.dir`, creating it if there is none. `seed` makes the epoch of a new
-    /// log. What a crash left unfinished is cut; see [`Self::recovery`].
+    /// log. What a crash left unfinished is cut, what is damaged is quarantined; see
+    /// [`Self::recovery`].
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process holds the directory; [`Error::Corrupt`] when the
-    /// files contradict themselves in a way no crash explains.
+    /// [`Error::Locked`] when another process holds the directory; [`Error::Version`] for files of
+    /// a later program; [`Error::Corrupt`] when the files do not say which log they are.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, Error> {
         Self::open_with(config, clock, seed, LogMetrics::new(&Metrics::new()))
     }
@@ -127,42 +118,68 @@ impl FileLog {
         seed: u64,
         metrics: LogMetrics,
     ) -> Result<Self, Error> {
-        Self::open_on(Box::new(RealDisk), config, clock, seed, metrics)
+        Self::open_on(Arc::new(RealDisk), config, clock, seed, metrics)
     }
 
     pub(crate) fn open_on(
-        disk: Box<dyn Disk>,
+        disk: Arc<dyn Disk>,
         config: LogConfig,
         clock: Arc<dyn Clock>,
         seed: u64,
         metrics: LogMetrics,
     ) -> Result<Self, Error> {
+        let (mut log, writer, requests) = Self::assemble(disk, &config, clock, seed, metrics)?;
+        let LogConfig { dir, .. } = config;
+        let thread = vong_runtime::thread::spawn("vong-log", move || writer.run(requests));
+        log.writer = Some(thread.map_err(|e| Error::io("start the log writer", &dir, e))?);
+        Ok(Self { inner: Arc::new(log) })
+    }
+
+    /// The parts of an open log, before its writer runs anywhere.
+    fn assemble(
+        disk: Arc<dyn Disk>,
+        config: &LogConfig,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+        metrics: LogMetrics,
+    ) -> Result<(Inner, Writer, Receiver<Append>), Error> {
         config.check()?;
-        let lock = recover::lock(&config.dir)?;
-        let opened = recover::open(&*disk, &config, clock.now(), seed)?;
-        let recover::Opened { epoch, state, recovery, sha256, appended_at, created_at } = opened;
-        let LogConfig { dir, segment_bytes, segment_age, tail_bytes: _ } = config;
+        let lock = recover::lock(&*disk, &config.dir)?;
+        let opened = recover::open(&*disk, config, clock.now(), seed)?;
+        let recover::Opened { epoch, state, recovery, quarantine, appended_at, resume } = opened;
         if let Some(cut) = &recovery.cut {
             metrics.recovery_cut_bytes.inc_by(cut.bytes);
         }
         let (head, _) = watch::channel(state.head);
-        let shared =
-            Arc::new(Shared { dir, epoch: hex(&epoch), state: RwLock::new(state), head, metrics });
+        let shared = Arc::new(Shared {
+            dir: config.dir.clone(),
+            disk,
+            epoch: hex(&epoch),
+            frame: Frame { version: VERSION, epoch },
+            state: RwLock::new(state),
+            trimming: Mutex::new(()),
+            quarantine: Mutex::new(quarantine),
+            health: watch::Sender::default(),
+            head,
+            metrics,
+        });
+        shared.show_quarantine();
         // Full: the appender waits, so that pressure reaches the edge it came from.
         let (queue, requests) = bounded("log/append", Capacity::items(256), WhenFull::Wait);
-        let start = writer::Start { epoch, sha256, appended_at, created_at };
-        let rotation = writer::Rotation { segment_bytes, segment_age };
-        let writer = writer::Writer::new(Arc::clone(&shared), disk, clock, rotation, start)?;
-        let writer = vong_runtime::thread::spawn("vong-log", move || writer.run(requests))
-            .map_err(|e| Error::io("start the log writer", &shared.dir, e))?;
-        let inner =
-            Inner { shared, queue: Some(queue), writer: Some(writer), recovery, _lock: lock };
-        Ok(Self { inner: Arc::new(inner) })
+        let start = writer::Start { appended_at, resume };
+        let writer = Writer::new(Arc::clone(&shared), config, clock, start)?;
+        let inner = Inner { shared, queue: Some(queue), writer: None, recovery, _lock: lock };
+        Ok((inner, writer, requests))
     }
 
     /// What opening found and did.
     pub fn recovery(&self) -> &Recovery {
         &self.inner.recovery
+    }
+
+    /// How the log is, and how it changes: whoever raises alerts about the product itself asks here.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.inner.shared.health.subscribe()
     }
 
     fn prepare(&self, entries: Vec<Entry>) -> Result<Vec<Encoded>, Error> {
@@ -189,66 +206,37 @@ impl FileLog {
     fn queue(&self) -> Result<&Sender<Append>, Error> {
         self.inner.queue.as_ref().ok_or(Error::Closed)
     }
+}
 
-    /// Where to begin in the files to find `from`.
-    fn locate(state: &State, from: Offset) -> Place {
-        let before = state.sealed.partition_point(|segment| segment.next <= from);
-        let (first, end, index) = match state.sealed.get(before) {
-            Some(Sealed { first, bytes, index, .. }) => (*first, *bytes, &index[..]),
-            None => {
-                let Active { first, durable_bytes, index } = &state.active;
-                (*first, *durable_bytes, &index[..])
-            }
-        };
-        let entry = index.partition_point(|entry| entry.offset <= from).checked_sub(1);
-        let start = entry
-            .and_then(|entry| index.get(entry))
-            .map_or(HEADER_BYTES as u64, |entry| u64::from(entry.position));
-        Place { first, start, end }
+impl Shared {
+    /// Notes damage; the first time it is met it is also said aloud.
+    fn quarantine(&self, first: Offset, damage: &Damage) {
+        if self.quarantine.lock().add(first, damage.clone()) {
+            tracing::error!(%damage, advice = damage.advice(), "a log segment is quarantined");
+            self.show_quarantine();
+        }
     }
 
-    fn read_files(
-        &self,
-        place: Place,
-        from: Offset,
-        max_bytes: usize,
-    ) -> Result<Vec<Record>, Error> {
-        let path = segment::path_of(&self.inner.shared.dir, place.first);
-        let mut scanner = Scanner::open(&path, place.start, Some(place.end))?;
-        let mut taken = 0_usize;
-        let mut found = Vec::new();
-        loop {
-            let (position, header, body) = match scanner.step()? {
-                Step::Record { position, header, body } => (position, header, body),
-                Step::End => break,
-                Step::Bad { position, bad } => {
-                    return Err(segment::corrupt(&path, position, &bad));
-                }
-            };
-            let Kind::Batch(stream) = header.kind else { break };
-            if header.offset < from {
-                continue;
-            }
-            if !found.is_empty() && taken.saturating_add(body.len()) > max_bytes {
-                break;
-            }
-            taken = taken.saturating_add(body.len());
-            let batch = codec::from_ipc(stream, Buffer::from(body)).map_err(|e| {
-                segment::corrupt(&path, position, &Bad::What(format!("record body: {e}")))
-            })?;
-            let appended_at = EventTime::from_micros(header.appended_at);
-            found.push(Record { offset: header.offset, appended_at, stream, batch });
-        }
-        Ok(found)
+    fn show_quarantine(&self) {
+        let quarantine = self.quarantine.lock();
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.quarantined_segments.set(gauge(quarantine.segments() as u64));
+        self.metrics.lost_offsets.set(gauge(quarantine.lost_offsets()));
+        let quarantined = quarantine.all();
+        self.health.send_if_modified(|health| {
+            let changed = health.quarantined != quarantined;
+            health.quarantined = quarantined;
+            changed
+        });
     }
 }
 
-/// Bytes of one segment.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    first: Offset,
-    start: u64,
-    end: u64,
+impl Append {
+    fn new(entries: Vec<Encoded>) -> (Self, oneshot::Receiver<Result<Range<Offset>, Error>>) {
+        let (done, answer) = oneshot::channel();
+        let urgency = Urgency::of(entries.iter().map(|entry| entry.stream));
+        (Self { entries, urgency, done }, answer)
+    }
 }
 
 impl Log for FileLog {
@@ -258,8 +246,7 @@ impl Log for FileLog {
             if entries.is_empty() {
                 return Ok(self.head()..self.head());
             }
-            let (done, answer) = oneshot::channel();
-            let request = Append { entries, done };
+            let (request, answer) = Append::new(entries);
             self.queue()?.send(request).await.map_err(|_closed| Error::Closed)?;
             answer.await.map_err(|_closed| Error::Closed)?
         })
@@ -270,32 +257,13 @@ impl Log for FileLog {
         if entries.is_empty() {
             return Ok(self.head()..self.head());
         }
-        let (done, answer) = oneshot::channel();
-        let request = Append { entries, done };
+        let (request, answer) = Append::new(entries);
         self.queue()?.blocking_send(request).map_err(|_closed| Error::Closed)?;
         answer.blocking_recv().map_err(|_closed| Error::Closed)?
     }
 
     fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Record>, Error> {
-        let place = {
-            let state = self.inner.shared.state.read();
-            let floor = state.floor();
-            if from < floor {
-                return Err(Error::Trimmed { from, floor });
-            }
-            if from >= state.head {
-                return Ok(Vec::new());
-            }
-            if state.tail.first().is_some_and(|first| first <= from) {
-                return Ok(state.tail.read(from, max_bytes));
-            }
-            Self::locate(&state, from)
-        };
-        // Without the lock: appends and other readers go on while this one waits for the disk.
-        self.read_files(place, from, max_bytes).map_err(|error| {
-            let floor = self.floor();
-            if from < floor { Error::Trimmed { from, floor } } else { error } // trimmed meanwhile
-        })
+        self.inner.shared.read(from, max_bytes)
     }
 
     fn floor(&self) -> Offset {
@@ -316,40 +284,25 @@ impl Log for FileLog {
 
     fn sealed(&self) -> Vec<SealedRange> {
         let range = |segment: &Sealed| {
-            let Sealed { first, next, bytes, .. } = segment;
-            SealedRange { first: *first, next: *next, bytes: *bytes }
+            let Sealed { first, next, bytes, closed_at, index: _ } = segment;
+            let closed_at = EventTime::from_micros(*closed_at);
+            SealedRange { first: *first, next: *next, bytes: *bytes, closed_at }
         };
         self.inner.shared.state.read().sealed.iter().map(range).collect()
     }
 
     fn trim(&self, below: Offset) -> Result<(), Error> {
-        let Shared { dir, state, metrics, .. } = &*self.inner.shared;
-        loop {
-            let first = {
-                let mut state = state.write();
-                let Some(oldest) = state.sealed.front().filter(|s| s.next <= below) else { break };
-                let first = oldest.first;
-                state.sealed.pop_front();
-                let floor = state.floor();
-                state.tail.drop_below(floor);
-                metrics.floor.set(i64::try_from(floor.0).unwrap_or(i64::MAX));
-                metrics.segments.dec();
-                first
-            };
-            // Oldest first, so that a crash in between leaves no hole.
-            let path = segment::path_of(dir, first);
-            std::fs::remove_file(&path).map_err(|e| Error::io("delete segment", &path, e))?;
-        }
-        vong_runtime::fs::sync_directory(dir)
-            .map_err(|e| Error::io("sync the log directory", dir, e))
+        self.inner.shared.trim(below)
     }
 
     fn cursor_get(&self, name: &str) -> Result<Option<Offset>, Error> {
-        cursor::get(&self.inner.shared.dir, &self.inner.shared.epoch, name)
+        let Shared { disk, dir, epoch, .. } = &*self.inner.shared;
+        cursor::get(&**disk, dir, epoch, name)
     }
 
     fn cursor_set(&self, name: &str, offset: Offset) -> Result<(), Error> {
-        cursor::set(&self.inner.shared.dir, &self.inner.shared.epoch, name, offset)
+        let Shared { disk, dir, epoch, .. } = &*self.inner.shared;
+        cursor::set(&**disk, dir, epoch, (name, offset))
     }
 }
 

@@ -1,14 +1,15 @@
-//! Bytes of a segment file, format version 1.
+//! Bytes of a segment file, format version 2; version 1 is still read.
 //!
-//! Limits: a body ≤ 32 MiB · an append ≤ 4,096 records and 64 MiB · a segment ≤ 1 GiB plus one write · offsets
-//! are 64 bit · an index entry about every 64 KiB. All integers are little-endian; every structure
-//! carries a CRC-32C (polynomial 0x1EDC6F41, RFC 3720 appendix B.4) over itself.
+//! Limits: a body ≤ 32 MiB · an append ≤ 4,096 records and 64 MiB · a segment ≤ 1 GiB plus one
+//! write · offsets are 64 bit · an index entry about every 64 KiB. All integers are little-endian;
+//! every structure carries a CRC-32C (polynomial 0x1EDC6F41, RFC 3720 appendix B.4) over itself.
 //!
 //! ```text
-//! segment  = header record* [seal]
+//! segment  = header record* [seal] zero*
 //! header   = 128 bytes: magic "VONGSEG\n" · version u32 · header_bytes u32 · max_body u32 ·
 //!            max_group u32 · epoch [16] · first_offset u64 · created_at i64 ·
-//!            sha256 of the previous segment file [32], zero for the first · zeros · crc u32
+//!            sha256 of the previous segment [32], zero for the first · previous_bytes u64 ·
+//!            room u64 · zeros · crc u32
 //! record   = 48 bytes: magic "VREC" · kind u8 (1) · stream u8 · group_left u16 · body_bytes u32 ·
 //!            body_crc u32 · offset u64 · appended_at i64 · durable u32 · rows u32 · zero u32 ·
 //!            crc u32 — then the body
@@ -16,27 +17,40 @@
 //!            (offset u64 · position u32)* · position of this seal u32 · magic "SEAL"
 //! ```
 //!
+//! `previous_bytes` is how much of the file before counts: its hash covers that much, and what lies
+//! behind never happened. So a segment may end without a seal (its disk failed or was full), and its
+//! successor ends it. `room` is not zero in a segment made of the reserve: so much of the file was
+//! set aside, and zeros after its last record are room, not damage.
+//!
 //! `group_left` counts the records of the same append that follow: a group without its last
 //! record never happened. `durable` is how much of the file was synced when this record was
 //! handed to the disk: if a later intact record says that a damaged place was durable before it,
 //! then no crash can explain the damage.
+//!
+//! A record's crc also covers, after its 44 bytes, the epoch and the record's position u64: bytes
+//! that a sender put into a body, or that a disk put in the wrong place, are never taken for records.
+//!
+//! Version 1 differs in this: no `previous_bytes` (every segment but the last has a seal, and its
+//! hash covers the whole file), no `room`, and a record's crc covers its 44 bytes alone.
 
 use vong_model::{Offset, Stream};
 
 use crate::Error;
 
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 pub(crate) const HEADER_BYTES: usize = 128;
 pub(crate) const RECORD_HEADER_BYTES: usize = 48;
 pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) const MAX_GROUP: usize = 4_096;
 pub(crate) const MAX_GROUP_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 1024 * 1024 * 1024;
+/// Far more than a log will ever hold, and far from where numbers end.
+pub(crate) const MAX_OFFSET: u64 = 1 << 62;
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 * 1024;
 pub(crate) const SEAL_TRAILER_BYTES: usize = 8;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"VONGSEG\n";
-const RECORD_MAGIC: [u8; 4] = *b"VREC";
+pub(crate) const RECORD_MAGIC: [u8; 4] = *b"VREC";
 const SEAL_MAGIC: [u8; 4] = *b"SEAL";
 
 /// One append holds at most [`MAX_GROUP`] entries.
@@ -58,10 +72,40 @@ pub(crate) fn check_cursor_name(name: &str) -> Result<(), Error> {
 /// First bytes of every segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    pub(crate) version: u32,
     pub(crate) epoch: [u8; 16],
     pub(crate) first: Offset,
     pub(crate) created_at: i64,
-    pub(crate) previous_sha256: [u8; 32],
+    pub(crate) previous: Previous,
+    /// So much of the file was set aside before it was begun; 0 for one that grows.
+    pub(crate) room: u64,
+}
+
+/// The segment before, as its successor knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Previous {
+    /// How much of it counts; 0 when there is none, and in version 1.
+    pub(crate) bytes: u64,
+    /// Over those bytes.
+    pub(crate) sha256: [u8; 32],
+}
+
+/// What the records of one segment are checked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) version: u32,
+    pub(crate) epoch: [u8; 16],
+}
+
+impl Frame {
+    fn crc(&self, covered: &[u8], position: u64) -> u32 {
+        let crc = crc32c::crc32c(covered);
+        if self.version < 2 {
+            return crc;
+        }
+        let crc = crc32c::crc32c_append(crc, &self.epoch);
+        crc32c::crc32c_append(crc, &position.to_le_bytes())
+    }
 }
 
 /// Why bytes are not what they should be.
@@ -79,16 +123,18 @@ impl Bad {
 
 impl SegmentHeader {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
-        let Self { epoch, first, created_at, previous_sha256 } = self;
+        let Self { version, epoch, first, created_at, previous, room } = self;
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&SEGMENT_MAGIC);
-        for limit in [VERSION as usize, HEADER_BYTES, MAX_BODY_BYTES, MAX_GROUP] {
+        for limit in [*version as usize, HEADER_BYTES, MAX_BODY_BYTES, MAX_GROUP] {
             out.extend_from_slice(&small(limit).to_le_bytes());
         }
         out.extend_from_slice(epoch);
         out.extend_from_slice(&first.0.to_le_bytes());
         out.extend_from_slice(&created_at.to_le_bytes());
-        out.extend_from_slice(previous_sha256);
+        out.extend_from_slice(&previous.sha256);
+        out.extend_from_slice(&previous.bytes.to_le_bytes());
+        out.extend_from_slice(&room.to_le_bytes());
         out.resize(HEADER_BYTES - 4, 0);
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -105,16 +151,19 @@ impl SegmentHeader {
         if crc32c::crc32c(covered) != crc {
             return Err(Bad::what("header checksum differs"));
         }
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(Bad::Version(version));
         }
         fields.take::<12>();
-        Ok(Self {
-            epoch: fields.take(),
-            first: Offset(fields.u64()),
-            created_at: fields.i64(),
-            previous_sha256: fields.take(),
-        })
+        let (epoch, first, created_at) = (fields.take(), Offset(fields.u64()), fields.i64());
+        let sha256 = fields.take();
+        // Zeros in version 1, which is what they mean.
+        let previous = Previous { sha256, bytes: fields.u64() };
+        Ok(Self { version, epoch, first, created_at, previous, room: fields.u64() })
+    }
+
+    pub(crate) fn frame(&self) -> Frame {
+        Frame { version: self.version, epoch: self.epoch }
     }
 }
 
@@ -138,7 +187,8 @@ pub(crate) struct RecordHeader {
 }
 
 impl RecordHeader {
-    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+    /// Appends the header of a record that will stand at `position` of its file.
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>, frame: &Frame, position: u64) {
         let Self { kind, group_left, body_bytes, body_crc, offset, appended_at, durable, rows } =
             self;
         let start = out.len();
@@ -156,18 +206,18 @@ impl RecordHeader {
         out.extend_from_slice(&durable.to_le_bytes());
         out.extend_from_slice(&rows.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
-        let crc = crc32c::crc32c(out.get(start..).unwrap_or_default());
+        let crc = frame.crc(out.get(start..).unwrap_or_default(), position);
         out.extend_from_slice(&crc.to_le_bytes());
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Bad> {
+    pub(crate) fn decode(bytes: &[u8], frame: &Frame, position: u64) -> Result<Self, Bad> {
         let mut fields =
             Fields(bytes.get(..RECORD_HEADER_BYTES).ok_or_else(|| Bad::what("record cut short"))?);
         let (covered, crc) = split_crc(fields.0);
         if fields.take::<4>() != RECORD_MAGIC {
             return Err(Bad::what("no record begins here"));
         }
-        if crc32c::crc32c(covered) != crc {
+        if frame.crc(covered, position) != crc {
             return Err(Bad::what("record header checksum differs"));
         }
         let [kind, stream] = fields.take();
@@ -279,60 +329,4 @@ pub(crate) fn small(count: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header() -> RecordHeader {
-        RecordHeader {
-            kind: Kind::Batch(Stream::Readings),
-            group_left: 3,
-            body_bytes: 77,
-            body_crc: 0xdead_beef,
-            offset: Offset(1 << 40),
-            appended_at: -5,
-            durable: 4_096,
-            rows: 9,
-        }
-    }
-
-    #[test]
-    fn record_header_survives_and_any_flipped_bit_is_seen() {
-        let mut bytes = Vec::new();
-        header().write_to(&mut bytes);
-        assert_eq!(bytes.len(), RECORD_HEADER_BYTES);
-        assert_eq!(RecordHeader::decode(&bytes), Ok(header()));
-        for bit in 0..bytes.len() * 8 {
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(RecordHeader::decode(&damaged).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn segment_header_survives_and_any_flipped_bit_is_seen() {
-        let header = SegmentHeader {
-            epoch: [7; 16],
-            first: Offset(12),
-            created_at: 99,
-            previous_sha256: [1; 32],
-        };
-        let bytes = header.encode();
-        assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
-        for bit in 0..bytes.len() * 8 {
-            let mut damaged = bytes;
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(SegmentHeader::decode(&damaged).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn seal_body_survives_and_hostile_counts_are_refused() {
-        let index = [IndexEntry { offset: Offset(4), position: 128 }];
-        let body = encode_seal(&index, 900);
-        assert_eq!(decode_seal(&body), Ok(index.to_vec()));
-        let trailer = body.last_chunk().unwrap();
-        assert_eq!(seal_position(trailer), Some(900));
-        assert!(decode_seal(&[255; 20]).is_err());
-        assert!(decode_seal(&[]).is_err());
-    }
-}
+mod tests;

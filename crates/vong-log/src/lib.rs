@@ -2,7 +2,8 @@
 //!
 //! Every fact enters the product here and nowhere else; its [`Offset`] is its identity everywhere.
 //! Invariants: an offset that was handed out is durable; offsets are dense; the entries of one
-//! append are all there after a crash or none is; damage is reported, never skipped.
+//! append are all there after a crash or none is; damage is reported, never skipped. (Only damage
+//! that hides how many offsets were given out makes the log go on at a higher one.)
 //!
 //! [`FileLog`] keeps segment files (layout and limits: `format`), [`MemLog`] keeps nothing past
 //! the process. Both pass [`conformance::run`]. The log knows neither who writes nor who reads.
@@ -11,14 +12,17 @@ mod codec;
 mod config;
 pub mod conformance;
 mod cursor;
+mod damage;
 mod disk;
 mod durable;
 mod error;
 mod file;
 mod format;
 mod fsck;
+mod inspect;
 mod mem;
 mod metrics;
+mod retention;
 mod segment;
 mod tail;
 
@@ -32,11 +36,13 @@ use tokio::sync::watch;
 use vong_model::{EventTime, Offset, Stream};
 
 pub use config::LogConfig;
+pub use damage::Damage;
 pub use error::Error;
-pub use file::{Cut, FileLog, Recovery};
-pub use fsck::{Problem, Report, SegmentReport, fsck};
+pub use file::{Cut, FileLog, Health, Recovery};
+pub use fsck::{Report, SegmentReport, SegmentState, fsck};
 pub use mem::MemLog;
 pub use metrics::LogMetrics;
+pub use retention::{Retention, Trimmed};
 
 /// A future that may be held in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -72,17 +78,24 @@ pub struct SealedRange {
     pub next: Offset,
     /// Its size on disk.
     pub bytes: u64,
+    /// When its last record was appended, by our clock.
+    pub closed_at: EventTime,
 }
 
 /// A durable, totally ordered sequence of records.
 pub trait Log: Send + Sync + Debug + 'static {
     /// Durable once it resolves; entries get consecutive offsets, in order, all or nothing after a
-    /// crash. Dropping the future does not take the entries back.
+    /// crash. Dropping the future does not take the entries back. However slow the disk is, an
+    /// append waits for it: nothing times out, nothing is dropped, and when the queue is full the
+    /// next appender waits for a place.
     ///
     /// # Errors
-    /// [`Error::Schema`] and [`Error::TooLarge`] for entries that can never be written;
-    /// [`Error::DiskFull`] while there is no space; [`Error::Stopped`] once the disk failed to
-    /// sync: nothing is acknowledged until the log is opened again.
+    /// [`Error::Schema`] and [`Error::TooLarge`] for entries that can never be written. The others
+    /// say that the append is not acknowledged and may be tried again: [`Error::DiskFull`] while
+    /// there is no space (what people and the engine decide is still taken, from a reserve),
+    /// [`Error::Sync`] when the disk failed to make it durable, [`Error::Io`] when it refused.
+    /// After such an error and a crash the entries may be found, whole, or not; while the log stays
+    /// open they are not there.
     fn append(&self, entries: Vec<Entry>) -> BoxFuture<'_, Result<Range<Offset>, Error>>;
 
     /// As [`Self::append`], from a plain thread; panics inside an async runtime.
@@ -93,8 +106,8 @@ pub trait Log: Send + Sync + Debug + 'static {
     /// without copying.
     ///
     /// # Errors
-    /// [`Error::Trimmed`] below [`Self::floor`], [`Error::Corrupt`] where bytes contradict their
-    /// checksum.
+    /// [`Error::Trimmed`] below [`Self::floor`], [`Error::Damaged`] where bytes contradict their
+    /// checksum; [`Error::resume_at`] says where to go on.
     fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Record>, Error>;
 
     /// First offset that is still kept.
@@ -114,6 +127,21 @@ pub trait Log: Send + Sync + Debug + 'static {
 
     /// Forgets whole closed parts that lie below `below`; [`Self::floor`] says how far it got.
     fn trim(&self, below: Offset) -> Result<(), Error>;
+
+    /// Forgets closed parts that `retention` does not keep, oldest first, never past `low_water`:
+    /// the least offset a reader still needs.
+    fn retain(
+        &self,
+        retention: &Retention,
+        now: EventTime,
+        low_water: Offset,
+    ) -> Result<Trimmed, Error> {
+        let trimmed = retention.plan(&self.sealed(), now, low_water);
+        if trimmed.parts > 0 {
+            self.trim(trimmed.below)?;
+        }
+        Ok(trimmed)
+    }
 
     /// Where the reader called `name` has said it is; `None` when it never has.
     fn cursor_get(&self, name: &str) -> Result<Option<Offset>, Error>;

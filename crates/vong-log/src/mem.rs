@@ -65,7 +65,8 @@ impl MemLog {
         }
         let skip = usize::try_from(first.0 - state.floor.0).unwrap_or(usize::MAX);
         let bytes = state.records.iter().skip(skip).map(|(bytes, _)| *bytes as u64).sum();
-        state.sealed.push_back(SealedRange { first, next, bytes });
+        let closed_at = EventTime::from_micros(state.last_appended_at);
+        state.sealed.push_back(SealedRange { first, next, bytes, closed_at });
     }
 
     fn append_now(&self, entries: Vec<Entry>) -> Result<Range<Offset>, Error> {

@@ -2,6 +2,8 @@
 
 use vong_telemetry::{Counter, CounterVec, Gauge, Histogram, Metrics};
 
+use crate::Error;
+
 /// Built once per process and handed to [`crate::FileLog::open_with`].
 #[derive(Clone, Debug)]
 pub struct LogMetrics {
@@ -14,15 +16,12 @@ pub struct LogMetrics {
     pub(crate) floor: Gauge,
     pub(crate) segments: Gauge,
     pub(crate) recovery_cut_bytes: Counter,
+    pub(crate) sync_failures: Counter,
+    pub(crate) disk_full: Gauge,
+    pub(crate) reserve_bytes: Gauge,
+    pub(crate) quarantined_segments: Gauge,
+    pub(crate) lost_offsets: Gauge,
     failed: CounterVec,
-}
-
-/// Why appends were refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    DiskFull,
-    Write,
-    Sync,
 }
 
 impl LogMetrics {
@@ -47,6 +46,22 @@ impl LogMetrics {
                 "vong_log_recovery_cut_bytes_total",
                 "Bytes of an unfinished write that were cut at the start.",
             ),
+            sync_failures: metrics.counter(
+                "vong_log_sync_failures_total",
+                "Segments given up because the disk failed to make a commit durable.",
+            ),
+            disk_full: metrics.gauge(
+                "vong_log_disk_full",
+                "1 while the log takes no bulk data for want of space.",
+            ),
+            reserve_bytes: metrics.gauge(
+                "vong_log_reserve_bytes",
+                "Space set aside for commands and alerts while the disk is full.",
+            ),
+            quarantined_segments: metrics
+                .gauge("vong_log_quarantined_segments", "Segments known to be damaged."),
+            lost_offsets: metrics
+                .gauge("vong_log_lost_offsets", "Offsets that cannot be read because of damage."),
             failed: metrics.counter_vec(
                 "vong_log_failed_appends_total",
                 "Appends that were not acknowledged, by reason.",
@@ -55,11 +70,12 @@ impl LogMetrics {
         }
     }
 
-    pub(crate) fn failed(&self, reason: Failure, appends: usize) {
-        let reason = match reason {
-            Failure::DiskFull => "disk_full",
-            Failure::Write => "write",
-            Failure::Sync => "sync",
+    /// Counts appends that were refused because of `error`.
+    pub(crate) fn failed(&self, error: &Error, appends: usize) {
+        let reason = match error {
+            Error::DiskFull { .. } => "disk_full",
+            Error::Sync { .. } => "sync",
+            _ => "write",
         };
         self.failed.with_label_values(&[reason]).inc_by(appends as u64);
     }

@@ -1,18 +1,24 @@
-//! Reads one segment file: record by record, verifying everything, trusting nothing.
+//! Segment files of a directory, and single reads from one: header, seal, hash.
+//!
+//! [`Scanner`] walks records, [`survey()`] judges a whole file; both trust nothing.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+mod scanner;
+mod survey;
+
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use vong_model::Offset;
 
 use crate::Error;
+use crate::disk::Disk;
 use crate::format::{
-    self, Bad, HEADER_BYTES, INDEX_EVERY_BYTES, IndexEntry, Kind, RECORD_HEADER_BYTES,
-    RecordHeader, SEAL_TRAILER_BYTES, SegmentHeader,
+    self, Bad, Frame, INDEX_EVERY_BYTES, IndexEntry, Kind, RecordHeader, SEAL_TRAILER_BYTES,
+    SegmentHeader,
 };
+
+pub(crate) use scanner::{Scanner, Step};
+pub(crate) use survey::{End, Hole, Question, Survey, survey};
 
 const WINDOW_BYTES: usize = 256 * 1024;
 pub(crate) const ADVICE: &str =
@@ -33,16 +39,14 @@ pub(crate) fn path_of(dir: &Path, first: Offset) -> PathBuf {
 }
 
 /// Segment files of a directory by first offset, oldest first.
-pub(crate) fn list(dir: &Path) -> Result<Vec<(Offset, PathBuf)>, Error> {
-    let failed = |e| Error::io("list the log directory", dir, e);
+pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Offset, PathBuf)>, Error> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    for path in disk.list(dir).map_err(|e| Error::io("list the log directory", dir, e))? {
         if path.extension().is_none_or(|extension| extension != "vlog") {
             continue;
         }
         let first = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let Some(first) = first else {
+        let Some(first) = first.filter(|first| *first <= format::MAX_OFFSET) else {
             let bad = Bad::What("file name is not an offset".to_owned());
             return Err(corrupt(&path, 0, &bad));
         };
@@ -52,175 +56,50 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<(Offset, PathBuf)>, Error> {
     Ok(found)
 }
 
-/// One step of a [`Scanner`].
-#[derive(Debug)]
-pub(crate) enum Step<'a> {
-    Record { position: u64, header: RecordHeader, body: &'a [u8] },
-    End,
-    Bad { position: u64, bad: Bad },
+/// A segment file and what its first bytes say.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentFile {
+    /// By its name.
+    pub(crate) first: Offset,
+    pub(crate) path: PathBuf,
+    pub(crate) header: Result<SegmentHeader, Bad>,
 }
 
-/// Walks the records of a file through a window of bytes.
-#[derive(Debug)]
-pub(crate) struct Scanner {
-    path: PathBuf,
-    file: File,
-    position: u64,
-    end: u64,
-    window: Vec<u8>,
-    window_at: u64,
-}
-
-impl Scanner {
-    /// Starts at byte `from`; bytes from `end` on (the file's own end if `None`) do not exist.
-    pub(crate) fn open(path: &Path, from: u64, end: Option<u64>) -> Result<Self, Error> {
-        let failed = |e| Error::io("open segment", path, e);
-        let file = File::open(path).map_err(failed)?;
-        let end = match end {
-            Some(end) => end,
-            None => file.metadata().map_err(failed)?.len(),
-        };
-        let path = path.to_path_buf();
-        Ok(Self { path, file, position: from, end, window: Vec::new(), window_at: 0 })
+impl SegmentFile {
+    /// How much of the segment before counts, if this one says so.
+    pub(crate) fn previous_bytes(&self) -> Option<u64> {
+        let header = self.header.as_ref().ok()?;
+        (header.previous.bytes > 0).then_some(header.previous.bytes)
     }
 
-    pub(crate) fn end(&self) -> u64 {
-        self.end
-    }
-
-    pub(crate) fn header(&mut self) -> Result<SegmentHeader, Error> {
-        let found = self.bytes(0, HEADER_BYTES)?.map(SegmentHeader::decode);
-        let short = || Err(Bad::What("file ends inside its header".to_owned()));
-        found.unwrap_or_else(short).map_err(|bad| corrupt(&self.path, 0, &bad))
-    }
-
-    /// The record at the current position; moves past it unless it is bad.
-    pub(crate) fn step(&mut self) -> Result<Step<'_>, Error> {
-        let position = self.position;
-        if position >= self.end {
-            return Ok(Step::End);
+    /// Why the file cannot be one of the log `epoch`, at this place, whatever is in it.
+    pub(crate) fn misplaced(&self, epoch: &[u8; 16]) -> Option<&'static str> {
+        let header = self.header.as_ref().ok()?;
+        if header.epoch != *epoch {
+            return Some("segment belongs to another log");
         }
-        let bad = |what: &str| Ok(Step::Bad { position, bad: Bad::What(what.to_owned()) });
-        let header = match self.bytes(position, RECORD_HEADER_BYTES)? {
-            None => return bad("record header cut short"),
-            Some(bytes) => match RecordHeader::decode(bytes) {
-                Ok(header) => header,
-                Err(bad) => return Ok(Step::Bad { position, bad }),
-            },
-        };
-        let body_at = position + RECORD_HEADER_BYTES as u64;
-        let next = position + header.total_bytes();
-        let Some(body) = self.bytes(body_at, header.body_bytes as usize)? else {
-            return bad("record body cut short");
-        };
-        if crc32c::crc32c(body) != header.body_crc {
-            return bad("record body checksum differs");
-        }
-        self.position = next;
-        // Asked for again because the borrow above ends before `position` moves; served from memory.
-        let body = self.bytes(body_at, header.body_bytes as usize)?.unwrap_or_default();
-        Ok(Step::Record { position, header, body })
-    }
-
-    /// `length` bytes at `position`; `None` when the file ends before.
-    fn bytes(&mut self, position: u64, length: usize) -> Result<Option<&[u8]>, Error> {
-        let wanted_end = position.saturating_add(length as u64);
-        if wanted_end > self.end {
-            return Ok(None);
-        }
-        let window_end = self.window_at + self.window.len() as u64;
-        if position < self.window_at || wanted_end > window_end {
-            let left = usize::try_from(self.end - position).unwrap_or(usize::MAX);
-            self.window.resize(WINDOW_BYTES.max(length).min(left), 0);
-            self.window_at = position;
-            self.file
-                .read_exact_at(&mut self.window, position)
-                .map_err(|e| Error::io("read segment", &self.path, e))?;
-        }
-        let start = usize::try_from(position - self.window_at).unwrap_or(usize::MAX);
-        Ok(self.window.get(start..).and_then(|rest| rest.get(..length)))
+        let renamed = header.first != self.first;
+        renamed.then_some("file name and header disagree on the first offset")
     }
 }
 
-/// What a whole walk over a segment found.
-#[derive(Debug)]
-pub(crate) struct Survey {
-    pub(crate) header: SegmentHeader,
-    /// Bytes up to the end of the last complete group.
-    pub(crate) good_bytes: u64,
-    pub(crate) file_bytes: u64,
-    /// The offset after the last complete group.
-    pub(crate) next: Offset,
-    pub(crate) records: u64,
-    pub(crate) rows: u64,
-    pub(crate) appended_at: i64,
-    pub(crate) index: Vec<IndexEntry>,
-    pub(crate) sealed: bool,
-    /// Where and why the walk could not go on.
-    pub(crate) bad: Option<(u64, Bad)>,
-}
-
-/// Walks a whole segment; `each` sees every record of it, also of a group that turns out torn.
-pub(crate) fn survey(
-    path: &Path,
-    mut each: impl FnMut(u64, &RecordHeader, &[u8]) -> Result<(), Bad>,
-) -> Result<Survey, Error> {
-    let mut scanner = Scanner::open(path, HEADER_BYTES as u64, None)?;
-    let header = scanner.header()?;
-    let mut found = Survey {
-        good_bytes: HEADER_BYTES as u64,
-        file_bytes: scanner.end(),
-        next: header.first,
-        records: 0,
-        rows: 0,
-        appended_at: header.created_at,
-        index: Vec::new(),
-        sealed: false,
-        bad: None,
-        header,
+/// As [`list`], with the headers. A version that this program does not know is an error: nothing
+/// in such a file may be called damage.
+pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Vec<SegmentFile>, Error> {
+    let load = |(first, path): (Offset, PathBuf)| {
+        let scanner = Scanner::open(disk, &path, None, &unknown())?;
+        let header = scanner.header().clone();
+        if let Err(bad @ Bad::Version(_)) = &header {
+            return Err(corrupt(&path, 0, bad));
+        }
+        Ok(SegmentFile { first, path, header })
     };
-    let mut group = Group::default();
-    loop {
-        let (position, header, body) = match scanner.step()? {
-            Step::Record { position, header, body } => (position, header, body),
-            Step::End => break,
-            Step::Bad { position, bad } => {
-                found.bad = Some((position, bad));
-                break;
-            }
-        };
-        let order = if found.sealed { Err(after_seal()) } else { group.check(&header, found.next) };
-        if let Err(bad) = order.and_then(|()| each(position, &header, body)) {
-            found.bad = Some((position, bad));
-            break;
-        }
-        if header.kind == Kind::Seal {
-            found.sealed = true;
-            found.good_bytes = position + header.total_bytes();
-            continue;
-        }
-        group.add(position, &header);
-        if header.group_left == 0 {
-            found.take(&mut group, position + header.total_bytes());
-        }
-    }
-    Ok(found)
+    list(disk, dir)?.into_iter().map(load).collect()
 }
 
-fn after_seal() -> Bad {
-    Bad::What("record after the seal".to_owned())
-}
-
-impl Survey {
-    fn take(&mut self, group: &mut Group, end: u64) {
-        let Group { count, rows, first_position, appended_at, .. } = std::mem::take(group);
-        push_index(&mut self.index, self.next, first_position);
-        self.good_bytes = end;
-        self.next = Offset(self.next.0 + count);
-        self.records += count;
-        self.rows += rows;
-        self.appended_at = appended_at;
-    }
+/// The frame of a file about which nothing is known.
+pub(crate) fn unknown() -> Frame {
+    Frame { version: format::VERSION, epoch: [0; 16] }
 }
 
 /// Adds an index entry when the last one lies far enough back.
@@ -233,95 +112,73 @@ pub(crate) fn push_index(index: &mut Vec<IndexEntry>, offset: Offset, position: 
     }
 }
 
-/// The records of one append seen so far.
-#[derive(Debug, Default)]
-struct Group {
-    count: u64,
-    rows: u64,
-    left: u16,
-    first_position: u64,
-    appended_at: i64,
+/// An intact seal and what it says.
+#[derive(Debug)]
+pub(crate) struct Seal {
+    /// The next segment's first offset.
+    pub(crate) next: Offset,
+    pub(crate) appended_at: i64,
+    pub(crate) index: Vec<IndexEntry>,
+    /// The segment, up to and with the seal.
+    pub(crate) bytes: u64,
 }
 
-impl Group {
-    fn check(&self, header: &RecordHeader, next: Offset) -> Result<(), Bad> {
-        let expected = Offset(next.0 + self.count);
-        if header.offset != expected {
-            let found = header.offset;
-            return Err(Bad::What(format!("record says offset {found}, expected {expected}")));
-        }
-        let continues =
-            header.kind != Kind::Seal && header.group_left.checked_add(1) == Some(self.left);
-        if self.count > 0 && !continues {
-            return Err(Bad::What("append without its last record".to_owned()));
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, position: u64, header: &RecordHeader) {
-        if self.count == 0 {
-            self.first_position = position;
-        }
-        self.count += 1;
-        self.rows += u64::from(header.rows);
-        self.left = header.group_left;
-        self.appended_at = header.appended_at;
-    }
-}
-
-/// Looks after a bad place at `position` for an intact record that was written when the bad place
-/// was already durable. If there is one, a crash cannot have caused the damage.
-pub(crate) fn durable_before(path: &Path, position: u64) -> Result<bool, Error> {
-    let failed = |e| Error::io("read segment", path, e);
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len().saturating_sub(position);
-    let mut rest = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut rest, position).map_err(failed)?;
-    for start in 1..rest.len() {
-        let Some(bytes) = rest.get(start..) else { break };
-        let Ok(header) = RecordHeader::decode(bytes) else { continue };
-        let body = bytes
-            .get(RECORD_HEADER_BYTES..)
-            .and_then(|after| after.get(..header.body_bytes as usize));
-        let intact = body.is_some_and(|body| crc32c::crc32c(body) == header.body_crc);
-        if intact && u64::from(header.durable) > position {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The seal of a closed segment: what the next one starts with, and the index. `None` if unsealed.
-pub(crate) fn read_seal(path: &Path) -> Result<Option<(RecordHeader, Vec<IndexEntry>)>, Error> {
-    let failed = |e: io::Error| Error::io("read segment", path, e);
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    let Some(trailer_at) = length.checked_sub(SEAL_TRAILER_BYTES as u64) else { return Ok(None) };
-    let mut trailer = [0; SEAL_TRAILER_BYTES];
-    file.read_exact_at(&mut trailer, trailer_at).map_err(failed)?;
-    let Some(position) = format::seal_position(&trailer) else { return Ok(None) };
-    let mut scanner = Scanner::open(path, u64::from(position), Some(length))?;
+/// The seal at the end of a closed segment (its own end, or `end`); `None` if there is no intact one.
+pub(crate) fn read_seal(
+    disk: &dyn Disk,
+    path: &Path,
+    end: Option<u64>,
+    guess: &Frame,
+) -> Result<Option<Seal>, Error> {
+    let mut scanner = Scanner::open(disk, path, end, guess)?;
+    let bytes = scanner.end();
+    let Some(trailer_at) = bytes.checked_sub(SEAL_TRAILER_BYTES as u64) else { return Ok(None) };
+    let trailer = scanner.bytes(trailer_at, SEAL_TRAILER_BYTES)?;
+    let trailer = trailer.and_then(|trailer| trailer.first_chunk());
+    let Some(position) = trailer.and_then(format::seal_position) else { return Ok(None) };
+    scanner.seek(u64::from(position));
     match scanner.step()? {
-        Step::Record { header, body, .. } if header.kind == Kind::Seal => {
-            let index = format::decode_seal(body)
-                .map_err(|bad| corrupt(path, u64::from(position), &bad))?;
-            Ok(Some((header, index)))
+        Step::Record { header, body, position } if header.kind == Kind::Seal => {
+            let RecordHeader { offset: next, appended_at, .. } = header;
+            let whole = position + header.total_bytes() == bytes;
+            let index = format::decode_seal(body).ok().filter(|_| whole);
+            Ok(index.map(|index| Seal { next, appended_at, index, bytes }))
         }
         _ => Ok(None),
     }
 }
 
-/// SHA-256 over the first `length` bytes of a file, as the state to go on from.
-pub(crate) fn hash_prefix(path: &Path, length: u64) -> Result<Sha256, Error> {
+/// Where the last byte between `from` and `to` that is not zero ends; `from` when there is none.
+pub(crate) fn written_end(disk: &dyn Disk, path: &Path, from: u64, to: u64) -> Result<u64, Error> {
     let failed = |e| Error::io("read segment", path, e);
-    let file = File::open(path).map_err(failed)?;
+    let view = disk.view(path).map_err(failed)?;
+    let mut window = vec![0; WINDOW_BYTES];
+    let (mut position, mut found) = (from, from);
+    while position < to {
+        let wanted = usize::try_from(to - position).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
+        let Some(part) = window.get_mut(..wanted) else { break };
+        view.read_at(part, position).map_err(failed)?;
+        if let Some(last) = part.iter().rposition(|byte| *byte != 0) {
+            found = position + last as u64 + 1;
+        }
+        position += wanted as u64;
+    }
+    Ok(found)
+}
+
+/// SHA-256 over the first `length` bytes of a file, or over all when it is shorter; as the state to
+/// go on from.
+pub(crate) fn hash_prefix(disk: &dyn Disk, path: &Path, length: u64) -> Result<Sha256, Error> {
+    let failed = |e| Error::io("read segment", path, e);
+    let view = disk.view(path).map_err(failed)?;
+    let length = length.min(view.length().map_err(failed)?);
     let mut hasher = Sha256::new();
     let mut window = vec![0; WINDOW_BYTES];
     let mut position = 0_u64;
     while position < length {
         let wanted = usize::try_from(length - position).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
         let Some(part) = window.get_mut(..wanted) else { break };
-        file.read_exact_at(part, position).map_err(failed)?;
+        view.read_at(part, position).map_err(failed)?;
         hasher.update(&*part);
         position += wanted as u64;
     }

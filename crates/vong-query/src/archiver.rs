@@ -118,8 +118,12 @@ impl Archiver {
     fn copy(&self, from: Offset, closed: Offset) -> Result<Offset, Error> {
         let records = match self.log.read(from, self.config.read_bytes) {
             Ok(records) => records,
-            Err(vong_log::Error::Trimmed { floor, .. }) => return self.skip_lost(from, floor),
-            Err(e) => return Err(Error::Log(e)),
+            Err(e) => {
+                let Some(through) = e.resume_at().filter(|at| *at > from) else {
+                    return Err(Error::Log(e));
+                };
+                return self.skip_lost(from, through, &e);
+            }
         };
         let mut through = from;
         let mut streams: BTreeMap<Stream, Vec<_>> = BTreeMap::new();
@@ -136,13 +140,18 @@ impl Archiver {
         Ok(through)
     }
 
-    /// The log was trimmed below what was archived: say so, count it, go on.
-    fn skip_lost(&self, from: Offset, floor: Offset) -> Result<Offset, Error> {
-        let lost = floor.0.saturating_sub(from.0);
-        error!(%from, through = %floor, lost, "log records were deleted before they were archived");
+    /// Retention or damage was faster than the archive: say so, count it, go on.
+    fn skip_lost(
+        &self,
+        from: Offset,
+        through: Offset,
+        why: &vong_log::Error,
+    ) -> Result<Offset, Error> {
+        let lost = through.0.saturating_sub(from.0);
+        error!(%from, %through, lost, error = %why, "log records were lost before they were archived");
         self.metrics.lost.inc_by(lost);
-        self.store.commit(floor, Vec::new()).map_err(Error::Store)?;
-        Ok(floor)
+        self.store.commit(through, Vec::new()).map_err(Error::Store)?;
+        Ok(through)
     }
 
     fn apply_retention(&self) -> Result<(), Error> {

@@ -19,7 +19,9 @@ pub(crate) fn run(arguments: &BacktestArguments) -> Result<ExitCode> {
     let directory = arguments.data.join("log");
     let present = directory.try_exists().context("could not look for the log")?;
     ensure!(present, "there is no log in {}", arguments.data.display());
-    let log = FileLog::open(LogConfig::new(directory), Arc::new(SystemClock), 0)?;
+    // Only read: no space needs to be set aside for writing.
+    let config = LogConfig { reserve_bytes: 0, ..LogConfig::new(directory) };
+    let log = FileLog::open(config, Arc::new(SystemClock), 0)?;
     let from = arguments.from.map_or_else(|| log.floor(), Offset);
     let to = arguments.to.map_or_else(|| log.head(), Offset);
     let (rules, only) = chosen(arguments.rule.as_deref())?;

@@ -1,25 +1,38 @@
-//! The log in files: reopened, cut at any byte, damaged, sealed, trimmed, on a disk that fails.
+//! The log in files: reopened, cut at any byte, sealed, trimmed. What else can go wrong is below.
+
+mod crashes;
+mod damage;
+mod faults;
+mod flips;
+mod golden;
+mod hostile;
+mod tmpfs;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use vong_model::Stream;
 use vong_runtime::ManualClock;
-use vong_telemetry::{Classify, Kind as ErrorKind, Retry};
 
 use super::*;
 use crate::conformance::{self, readings};
-use crate::disk::DiskFile;
-use crate::fsck;
+use crate::disk::sim::SimDisk;
+use crate::format::HEADER_BYTES;
+use crate::fsck::fsck_on;
+use crate::segment::{End, Question};
+use crate::{Retention, fsck, segment};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(1_000_000))
+}
+
+/// Without a reserve, which takes time to write.
+fn config(dir: &Path) -> LogConfig {
+    LogConfig { reserve_bytes: 0, ..LogConfig::new(dir) }
 }
 
 fn open(dir: &Path) -> FileLog {
@@ -27,12 +40,21 @@ fn open(dir: &Path) -> FileLog {
 }
 
 fn open_with_size(dir: &Path, segment_bytes: u64) -> FileLog {
-    let config = LogConfig { segment_bytes, ..LogConfig::new(dir) };
-    FileLog::open(config, clock(), 7).unwrap()
+    FileLog::open(LogConfig { segment_bytes, ..config(dir) }, clock(), 7).unwrap()
 }
 
 fn try_open(dir: &Path) -> Result<FileLog, Error> {
-    FileLog::open(LogConfig::new(dir), clock(), 7)
+    FileLog::open(config(dir), clock(), 7)
+}
+
+/// Where logs lie on disks that are not real.
+fn sim_dir() -> &'static Path {
+    Path::new("/log")
+}
+
+fn open_sim(disk: &SimDisk, config: LogConfig, clock: Arc<ManualClock>) -> Result<FileLog, Error> {
+    let metrics = LogMetrics::new(&Metrics::new());
+    FileLog::open_on(Arc::new(disk.clone()), config, clock, 7, metrics)
 }
 
 fn entry(value: f64) -> Entry {
@@ -64,14 +86,20 @@ fn counted(to: u32) -> Vec<f64> {
     (0..to).map(f64::from).collect()
 }
 
+fn survey(path: &Path) -> segment::Survey {
+    let guess = Frame { version: VERSION, epoch: [0; 16] };
+    let question = Question { path, first: Offset::ZERO, guess, end: None, durable: 0 };
+    segment::survey(&RealDisk, &question, |_, _| Ok(())).unwrap()
+}
+
 fn only_file(dir: &Path) -> PathBuf {
-    segment::list(dir).unwrap().pop().unwrap().1
+    segment::list(&RealDisk, dir).unwrap().pop().unwrap().1
 }
 
 /// Copies segment files, as they are, into a new directory: what a crash leaves behind.
 fn crash(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for (_, path) in segment::list(dir).unwrap() {
+    for (_, path) in segment::list(&RealDisk, dir).unwrap() {
         std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
     }
     copy
@@ -84,7 +112,7 @@ fn file_log_conforms() {
         let seed = AtomicU64::new(0);
         conformance::run(|| {
             let dir = tempfile::tempdir().unwrap();
-            let config = LogConfig { segment_bytes, ..LogConfig::new(dir.path()) };
+            let config = LogConfig { segment_bytes, ..config(dir.path()) };
             let log = FileLog::open(config, clock(), seed.fetch_add(1, Ordering::Relaxed)).unwrap();
             dirs.lock().push(dir);
             Arc::new(log) as Arc<dyn Log>
@@ -115,7 +143,7 @@ fn reopened_log_keeps_epoch_head_records_and_cursors() {
 fn segments_close_by_size_and_by_age_and_chain_up() {
     let dir = tempfile::tempdir().unwrap();
     let clock = clock();
-    let config = LogConfig { segment_bytes: 10_000, ..LogConfig::new(dir.path()) };
+    let config = LogConfig { segment_bytes: 10_000, ..config(dir.path()) };
     let log = FileLog::open(config, Arc::clone(&clock) as Arc<dyn Clock>, 7).unwrap();
     for i in 0..20 {
         log.append_blocking(group(i, 1)).unwrap();
@@ -184,11 +212,10 @@ fn write_torn_at_any_byte_loses_only_itself() {
     let bytes = std::fs::read(&file).unwrap();
     for length in usize::try_from(whole).unwrap()..bytes.len() {
         std::fs::write(&file, &bytes[..length]).unwrap();
-        let survey = segment::survey(&file, |_, _, _| Ok(())).unwrap();
+        let survey = survey(&file);
         assert_eq!((survey.next, survey.good_bytes), (Offset(2), whole), "torn at {length}");
-        if let Some((at, _)) = survey.bad {
-            assert!(!segment::durable_before(&file, at).unwrap(), "torn at {length}");
-        }
+        assert!(survey.holes.is_empty(), "torn at {length}");
+        assert!(!matches!(survey.end, End::Lost { .. }), "torn at {length}");
         if length % 101 != 0 {
             continue; // opening syncs, which is slow
         }
@@ -221,69 +248,9 @@ fn append_of_several_entries_is_there_whole_or_not_at_all() {
 }
 
 #[test]
-fn every_flipped_bit_before_the_last_write_is_an_error_that_names_the_place() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    for i in 0..3 {
-        log.append_blocking(group(i, 1)).unwrap();
-    }
-    let left = crash(dir.path());
-    drop(log);
-    let file = only_file(left.path());
-    let bytes = std::fs::read(&file).unwrap();
-    let record = (bytes.len() - HEADER_BYTES) / 3;
-    for place in (0..HEADER_BYTES + 2 * record).step_by(13) {
-        let mut damaged = bytes.clone();
-        damaged[place] ^= 1 << (place % 8);
-        std::fs::write(&file, &damaged).unwrap();
-        let error = try_open(left.path()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "bit at {place}: {error}");
-        assert!(error.to_string().contains(".vlog"), "{error}");
-        assert!(!fsck(left.path()).unwrap().is_sound(), "bit at {place}");
-    }
-}
-
-#[test]
-fn damage_in_the_last_record_after_an_orderly_close_is_no_crash() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    log.append_blocking(group(0, 2)).unwrap();
-    drop(log);
-    let file = only_file(dir.path());
-    let mut bytes = std::fs::read(&file).unwrap();
-    let last = bytes.len() - 30;
-    bytes[last] ^= 4;
-    std::fs::write(&file, &bytes).unwrap();
-    let error = try_open(dir.path()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-}
-
-#[test]
-fn damage_in_a_sealed_segment_is_seen_when_it_is_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open_with_size(dir.path(), 1);
-    for i in 0..3 {
-        log.append_blocking(group(i, 1)).unwrap();
-    }
-    drop(log);
-    let files = segment::list(dir.path()).unwrap();
-    let first = &files[0].1;
-    let mut bytes = std::fs::read(first).unwrap();
-    bytes[HEADER_BYTES + 100] ^= 1;
-    std::fs::write(first, &bytes).unwrap();
-    let log = open_with_size(dir.path(), 1);
-    let error = log.read(Offset(0), 1).unwrap_err();
-    assert!(matches!(error, Error::Corrupt { position: 128, .. }), "{error}");
-    assert_eq!(log.read(Offset(1), 1).unwrap().len(), 1, "the others are still read");
-    drop(log);
-    let report = fsck(dir.path()).unwrap();
-    assert_eq!(report.problems.len(), 1 + usize::from(files.len() > 1) * 2, "{report}");
-}
-
-#[test]
 fn readers_find_old_records_while_the_tail_holds_few() {
     let dir = tempfile::tempdir().unwrap();
-    let config = LogConfig { tail_bytes: 10_000, ..LogConfig::new(dir.path()) };
+    let config = LogConfig { tail_bytes: 10_000, ..config(dir.path()) };
     let log = FileLog::open(config, clock(), 7).unwrap();
     for i in 0..100 {
         log.append_blocking(group(i * 3, 3)).unwrap();
@@ -293,99 +260,30 @@ fn readers_find_old_records_while_the_tail_holds_few() {
     assert_eq!((one.len(), one[0].offset), (1, Offset(123)));
 }
 
-/// A disk that can be told to fail.
-#[derive(Clone, Debug, Default)]
-struct Switches {
-    full: Arc<AtomicBool>,
-    sync_fails: Arc<AtomicBool>,
-}
-
-impl Disk for Switches {
-    fn create(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        RealDisk.create(path, content)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(FaultyFile { switches: self.clone(), file: RealDisk.open(path)? }))
-    }
-}
-
-#[derive(Debug)]
-struct FaultyFile {
-    switches: Switches,
-    file: Box<dyn DiskFile>,
-}
-
-impl DiskFile for FaultyFile {
-    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
-        if self.switches.full.load(Ordering::SeqCst) {
-            self.file.write_at(&bytes[..bytes.len() / 2], position)?;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.file.write_at(bytes, position)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.switches.sync_fails.load(Ordering::SeqCst) {
-            return Err(io::Error::other("input/output error"));
-        }
-        self.file.sync()
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.file.cut(length)
-    }
-}
-
-fn faulty(dir: &Path, segment_bytes: u64) -> (Switches, FileLog) {
-    let disk = Switches::default();
-    let config = LogConfig { segment_bytes, ..LogConfig::new(dir) };
-    let metrics = LogMetrics::new(&Metrics::new());
-    let log = FileLog::open_on(Box::new(disk.clone()), config, clock(), 7, metrics).unwrap();
-    (disk, log)
-}
-
 #[test]
-fn full_disk_refuses_appends_keeps_reading_and_resumes_by_itself() {
-    for segment_bytes in [1, 1 << 20] {
-        let dir = tempfile::tempdir().unwrap();
-        let (disk, log) = faulty(dir.path(), segment_bytes);
-        log.append_blocking(group(0, 2)).unwrap();
-        disk.full.store(true, Ordering::SeqCst);
-        for _ in 0..3 {
-            let error = log.append_blocking(group(2, 2)).unwrap_err();
-            assert_eq!((error.kind(), error.retry()), (ErrorKind::Exhausted, Retry::Later));
-            assert_eq!(values(&log), counted(2));
-        }
-        disk.full.store(false, Ordering::SeqCst);
-        assert_eq!(log.append_blocking(group(2, 2)).unwrap(), Offset(2)..Offset(4));
-        assert_eq!(values(&log), counted(4));
-        drop(log);
-        assert_eq!(values(&open(dir.path())), counted(4));
-        let report = fsck(dir.path()).unwrap();
-        assert!(report.is_sound() && report.unfinished_bytes == 0, "{report}");
-    }
-}
-
-#[test]
-fn failed_sync_ends_acknowledging_until_reopened() {
+fn retention_lets_old_segments_go_but_none_that_a_reader_needs() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, log) = faulty(dir.path(), 1 << 20);
-    log.append_blocking(group(0, 2)).unwrap();
-    disk.sync_fails.store(true, Ordering::SeqCst);
-    assert!(matches!(log.append_blocking(group(2, 1)), Err(Error::Stopped { .. })));
-    disk.sync_fails.store(false, Ordering::SeqCst);
-    let error = log.append_blocking(group(2, 1)).unwrap_err();
-    assert!(matches!(error, Error::Stopped { .. }), "a later sync proves nothing: {error}");
-    assert_eq!(error.retry(), Retry::Never);
-    assert_eq!(values(&log), counted(2));
-    drop(log);
-    let log = open(dir.path());
-    assert!(log.head() >= Offset(2), "what was acknowledged is there");
-    assert!(log.append_blocking(group(3, 1)).is_ok());
+    let clock = clock();
+    let config = LogConfig { segment_bytes: 1, ..config(dir.path()) };
+    let log = FileLog::open(config, Arc::clone(&clock) as Arc<dyn Clock>, 7).unwrap();
+    for i in 0..5 {
+        log.append_blocking(group(i, 1)).unwrap();
+        clock.advance(Duration::from_secs(10));
+    }
+    let sealed = log.sealed();
+    assert_eq!(sealed.len(), 4, "the newest is open");
+    assert_eq!(sealed[3].closed_at, EventTime::from_micros(31_000_000));
+    let old = Retention { keep_age: Some(Duration::from_secs(25)), keep_bytes: None };
+    let now = EventTime::from_micros(clock.now());
+    let trimmed = log.retain(&old, now, Offset(1)).unwrap();
+    assert_eq!((trimmed.parts, log.floor()), (1, Offset(1)));
+    assert_eq!(trimmed.held_back_bytes, sealed[1].bytes + sealed[2].bytes);
+    let trimmed = log.retain(&old, now, log.head()).unwrap();
+    assert_eq!((trimmed.parts, trimmed.held_back_bytes, log.floor()), (2, 0, Offset(3)));
+    let small = Retention { keep_age: None, keep_bytes: Some(0) };
+    log.retain(&small, now, log.head()).unwrap();
+    assert_eq!((log.floor(), log.head()), (Offset(4), Offset(5)));
+    assert_eq!(values(&log), [4.0], "the open segment always stays");
 }
 
 #[test]
@@ -395,6 +293,8 @@ fn config_reads_strictly_with_defaults() {
     assert_eq!(config, expected);
     assert!(serde_json::from_str::<LogConfig>(r#"{"dir": "x", "segment_agee": 9}"#).is_err());
     let config = LogConfig { segment_bytes: 0, ..LogConfig::new("x") };
+    assert!(matches!(FileLog::open(config, clock(), 0), Err(Error::Config { .. })));
+    let config = LogConfig { reserve_bytes: 100, ..LogConfig::new("x") };
     assert!(matches!(FileLog::open(config, clock(), 0), Err(Error::Config { .. })));
 }
 

@@ -1,28 +1,31 @@
 //! The one thread that writes: takes what queued, writes it once, syncs once, tells everybody.
 //!
 //! Order of effects in a commit: write, sync, publish to readers, answer. Nothing is published or
-//! answered that is not durable. A failed write is taken back and may be tried again; a failed
-//! sync is final, because nobody knows any more what the disk holds.
+//! answered that is not durable. A failed write is taken back and may be tried again. After a
+//! failed sync nobody knows what the disk holds, and a second sync that succeeds proves nothing: the
+//! segment is ended where it was durable, its successor says so in its header, and appends go on
+//! there.
 
-use std::ops::Range;
-use std::path::PathBuf;
+mod open;
+mod space;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
-use tokio::time::Instant;
 use vong_model::{EventTime, Offset};
 use vong_runtime::Clock;
 use vong_runtime::channel::Receiver;
 
+use super::recover::Resume;
+use super::reserve::Space;
 use super::{Active, Append, Sealed, Shared};
 use crate::codec::Encoded;
-use crate::disk::{Disk, DiskFile};
-use crate::error::is_full;
-use crate::format::{self, HEADER_BYTES, Kind, RECORD_HEADER_BYTES, RecordHeader, SegmentHeader};
-use crate::metrics::Failure;
-use crate::{Error, Record, durable, segment};
+use crate::format::{
+    self, Frame, Kind, Previous, RECORD_HEADER_BYTES, RecordHeader, SegmentHeader,
+};
+use crate::{Error, LogConfig, Record, durable, segment};
+
+use open::{Failed, Open};
 
 /// One write takes what is queued up to about this much.
 const MAX_WRITE_BYTES: usize = 8 * 1024 * 1024;
@@ -30,94 +33,80 @@ const MAX_WRITE_BYTES: usize = 8 * 1024 * 1024;
 /// Where the writer goes on.
 #[derive(Debug)]
 pub(super) struct Start {
-    pub(super) epoch: [u8; 16],
-    pub(super) sha256: Sha256,
     pub(super) appended_at: i64,
-    pub(super) created_at: i64,
-}
-
-/// When a segment is closed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rotation {
-    pub(super) segment_bytes: u64,
-    pub(super) segment_age: Duration,
+    pub(super) resume: Resume,
 }
 
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    disk: Box<dyn Disk>,
     clock: Arc<dyn Clock>,
-    rotation: Rotation,
-    epoch: [u8; 16],
+    segment_bytes: u64,
+    segment_age: Duration,
+    frame: Frame,
     appended_at: i64,
     next: Offset,
-    open: Open,
-    /// Set once, by a failed sync.
-    stopped: Option<Error>,
+    /// `None`: the next append begins a segment, which follows `chain`.
+    open: Option<Open>,
+    chain: Previous,
+    space: Space,
     buffer: Vec<u8>,
-}
-
-/// The segment being written.
-#[derive(Debug)]
-struct Open {
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
-    first: Offset,
-    position: u64,
-    created_at: i64,
-    sha256: Sha256,
-    /// The seal is durable, and this is what the next segment starts from.
-    sealed: Option<[u8; 32]>,
-}
-
-type Answer = oneshot::Sender<Result<Range<Offset>, Error>>;
-
-/// What one commit makes durable, until it has.
-#[derive(Debug, Default)]
-struct Commit {
-    answers: Vec<(Answer, Range<Offset>)>,
-    /// Position in the file, weight in memory, record.
-    records: Vec<(u64, usize, Record)>,
-    rows: u64,
 }
 
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        disk: Box<dyn Disk>,
+        config: &LogConfig,
         clock: Arc<dyn Clock>,
-        rotation: Rotation,
         start: Start,
     ) -> Result<Self, Error> {
-        let Start { epoch, sha256, appended_at, created_at } = start;
-        let (first, position, next) = {
+        let LogConfig { dir: _, segment_bytes, segment_age, tail_bytes: _, reserve_bytes } =
+            *config;
+        let Start { appended_at, resume } = start;
+        let (chain, open) = match resume {
+            Resume::Begin(chain) => (chain, None),
+            Resume::Open { header, position, room, sha256 } => {
+                let path = segment::path_of(&shared.dir, header.first);
+                let file =
+                    shared.disk.open(&path).map_err(|e| Error::io("open segment", &path, e))?;
+                let SegmentHeader { first, created_at, previous, .. } = header;
+                let open = Open { path, file, first, position, created_at, previous, room, sha256 };
+                (previous, Some(open))
+            }
+        };
+        let next = {
             let state = shared.state.read();
             let segments = i64::try_from(state.sealed.len() + 1).unwrap_or(i64::MAX);
             shared.metrics.segments.set(segments);
             shared.metrics.floor.set(i64::try_from(state.floor().0).unwrap_or(i64::MAX));
             shared.metrics.head.set(i64::try_from(state.head.0).unwrap_or(i64::MAX));
-            (state.active.first, state.active.durable_bytes, state.head)
+            state.head
         };
-        let path = segment::path_of(&shared.dir, first);
-        let file = disk.open(&path).map_err(|e| Error::io("open segment", &path, e))?;
-        let open = Open { path, file, first, position, created_at, sha256, sealed: None };
-        Ok(Self {
+        // The disk was full when the log was left, or the reserve would not be the open segment.
+        let is_full = open.as_ref().is_some_and(|open| open.room.is_some());
+        let space = Space::new(reserve_bytes, is_full);
+        let frame = shared.frame;
+        let buffer = Vec::new();
+        let writer = Self {
             shared,
-            disk,
             clock,
-            rotation,
-            epoch,
+            segment_bytes,
+            segment_age,
+            frame,
             appended_at,
             next,
             open,
-            stopped: None,
-            buffer: Vec::new(),
-        })
+            chain,
+            space,
+            buffer,
+        };
+        writer.show_space();
+        Ok(writer)
     }
 
     /// Works until every handle is gone and the queue is empty.
     pub(super) fn run(mut self, mut requests: Receiver<Append>) {
+        self.set_aside_reserve();
         while let Some(request) = requests.blocking_recv() {
             let mut bytes = weight(&request);
             let mut batch = vec![request];
@@ -129,143 +118,154 @@ impl Writer {
             }
             self.commit(batch);
         }
-        if self.stopped.is_none()
-            && let Err(error) =
-                durable::write(&self.shared.dir, self.open.first, self.open.position)
-        {
+        self.close();
+    }
+
+    /// Notes what is durable, for the next start.
+    pub(super) fn close(&self) {
+        let newest = match &self.open {
+            Some(open) => Some((open.first, open.position)),
+            None => self.shared.state.read().sealed.back().map(|last| (last.first, last.bytes)),
+        };
+        let Some((first, bytes)) = newest else { return };
+        let Shared { disk, dir, epoch, .. } = &*self.shared;
+        if let Err(error) = durable::write(&**disk, dir, epoch, (first, bytes, self.next)) {
             tracing::warn!(%error, "log closed without its note");
         }
     }
 
-    fn commit(&mut self, batch: Vec<Append>) {
-        if let Err(error) = self.ready() {
-            let reason = match &error {
-                Error::DiskFull { .. } => Failure::DiskFull,
-                Error::Stopped { .. } => Failure::Sync,
-                _ => Failure::Write,
-            };
-            self.refuse(batch.into_iter().map(|request| request.done), &error, reason);
-            return;
+    pub(super) fn commit(&mut self, batch: Vec<Append>) {
+        let mut batch = self.admit(batch);
+        let mut written = self.write_durably(&batch);
+        if matches!(written, Err(Error::DiskFull { .. })) && !self.space.is_full {
+            self.turn_to_reserve();
+            batch = self.admit(batch);
+            written = self.write_durably(&batch);
         }
+        match written {
+            Ok(()) => self.publish(batch),
+            Err(error) => self.refuse(batch, &error),
+        }
+    }
+
+    /// Makes `batch` durable, all of it or nothing.
+    fn write_durably(&mut self, batch: &[Append]) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut open = self.ready()?;
         self.appended_at = self.clock.now().max(self.appended_at);
-        let commit = self.lay_out(batch);
-        if let Err((error, reason)) = self.write_durably() {
-            self.refuse(commit.answers.into_iter().map(|(done, _)| done), &error, reason);
-            return;
+        self.lay_out(batch, open.position);
+        match open.write(&self.buffer, &self.shared.metrics) {
+            Ok(()) => {
+                self.open = Some(open);
+                Ok(())
+            }
+            Err(Failed { error, is_final: false }) => {
+                self.open = Some(open);
+                Err(error)
+            }
+            Err(Failed { error, is_final: true }) => {
+                self.give_up(open);
+                // At once, so that a crash from here on finds the old segment ended.
+                match self.begin() {
+                    Ok(open) => self.open = Some(open),
+                    Err(error) => tracing::error!(%error, "no new log segment yet"),
+                }
+                Err(error)
+            }
         }
-        self.publish(commit);
     }
 
     /// A segment with room, or why there is none.
-    fn ready(&mut self) -> Result<(), Error> {
-        if let Some(error) = &self.stopped {
-            return Err(error.clone());
-        }
-        if self.open.sealed.is_none() {
+    fn ready(&mut self) -> Result<Open, Error> {
+        if let Some(open) = self.open.take() {
             let age = EventTime::from_micros(self.clock.now())
-                .since(EventTime::from_micros(self.open.created_at));
-            let Rotation { segment_bytes, segment_age } = self.rotation;
-            let empty = self.open.position <= HEADER_BYTES as u64;
-            let due = self.open.position >= segment_bytes || age >= segment_age;
-            if empty || !due {
-                return Ok(());
+                .since(EventTime::from_micros(open.created_at));
+            let due = open.position >= self.segment_bytes || age >= self.segment_age;
+            if open.is_empty() || open.room.is_some() || !due {
+                return Ok(open);
             }
-            self.seal()?;
+            self.seal(open)?;
         }
-        self.begin_segment()
+        self.begin()
     }
 
-    /// Lays the records of `batch` into the buffer, giving out offsets.
-    fn lay_out(&mut self, batch: Vec<Append>) -> Commit {
+    /// Lays the records of `batch` into the buffer, to be written at `start`.
+    fn lay_out(&mut self, batch: &[Append], start: u64) {
         self.buffer.clear();
-        let durable = format::small(usize::try_from(self.open.position).unwrap_or(usize::MAX));
-        let mut commit = Commit::default();
+        let durable = position_of(start);
         let mut next = self.next;
-        for Append { entries, done } in batch {
-            let first = next;
+        for Append { entries, .. } in batch {
             let mut left = u16::try_from(entries.len()).expect("checked against MAX_GROUP");
-            for Encoded { stream, batch, body, held_bytes } in entries {
+            for Encoded { stream, batch, body, held_bytes: _ } in entries {
                 left -= 1;
                 let header = RecordHeader {
-                    kind: Kind::Batch(stream),
+                    kind: Kind::Batch(*stream),
                     group_left: left,
                     body_bytes: format::small(body.len()),
-                    body_crc: crc32c::crc32c(&body),
+                    body_crc: crc32c::crc32c(body),
                     offset: next,
                     appended_at: self.appended_at,
                     durable,
                     rows: format::small(batch.num_rows()),
                 };
-                let position = self.open.position + self.buffer.len() as u64;
-                header.write_to(&mut self.buffer);
-                self.buffer.extend_from_slice(&body);
-                commit.rows += u64::from(header.rows);
-                let appended_at = EventTime::from_micros(self.appended_at);
-                let record = Record { offset: next, appended_at, stream, batch };
-                commit.records.push((position, held_bytes, record));
+                let position = start + self.buffer.len() as u64;
+                header.write_to(&mut self.buffer, &self.frame, position);
+                self.buffer.extend_from_slice(body);
                 next = next.next();
             }
-            commit.answers.push((done, first..next));
         }
-        commit
-    }
-
-    /// Puts the buffer at the end of the segment; durable once this returns.
-    fn write_durably(&mut self) -> Result<(), (Error, Failure)> {
-        let Open { path, file, position, .. } = &mut self.open;
-        if let Err(source) = file.write_at(&self.buffer, *position) {
-            let reason = if is_full(&source) { Failure::DiskFull } else { Failure::Write };
-            let error = Error::io("write segment", path, source);
-            // Take the part that got there back, so that the next append starts clean.
-            if let Err(source) = file.cut(*position) {
-                return Err((self.stop(source), Failure::Sync));
-            }
-            return Err((error, reason));
-        }
-        let started = Instant::now();
-        if let Err(source) = file.sync() {
-            return Err((self.stop(source), Failure::Sync));
-        }
-        self.shared.metrics.sync_seconds.observe(started.elapsed().as_secs_f64());
-        self.open.position += self.buffer.len() as u64;
-        Ok(())
     }
 
     /// Shows a durable commit to readers, then to those who wait for it.
-    fn publish(&mut self, commit: Commit) {
-        let Commit { answers, records, rows } = commit;
-        let metrics = &self.shared.metrics;
-        metrics.commits.inc();
-        metrics.records.inc_by(records.len() as u64);
-        metrics.rows.inc_by(rows);
-        metrics.bytes.inc_by(self.buffer.len() as u64);
+    fn publish(&mut self, batch: Vec<Append>) {
+        let Some(open) = self.open.as_mut().filter(|_| !batch.is_empty()) else { return };
+        let mut position = open.position - self.buffer.len() as u64;
+        let appended_at = EventTime::from_micros(self.appended_at);
+        let (mut records, mut rows) = (0, 0);
+        let mut answers = Vec::with_capacity(batch.len());
         {
             let mut state = self.shared.state.write();
-            for (position, bytes, record) in records {
-                segment::push_index(&mut state.active.index, record.offset, position);
-                self.next = record.offset.next();
-                state.tail.push(bytes, record);
+            for Append { entries, urgency: _, done } in batch {
+                let first = self.next;
+                for Encoded { stream, batch, body, held_bytes } in entries {
+                    segment::push_index(&mut state.active.index, self.next, position);
+                    position += (RECORD_HEADER_BYTES + body.len()) as u64;
+                    records += 1;
+                    rows += batch.num_rows() as u64;
+                    let record = Record { offset: self.next, appended_at, stream, batch };
+                    state.tail.push(held_bytes, record);
+                    self.next = self.next.next();
+                }
+                answers.push((done, first..self.next));
             }
-            state.active.durable_bytes = self.open.position;
+            state.active.durable_bytes = open.position;
             state.head = self.next;
         }
+        let metrics = &self.shared.metrics;
+        metrics.commits.inc();
+        metrics.records.inc_by(records);
+        metrics.rows.inc_by(rows);
+        metrics.bytes.inc_by(self.buffer.len() as u64);
         metrics.head.set(i64::try_from(self.next.0).unwrap_or(i64::MAX));
         self.shared.head.send_replace(self.next);
         for (done, range) in answers {
             drop(done.send(Ok(range))); // the appender may have gone away: its rows stay
         }
-        self.open.sha256.update(&self.buffer); // after the answers: nobody waits for the chain
+        open.hash(&self.buffer); // after the answers: nobody waits for the chain
         if self.buffer.capacity() > MAX_WRITE_BYTES {
             self.buffer = Vec::new();
         }
+        if self.space.is_full {
+            self.show_space();
+        }
     }
 
-    fn seal(&mut self) -> Result<(), Error> {
-        let position = format::small(usize::try_from(self.open.position).unwrap_or(usize::MAX));
-        let index = {
-            let state = self.shared.state.read();
-            Arc::<[format::IndexEntry]>::from(&state.active.index[..])
-        };
+    /// Seals a segment and ends it. Without space for a seal it stays open.
+    fn seal(&mut self, mut open: Open) -> Result<(), Error> {
+        let index = self.shared.state.read().active.index.clone();
+        let position = position_of(open.position);
         let body = format::encode_seal(&index, position);
         let header = RecordHeader {
             kind: Kind::Seal,
@@ -278,58 +278,87 @@ impl Writer {
             rows: 0,
         };
         self.buffer.clear();
-        header.write_to(&mut self.buffer);
+        header.write_to(&mut self.buffer, &self.frame, open.position);
         self.buffer.extend_from_slice(&body);
-        self.write_durably().map_err(|(error, _)| error)?;
-        self.open.sha256.update(&self.buffer);
-        self.open.sealed = Some(self.open.sha256.clone().finalize().into());
-        let Open { first, position: bytes, .. } = self.open;
-        let next = self.next;
-        let mut state = self.shared.state.write();
-        state.sealed.push_back(Sealed { first, next, bytes, index });
-        state.active =
-            Active { first: next, durable_bytes: HEADER_BYTES as u64, index: Vec::new() };
-        self.shared.metrics.segments.inc();
-        Ok(())
+        match open.write(&self.buffer, &self.shared.metrics) {
+            Ok(()) => {
+                open.hash(&self.buffer);
+                self.end(open);
+                Ok(())
+            }
+            Err(Failed { error, is_final: false }) => {
+                self.open = Some(open);
+                Err(error)
+            }
+            Err(Failed { error, is_final: true }) => {
+                tracing::error!(%error, "a log segment is ended without its seal");
+                self.give_up(open); // its successor ends it just as well
+                Ok(())
+            }
+        }
     }
 
-    fn begin_segment(&mut self) -> Result<(), Error> {
-        let Some(previous_sha256) = self.open.sealed else { return Ok(()) };
-        let created_at = self.clock.now().max(self.appended_at);
-        let (epoch, first) = (self.epoch, self.next);
-        let header = SegmentHeader { epoch, first, created_at, previous_sha256 }.encode();
-        let path = segment::path_of(&self.shared.dir, first);
+    /// Ends a segment whose disk failed, where it was durable.
+    fn give_up(&mut self, open: Open) {
+        self.shared.health.send_modify(|health| health.sync_failures += 1);
+        self.shared.metrics.sync_failures.inc();
+        tracing::error!(
+            file = %open.path.display(),
+            at = open.position,
+            "the disk failed to make a commit durable: it is not acknowledged, the log goes on in a new segment"
+        );
+        self.end(open);
+    }
+
+    /// Nothing more is written to `open`; what follows it says so in its header.
+    fn end(&mut self, open: Open) {
+        if open.is_empty() {
+            self.chain = open.previous; // its successor takes its name
+            return;
+        }
+        let Open { first, position: bytes, .. } = open;
+        self.chain = Previous { bytes, sha256: open.sha256() };
+        let (next, closed_at) = (self.next, self.appended_at);
+        let mut state = self.shared.state.write();
+        let index = std::mem::take(&mut state.active.index).into();
+        state.sealed.push_back(Sealed { first, next, bytes, closed_at, index });
+        state.active = Active::new(next);
+        self.shared.metrics.segments.inc();
+    }
+
+    /// Begins the segment that follows `chain`.
+    fn begin(&self) -> Result<Open, Error> {
+        let header = self.header(0);
+        let path = segment::path_of(&self.shared.dir, self.next);
+        let bytes = header.encode();
         let create = || {
-            self.disk.create(&path, &header)?;
-            self.disk.open(&path)
+            self.shared.disk.replace(&path, &bytes)?;
+            self.shared.disk.open(&path)
         };
         let file = create().map_err(|e| Error::io("create segment", &path, e))?;
-        let sha256 = Sha256::new_with_prefix(header);
-        let position = HEADER_BYTES as u64;
-        self.open = Open { path, file, first, position, created_at, sha256, sealed: None };
-        Ok(())
+        Ok(Open::begun(path, file, &header))
     }
 
-    fn stop(&mut self, source: std::io::Error) -> Error {
-        let path = self.open.path.clone();
-        let error = Error::Stopped { path, source: Arc::new(source) };
-        tracing::error!(
-            %error,
-            "the disk failed to sync: nothing is acknowledged until the process is restarted"
-        );
-        self.stopped = Some(error.clone());
-        error
+    fn header(&self, room: u64) -> SegmentHeader {
+        let Frame { version, epoch } = self.frame;
+        let created_at = self.clock.now().max(self.appended_at);
+        let (first, previous) = (self.next, self.chain);
+        SegmentHeader { version, epoch, first, created_at, previous, room }
     }
 
-    fn refuse(&self, answers: impl Iterator<Item = Answer>, error: &Error, reason: Failure) {
-        let mut refused = 0;
-        for done in answers {
-            refused += 1;
+    fn refuse(&self, batch: Vec<Append>, error: &Error) {
+        let appends = batch.len();
+        for Append { done, .. } in batch {
             drop(done.send(Err(error.clone()))); // an appender that went away needs no answer
         }
-        self.shared.metrics.failed(reason, refused);
-        tracing::warn!(%error, appends = refused, "appends refused");
+        self.shared.metrics.failed(error, appends);
+        tracing::warn!(%error, appends, "appends refused");
     }
+}
+
+/// A position as the format holds it; a segment's limit keeps it below 4 GiB.
+fn position_of(position: u64) -> u32 {
+    format::small(usize::try_from(position).unwrap_or(usize::MAX))
 }
 
 fn weight(request: &Append) -> usize {

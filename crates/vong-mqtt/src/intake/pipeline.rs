@@ -263,11 +263,14 @@ fn read_tail(log: &dyn Log, dedup: &mut Deduplicator) -> Result<(), Error> {
     loop {
         let records = match log.read(from, TAIL_READ_BYTES) {
             Ok(records) => records,
-            Err(vong_log::Error::Trimmed { floor, .. }) if floor > from => {
-                from = floor;
-                continue;
-            }
-            Err(source) => return Err(Error::ReadTail { source }),
+            // Repetitions of what is gone, by retention or damage, are stored once more: no loss.
+            Err(source) => match source.resume_at().filter(|at| *at > from) {
+                Some(at) => {
+                    from = at;
+                    continue;
+                }
+                None => return Err(Error::ReadTail { source }),
+            },
         };
         let Some(last) = records.last() else { return Ok(()) };
         from = last.offset.next();

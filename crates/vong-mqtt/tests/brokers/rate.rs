@@ -28,6 +28,7 @@ async fn intake_rate_is_printed() -> Result<()> {
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(300),
             tail_bytes: 16 << 20,
+            reserve_bytes: 0,
         };
         let log: Arc<dyn Log> = Arc::new(FileLog::open(config, Arc::new(SystemClock), 1)?);
         let port = broker.port();

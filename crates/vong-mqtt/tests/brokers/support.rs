@@ -156,7 +156,7 @@ impl Log for TestLog {
             match behaviour {
                 Behaviour::Good => self.inner.append(entries).await,
                 Behaviour::Full => Err(Error::DiskFull { path: "test".into(), source: source() }),
-                Behaviour::Broken => Err(Error::Stopped { path: "test".into(), source: source() }),
+                Behaviour::Broken => Err(Error::Closed),
                 Behaviour::StoreAndNeverAnswer => {
                     self.inner.append(entries).await?;
                     std::future::pending().await
