@@ -52,8 +52,17 @@ pub fn backtest(
     };
     let mut found = Backtest::default();
     while next < to {
-        let read = log.read(next, READ_BYTES);
-        let records = read.map_err(|e| Error::Read { from: next, source: Box::new(e) })?;
+        let records = match log.read(next, READ_BYTES) {
+            Ok(records) => records,
+            // As the engine does live.
+            Err(e) => match e.resume_at().filter(|at| *at > next) {
+                Some(at) => {
+                    next = at;
+                    continue;
+                }
+                None => return Err(Error::Read { from: next, source: Box::new(e) }),
+            },
+        };
         let Some(last) = records.last() else { break };
         next = last.offset.next();
         for record in records.iter().take_while(|record| record.offset < to) {

@@ -12,6 +12,7 @@ pub struct StreamMetrics {
     rows: Counter,
     dropped: CounterVec,
     failed: Counter,
+    lost: Counter,
     transitions: CounterVec,
     lag_records: Gauge,
     rules: Gauge,
@@ -29,6 +30,10 @@ impl StreamMetrics {
             ),
             failed: metrics
                 .counter("vong_engine_failed_records_total", "Records on which a rule failed."),
+            lost: metrics.counter(
+                "vong_engine_lost_records_total",
+                "Log records the engine could not read because they are damaged.",
+            ),
             transitions: metrics.counter_vec(
                 "vong_engine_transitions_total",
                 "Alert transitions decided and not yet in the log, by state.",
@@ -48,6 +53,10 @@ impl StreamMetrics {
         let ahead = self.dropped.with_label_values(&["clock_ahead"]);
         ahead.inc_by(after.clock_ahead - before.clock_ahead);
         self.failed.inc_by(after.failed - before.failed);
+    }
+
+    pub(crate) fn lost(&self, records: u64) {
+        self.lost.inc_by(records);
     }
 
     pub(crate) fn decided(&self, rows: &[TransitionRow]) {

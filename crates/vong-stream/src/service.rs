@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use serde::Deserialize;
 use tokio::sync::{oneshot, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::{Offset, Stream};
 use vong_runtime::{Clock, Shutdown, UnixMicros};
@@ -212,8 +212,19 @@ impl Follower {
     fn read_to_head(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
         let head = self.service.log.head();
         while self.next < head && !shutdown.is_requested() {
-            let read = self.service.log.read(self.next, READ_BYTES);
-            let records = read.map_err(|e| Error::Read { from: self.next, source: Box::new(e) })?;
+            let records = match self.service.log.read(self.next, READ_BYTES) {
+                Ok(records) => records,
+                // Lost records are lost for every reader; alerts must go on behind them.
+                Err(e) => match e.resume_at().filter(|at| *at > self.next) {
+                    Some(at) => {
+                        error!(error = &e as &dyn std::error::Error, "engine skips lost records");
+                        self.service.metrics.lost(at.0 - self.next.0);
+                        self.next = at;
+                        continue;
+                    }
+                    None => return Err(Error::Read { from: self.next, source: Box::new(e) }),
+                },
+            };
             if records.is_empty() {
                 break;
             }
