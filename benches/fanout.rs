@@ -27,6 +27,7 @@ use vong_model::{Assets, EventTime, Stream};
 use vong_query::{Dimensions, QueryConfig, QueryEngine, QueryMetrics, Sources};
 use vong_runtime::{Clock, OnFailure, Shutdown, SystemClock, Tasks};
 use vong_store::{Store, StoreConfig};
+use vong_stream::{EngineService, RuleDesk, StreamConfig, StreamMetrics};
 use vong_telemetry::Metrics;
 
 use crate::log::directory;
@@ -145,11 +146,19 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         simulated: true,
         map: dir.path().join("map"),
     };
+    let (_, engine) = EngineService::new(
+        Arc::clone(&log),
+        Arc::clone(&clock),
+        StreamConfig::default(),
+        StreamMetrics::new(&registry),
+    )?;
+    let rules = RuleDesk::new(Arc::clone(&log), Arc::clone(&clock), engine);
     let app = App {
         city: Arc::new(city),
         assets,
         log,
         query,
+        rules,
         hub: handle,
         video: VideoHub::new(hub_metrics),
         footage,

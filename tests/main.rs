@@ -14,5 +14,6 @@ mod demo;
 mod generated;
 mod house;
 mod replay;
+mod rules;
 mod sensors;
 mod support;

@@ -11,6 +11,7 @@ use vong_log::Log;
 use vong_model::Assets;
 use vong_query::QueryEngine;
 use vong_runtime::{Clock, Shutdown};
+use vong_stream::RuleDesk;
 use vong_telemetry::Metrics;
 
 use crate::metrics::HttpMetrics;
@@ -22,6 +23,7 @@ pub struct App {
     pub assets: Arc<Assets>,
     pub log: Arc<dyn Log>,
     pub query: QueryEngine,
+    pub rules: RuleDesk,
     pub hub: HubHandle,
     pub video: VideoHub,
     pub footage: Footage,

@@ -14,6 +14,7 @@ mod live;
 mod live_video;
 mod metrics;
 mod openapi;
+mod rules;
 mod server;
 mod sql;
 mod system;

@@ -15,6 +15,8 @@ use utoipa::OpenApi;
         crate::city::cameras,
         crate::city::map_layer,
         crate::sql::run,
+        crate::rules::list,
+        crate::rules::change,
         crate::commands::act,
         crate::live::connect,
         crate::live::snapshot,

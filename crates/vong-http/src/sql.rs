@@ -8,14 +8,15 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
 use vong_model::Principal;
-use vong_query::{Format, encode};
+use vong_query::{Format, encode, encode_batch};
 use vong_wire::http::SqlRequest;
 
 use crate::app::App;
 use crate::error::Problem;
 use crate::guard::Caller;
+use crate::rules;
 
-/// Runs one read-only statement. The answer's form follows `Accept`: `application/json` (an array
+/// Runs one read-only statement, or statements about rules as `POST /api/v1/rules` takes them. The answer's form follows `Accept`: `application/json` (an array
 /// of objects, the default), `text/csv` or `application/vnd.apache.arrow.stream`.
 #[utoipa::path(post, path = "/api/v1/sql", request_body = SqlRequest, responses(
     (status = 200, description = "rows; the header vong-offset names the moment of the log that they show"),
@@ -48,6 +49,10 @@ async fn answer(
     let accept =
         headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::from_accept(accept);
+    if let Some(batch) = rules::answer(app, caller, &sql).await? {
+        let answer = encode_batch(&batch, format).map_err(|e| problem(&e))?;
+        return Ok(([(header::CONTENT_TYPE, format.content_type())], answer).into_response());
+    }
     // `authorize` is the first thing the engine does with the caller.
     let results = app.query.execute(caller, &sql).await.map_err(|e| problem(&e))?;
     let as_of = results.as_of();

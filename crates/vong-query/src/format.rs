@@ -187,5 +187,16 @@ pub fn encode(
     Ok(chunks.fuse())
 }
 
+/// One finished batch in the given form.
+///
+/// # Errors
+/// As the formatter says.
+pub fn encode_batch(batch: &RecordBatch, format: Format) -> Result<Bytes, Error> {
+    let mut formatter = Formatter::new(format, batch.schema())?;
+    let mut bytes = formatter.batch(batch)?.to_vec();
+    bytes.extend_from_slice(&formatter.finish()?);
+    Ok(Bytes::from(bytes))
+}
+
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,6 @@ pub use catalog::Dimensions;
 pub use config::QueryConfig;
 pub use engine::{QueryEngine, Sources};
 pub use error::Error;
-pub use format::{Format, encode};
+pub use format::{Format, encode, encode_batch};
 pub use metrics::{ArchiverMetrics, QueryMetrics};
 pub use results::QueryStream;

@@ -6,6 +6,8 @@
 mod explain;
 mod tokens;
 
+pub use explain::nearest;
+
 use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;

@@ -9,6 +9,7 @@ pub mod rule;
 mod session;
 
 pub use error::{Error, Place};
+pub use guard::nearest;
 pub use session::{
     CATALOG, DIALECT, MAX_DEPTH, MAX_SQL_BYTES, SCHEMA, SessionLimits, runtime, session, session_in,
 };

@@ -31,6 +31,8 @@ const REMEMBERED_COMMANDS: usize = 10_000;
 struct Known {
     version: u32,
     definition: RuleDefinition,
+    by: String,
+    enabled: bool,
 }
 
 /// What was read so far, counted.
@@ -119,9 +121,39 @@ impl Engine {
         outputs
     }
 
-    /// Rules in force, by name.
+    /// Every rule the log knows, by name, also those that are switched off.
     pub fn rules(&mut self) -> Vec<RuleStatus> {
-        self.operator.status()
+        let mut rules = self.operator.status();
+        for status in &mut rules {
+            if let Some(known) = self.known.get(status.rule.rule_id()) {
+                status.by.clone_from(&known.by);
+            }
+        }
+        let off = self.known.values().filter(|known| !known.enabled).map(|known| RuleStatus {
+            rule: Arc::new(RuleMeta {
+                version: known.version,
+                definition: known.definition.clone(),
+            }),
+            enabled: false,
+            by: known.by.clone(),
+            kind: "",
+            open: 0,
+            transitions: 0,
+            last_fired: None,
+        });
+        rules.extend(off);
+        rules.sort_by(|a, b| a.rule.rule_id().cmp(b.rule.rule_id()));
+        rules
+    }
+
+    /// How a rule is run; `None` when it is not in force.
+    pub fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
+        self.operator.explain(rule_id)
+    }
+
+    /// The watermark of a stream, once there was one.
+    pub fn watermark(&self, stream: Stream) -> Option<EventTime> {
+        self.operator.watermark(stream)
     }
 
     pub fn counts(&self) -> Counts {
@@ -179,7 +211,8 @@ impl Engine {
                 self.operator.remove(&rule_id, at, "rule changed", steps);
                 self.known.remove(&rule_id);
                 let definition = definition(text("sql"), &rule_id, record.offset)?;
-                self.put(Known { version, definition }, record.offset)
+                let by = text("actor").to_owned();
+                self.put(Known { version, definition, by, enabled: true }, record.offset)
             }
             "drop" => {
                 self.operator.remove(&rule_id, at, "rule dropped", steps);
@@ -188,12 +221,17 @@ impl Engine {
             }
             "disable" => {
                 self.operator.remove(&rule_id, at, "rule disabled", steps);
+                if let Some(known) = self.known.get_mut(&rule_id) {
+                    (known.enabled, known.version) = (false, version);
+                    text("actor").clone_into(&mut known.by);
+                }
                 Ok(())
             }
             "enable" => match self.known.get(&rule_id).cloned() {
                 Some(known) => {
                     self.operator.remove(&rule_id, at, "rule enabled again", steps);
-                    self.put(known, record.offset)
+                    let by = text("actor").to_owned();
+                    self.put(Known { enabled: true, version, by, ..known }, record.offset)
                 }
                 None => Ok(()),
             },
@@ -213,7 +251,7 @@ impl Engine {
             let ring = ring.into_iter().cloned().collect();
             return Err(Error::InhibitionRing { rule_id, offset, ring });
         }
-        let Known { version, definition } = known.clone();
+        let Known { version, definition, .. } = known.clone();
         self.operator.add(Arc::new(RuleMeta { version, definition }), &plan)?;
         self.known.insert(rule_id, known);
         Ok(())
@@ -223,7 +261,8 @@ impl Engine {
         &'a self,
         new: &'a RuleDefinition,
     ) -> impl Iterator<Item = &'a RuleDefinition> {
-        let others = self.known.values().map(|known| &known.definition);
+        let others = self.known.values().filter(|known| known.enabled);
+        let others = others.map(|known| &known.definition);
         others.filter(|other| other.rule_id != new.rule_id).chain([new])
     }
 

@@ -22,6 +22,15 @@ pub enum Error {
         ring.iter().map(RuleId::as_str).collect::<Vec<_>>().join(" -> ")
     )]
     InhibitionRing { rule_id: RuleId, offset: Offset, ring: Vec<RuleId> },
+    #[error("there is no rule '{rule_id}'")]
+    NoSuchRule { rule_id: RuleId, did_you_mean: Option<String> },
+    #[error(
+        "rules would inhibit each other in a ring: {}; take one INHIBITED BY out",
+        ring.iter().map(RuleId::as_str).collect::<Vec<_>>().join(" -> ")
+    )]
+    Ring { ring: Vec<RuleId> },
+    #[error("the engine is not running")]
+    Gone,
     #[error("rule text is not one CREATE ALERT RULE statement")]
     NotARule,
     #[error("read rule")]
@@ -60,7 +69,9 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Planner(e) | Self::RuleText(e) | Self::Rule { source: e, .. } => e.kind(),
-            Self::NotARule | Self::InhibitionRing { .. } => Kind::InvalidInput,
+            Self::NotARule | Self::InhibitionRing { .. } | Self::Ring { .. } => Kind::InvalidInput,
+            Self::NoSuchRule { .. } => Kind::NotFound,
+            Self::Gone => Kind::Unavailable,
             Self::Compute { .. } | Self::Rows { .. } | Self::Thread(_) => Kind::Internal,
             Self::Read { source, .. } => source.kind(),
             Self::Append(source) => source.kind(),

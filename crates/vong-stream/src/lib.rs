@@ -4,6 +4,7 @@
 //! and in a backtest the same records give the same alerts, to the byte.
 
 mod backtest;
+mod desk;
 mod engine;
 mod error;
 mod metrics;
@@ -14,6 +15,7 @@ mod sequencer;
 mod service;
 
 pub use backtest::{Backtest, BacktestRules, backtest};
+pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
 pub use metrics::StreamMetrics;

@@ -60,17 +60,26 @@ pub struct Pushed {
 #[derive(Clone, Debug)]
 pub struct RuleStatus {
     pub rule: Arc<RuleMeta>,
+    /// Switched off, it keeps its name and its text and does nothing.
+    pub enabled: bool,
+    /// Who made or last changed it.
+    pub by: String,
+    /// `stateless`, `window`, `absence`, `sliding` or `session`.
+    pub kind: &'static str,
     /// Open episodes now.
     pub open: usize,
     /// Transitions since the start.
     pub transitions: u64,
+    /// Event time at which an alert of it last fired since the start.
+    pub last_fired: Option<EventTime>,
 }
 
 /// All rules, over all streams.
 #[derive(Debug, Default)]
 pub struct Operator {
     streams: BTreeMap<Stream, StreamOperator>,
-    rules: BTreeMap<RuleId, Stream>,
+    /// Stream and kind of each rule in force.
+    rules: BTreeMap<RuleId, (Stream, &'static str)>,
     inhibitions: Inhibitions,
 }
 
@@ -91,7 +100,7 @@ impl Operator {
         self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
         let kept_back = self.inhibitions.add(&rule_id, inhibited_by.as_ref());
         self.of(stream).with_core(&rule_id, |core, _, _| core.begin_kept_back(kept_back));
-        self.rules.insert(rule_id, stream);
+        self.rules.insert(rule_id, (stream, plan.kind_name()));
         Ok(())
     }
 
@@ -103,7 +112,7 @@ impl Operator {
         why: &'static str,
         steps: &mut Vec<Step>,
     ) -> bool {
-        let Some(stream) = self.rules.remove(rule_id) else { return false };
+        let Some((stream, _)) = self.rules.remove(rule_id) else { return false };
         let first = steps.len();
         let removed = self.of(stream).remove(rule_id, at, why, steps);
         self.inhibit(first, steps);
@@ -171,6 +180,9 @@ impl Operator {
         for stream in self.streams.values_mut() {
             stream.status(&mut out);
         }
+        for status in &mut out {
+            status.kind = self.rules.get(status.rule.rule_id()).map_or("", |(_, kind)| kind);
+        }
         out.sort_by(|a, b| a.rule.rule_id().cmp(b.rule.rule_id()));
         out
     }
@@ -182,13 +194,22 @@ impl Operator {
             next += 1;
             for change in self.inhibitions.saw(step) {
                 let Change { rule_id, value, by, at } = change;
-                let Some(stream) = self.rules.get(&rule_id).copied() else { continue };
+                let Some((stream, _)) = self.rules.get(&rule_id).copied() else { continue };
                 self.of(stream).with_core(&rule_id, |core, space, codes| {
                     let mut out = Sink { steps: &mut *steps, space, codes };
                     core.keep_back(&value, by.as_ref(), at, &mut out);
                 });
             }
         }
+    }
+
+    /// How a rule is run, what it shares with others and what it costs, in lines; `None` when it is
+    /// not in force.
+    pub fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
+        let (stream, kind) = self.rules.get(rule_id)?;
+        let mut lines = vec![format!("{kind} rule over {}", stream.name())];
+        lines.extend(self.streams.get(stream)?.explain(rule_id)?);
+        Some(lines)
     }
 
     fn of(&mut self, stream: Stream) -> &mut StreamOperator {

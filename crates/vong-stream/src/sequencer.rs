@@ -302,6 +302,51 @@ impl Sequencer {
     }
 }
 
+impl Sequencer {
+    /// How far the stream's event time has come and what holds it, in lines; `now` by our clock,
+    /// `watermark` as the engine has it.
+    pub fn explain(
+        &self,
+        stream: Stream,
+        now: UnixMicros,
+        watermark: Option<EventTime>,
+    ) -> Vec<String> {
+        let behind = |time: EventTime| now.saturating_sub(time.micros()) as f64 / 1e6;
+        let mut lines = vec![match watermark {
+            Some(at) => {
+                format!("watermark of {}: {:.1} s behind our clock", stream.name(), behind(at))
+            }
+            None => format!("{} has no watermark yet: nothing came", stream.name()),
+        }];
+        if stream != Stream::Readings {
+            lines.push("it follows our own clock: the rows are timed by us".to_owned());
+            return lines;
+        }
+        let lateness = self.config.lateness_ms;
+        lines.push(format!("rows may be {lateness} ms later than their successors"));
+        let speaking = self.sources.iter().filter(|(_, source)| !source.idle);
+        let slowest = speaking.filter_map(|(id, source)| Some((source.clock?, id))).min();
+        for (source_id, source) in &self.sources {
+            let clock = source.clock.map(|clock| format!("{:.1} s behind", behind(clock)));
+            let holds = slowest.is_some_and(|(_, slowest)| slowest == source_id);
+            let state = match (source.idle, holds) {
+                (true, _) => "idle: holds nothing",
+                (false, true) => "the slowest that speaks: it holds the watermark",
+                (false, false) => "speaks",
+            };
+            let clock = clock.unwrap_or_else(|| "no good row yet".to_owned());
+            lines.push(format!("source {source_id}: {clock}, {state}"));
+        }
+        for ((source_id, sensor_id), device) in self.devices.iter().filter(|(_, d)| d.ahead) {
+            lines.push(format!(
+                "device {sensor_id} of {source_id}: its clock is {} s ahead; its rows take no part",
+                device.ahead_by_s
+            ));
+        }
+        lines
+    }
+}
+
 fn micros(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000)
 }

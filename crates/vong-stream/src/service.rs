@@ -5,16 +5,16 @@
 //! replay is compared with what the log holds, by cause; only what lies past it is new.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 use serde::Deserialize;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::{Offset, Stream};
 use vong_runtime::{Clock, Shutdown, UnixMicros};
+use vong_sql::rule::ExplainStatement;
 use vong_telemetry::{Classify, Retry};
 
 use crate::Error;
@@ -34,6 +34,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Entries appended at a time: a long backlog of decisions is cut, because the log bounds a group.
 const ENTRIES_AN_APPEND: usize = 256;
 
+/// Questions that may wait for the engine.
+const QUESTIONS: usize = 16;
+
 /// Settings of sequencer and engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,15 +53,24 @@ pub struct EngineService {
     metrics: StreamMetrics,
     planner: Arc<RulePlanner>,
     shared: Arc<Shared>,
+    questions: mpsc::Receiver<Question>,
 }
 
 #[derive(Debug)]
 struct Shared {
     caught_up: watch::Sender<bool>,
-    applied: AtomicU64,
+    applied: watch::Sender<Offset>,
+    questions: mpsc::Sender<Question>,
     rules: RwLock<Vec<RuleStatus>>,
     counts: RwLock<Counts>,
     planner: Arc<RulePlanner>,
+}
+
+/// A question to the running engine, and where its answer goes.
+#[derive(Debug)]
+struct Question {
+    statement: ExplainStatement,
+    answer: oneshot::Sender<Option<Vec<String>>>,
 }
 
 /// Looks into a running engine; cheap to clone.
@@ -81,10 +93,29 @@ impl EngineHandle {
 
     /// Every record below this offset was applied.
     pub fn applied(&self) -> Offset {
-        Offset(self.shared.applied.load(Ordering::Acquire))
+        *self.shared.applied.borrow()
     }
 
-    /// Rules in force with their open alerts, by name; at most a second old.
+    /// Waits until every record below this offset was applied.
+    pub async fn wait_applied(&self, to: Offset) {
+        // An error means the service is gone with its sender; waiting longer would not help.
+        drop(self.shared.applied.subscribe().wait_for(|applied| *applied >= to).await);
+    }
+
+    /// How the engine runs a rule, or what holds a stream's watermark, in lines. `None` for a rule
+    /// that is not in force, and for questions about one alert, which history answers.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the engine is not running.
+    pub async fn explain(&self, statement: ExplainStatement) -> Result<Option<Vec<String>>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let question = Question { statement, answer };
+        self.shared.questions.send(question).await.map_err(|_gone| Error::Gone)?;
+        answered.await.map_err(|_gone| Error::Gone)
+    }
+
+    /// Every rule with its open alerts, by name; at most a second old, and never older than the
+    /// last change of a rule that was applied.
     pub fn rules(&self) -> Vec<RuleStatus> {
         self.shared.rules.read().clone()
     }
@@ -110,15 +141,17 @@ impl EngineService {
         metrics: StreamMetrics,
     ) -> Result<(Self, EngineHandle), Error> {
         let planner = Arc::new(RulePlanner::new().map_err(|e| Error::Planner(Box::new(e)))?);
+        let (asked, questions) = mpsc::channel(QUESTIONS);
         let shared = Arc::new(Shared {
             caught_up: watch::Sender::new(false),
-            applied: AtomicU64::new(0),
+            applied: watch::Sender::new(Offset(0)),
+            questions: asked,
             rules: RwLock::default(),
             counts: RwLock::default(),
             planner: Arc::clone(&planner),
         });
         let handle = EngineHandle { shared: Arc::clone(&shared) };
-        Ok((Self { log, clock, config, metrics, planner, shared }, handle))
+        Ok((Self { log, clock, config, metrics, planner, shared, questions }, handle))
     }
 
     /// Runs until `shutdown`, on a thread of its own.
@@ -200,6 +233,7 @@ impl Follower {
                     }
                     head.borrow_and_update();
                 }
+                Some(question) = self.service.questions.recv() => self.answer(question),
                 _ = tick.tick() => {}
             }
             self.read_to_head(shutdown)?;
@@ -254,12 +288,24 @@ impl Follower {
         self.pending.forget(self.logged_transition, self.logged_late);
     }
 
+    fn answer(&self, Question { statement, answer }: Question) {
+        let lines = match &statement {
+            ExplainStatement::Rule { rule_id } => self.engine.explain(rule_id),
+            ExplainStatement::Window { stream } => {
+                let now = self.service.clock.now();
+                Some(self.sequencer.explain(*stream, now, self.engine.watermark(*stream)))
+            }
+            ExplainStatement::Alert { .. } => None,
+        };
+        // Nobody waits any more when the asker went away.
+        drop(answer.send(lines));
+    }
+
     fn publish(&mut self, before: Counts, head: Offset) {
         let Shared { applied, rules, counts, .. } = self.service.shared.as_ref();
         let now = self.engine.counts();
         self.service.metrics.applied(before, now);
         self.service.metrics.lag(head.0.saturating_sub(self.next.0));
-        applied.store(self.next.0, Ordering::Release);
         *counts.write() = now;
         let at = self.service.clock.now();
         // A list of thousands of rules is not rebuilt with every record.
@@ -271,6 +317,8 @@ impl Follower {
             self.published_at = at;
             self.rules_changed = false;
         }
+        // Last, so that whoever waited for an offset sees what it changed.
+        applied.send_replace(self.next);
     }
 
     /// Appends what was decided, in order; waits while the disk is full.

@@ -32,6 +32,36 @@ pub struct Problem {
     pub column: Option<u32>,
 }
 
+/// One rule of `GET /api/v1/rules`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuleView {
+    pub rule_id: String,
+    pub version: u32,
+    /// Switched off, it keeps its name and does nothing.
+    pub enabled: bool,
+    /// `stateless`, `window`, `absence`, `sliding` or `session`; empty when switched off.
+    pub kind: String,
+    pub severity: String,
+    pub title_vi: String,
+    pub title_en: String,
+    pub changed_by: String,
+    pub open_alerts: u32,
+    /// Steps of its alerts since the engine started.
+    pub transitions: u64,
+    /// Event time at which an alert of it last fired since the engine started.
+    pub last_fired_ms: Option<i64>,
+    pub sql: String,
+}
+
+/// One change of `POST /api/v1/rules`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuleChange {
+    pub rule_id: String,
+    pub version: u32,
+    /// `create`, `alter`, `drop`, `enable` or `disable`.
+    pub action: String,
+}
+
 /// `POST /api/v1/alerts/{alert_id}/{acknowledge|shelve|unshelve|comment}`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, TS, ToSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -16,7 +16,7 @@ use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Log, LogConfig, LogMetrics};
 use vong_media::AccessUnitSink;
-use vong_model::{Assets, Camera, EventTime};
+use vong_model::{Assets, Camera};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
@@ -25,13 +25,16 @@ use vong_query::{
 use vong_recorder::{ClipConfig, ClipFiler, Recorder, RecorderHandle, RecorderMetrics};
 use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
+use vong_sql::rule::RuleStatement;
 use vong_store::{Store, StoreConfig, StoreMetrics};
-use vong_stream::{EngineHandle, EngineService, SequencerConfig, StreamConfig, StreamMetrics};
+use vong_stream::{
+    EngineHandle, EngineService, RuleDesk, SequencerConfig, StreamConfig, StreamMetrics,
+};
 use vong_telemetry::Metrics;
 
 use crate::config::{self, Config};
 use crate::site::Site;
-use crate::{rules, sources};
+use crate::sources;
 
 /// How many cameras connect at the same time.
 const CONNECTING: usize = 8;
@@ -48,6 +51,7 @@ pub(crate) struct Installation {
     address: SocketAddr,
     readiness: Readiness,
     failed: Shutdown,
+    desk: RuleDesk,
     edges: Tasks,
     engines: Tasks,
     doors: Tasks,
@@ -67,6 +71,14 @@ struct Ground {
 }
 
 impl Installation {
+    /// Brings rule files that were changed into force.
+    ///
+    /// # Errors
+    /// When the log does not take the change.
+    pub(crate) async fn reload_rules(&self, files: &[RuleStatement]) -> Result<usize> {
+        Ok(self.desk.align(files).await?.len())
+    }
+
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
     pub(crate) async fn start(site: Site, clock: Arc<dyn Clock>) -> Result<Self> {
         let Site { config, assets, logins, sources: mappings, rules } = site;
@@ -94,15 +106,19 @@ impl Installation {
         ground.start_clip_filer(&config.video);
         ground.start_cameras(&config.video, &logins, &recorder, &video);
         ground.start_brokers(&config, &mappings)?;
-        ground.align_rules(engine, rules);
+        let desk =
+            RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone());
+        ground.align_rules(engine, desk.clone(), rules);
 
-        let app = ground.app(&config, (query, hub, video, footage), goodbye.clone());
+        let parts = (query, desk.clone(), hub, video, footage);
+        let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
         let Ground { edges, engines, .. } = ground;
         Ok(Self {
             address,
             readiness,
             failed,
+            desk,
             edges,
             engines,
             doors,
@@ -340,29 +356,31 @@ impl Ground {
     }
 
     /// Once the engine has read the log it knows the rules in force; the files' differences follow.
-    fn align_rules(&self, engine: EngineHandle, files: Vec<vong_sql::rule::RuleStatement>) {
+    fn align_rules(&self, engine: EngineHandle, desk: RuleDesk, files: Vec<RuleStatement>) {
         self.readiness.wait_for("rules");
-        let (log, clock, readiness) =
-            (Arc::clone(&self.log), Arc::clone(&self.clock), self.readiness.clone());
+        let readiness = self.readiness.clone();
         let stop = self.engines.shutdown();
         self.engines.spawn("rules", OnFailure::StopProcess, async move {
             tokio::select! {
                 () = engine.caught_up() => {}
                 () = stop.requested() => return Ok(()),
             }
-            rules::align(&log, &files, &engine.rules(), EventTime(clock.now())).await?;
+            let changed = desk.align(&files).await?;
+            if !changed.is_empty() {
+                info!(changes = changed.len(), "rules changed since the last start");
+            }
             readiness.done("rules");
-            Ok::<(), vong_log::Error>(())
+            Ok::<(), vong_stream::Error>(())
         });
     }
 
     fn app(
         &self,
         config: &Config,
-        parts: (QueryEngine, HubHandle, VideoHub, Footage),
+        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage),
         goodbye: Shutdown,
     ) -> App {
-        let (query, hub, video, footage) = parts;
+        let (query, rules, hub, video, footage) = parts;
         let city = CityInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name_vi: config.city.name_vi.clone(),
@@ -375,6 +393,7 @@ impl Ground {
             assets: Arc::clone(&self.assets),
             log: Arc::clone(&self.log),
             query,
+            rules,
             hub,
             video,
             footage,

@@ -10,7 +10,6 @@ pub mod config;
 mod demo;
 mod fsck;
 mod installation;
-mod rules;
 mod serve;
 mod site;
 mod sources;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
 use vong_runtime::{Clock, SystemClock};
 use vong_telemetry::{LogFormat, init_logging};
 
@@ -32,12 +33,32 @@ pub(crate) fn run(config: &Path) -> Result<ExitCode> {
         let failed = tokio::select! {
             stopped = told_to_stop() => stopped.map(|()| false)?,
             () = installation.failed() => true,
+            reloading = reload_when_told(&installation, config) => reloading.map(|()| true)?,
         };
         installation.stop().await;
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     });
     runtime.shutdown_timeout(Duration::from_secs(2)); // a blocked disk must not hold the process
     ended
+}
+
+/// On SIGHUP the rule files are read again; mistakes in them are told and change nothing.
+async fn reload_when_told(installation: &Installation, config: &Path) -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("could not listen for SIGHUP")?;
+    while hangup.recv().await.is_some() {
+        match Site::load(config) {
+            Ok(site) => match installation.reload_rules(&site.rules).await {
+                Ok(changes) => info!(changes, "rule files read again"),
+                Err(e) => error!(error = %e, "changed rules could not be put in force"),
+            },
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    error!(%mistake, "rules stay as they were");
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The runtime of sockets and timers; queries and the engine have threads of their own.

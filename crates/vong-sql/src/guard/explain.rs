@@ -137,7 +137,8 @@ fn lower_first(text: &str) -> String {
     first.to_lowercase().chain(letters).collect()
 }
 
-fn nearest(name: &str, known: &BTreeSet<String>) -> Option<String> {
+/// The known name most like `name`, when it is like enough to be meant.
+pub fn nearest(name: &str, known: &BTreeSet<String>) -> Option<String> {
     let wanted = name.to_lowercase();
     let scored = known.iter().map(|k| (strsim::jaro_winkler(&wanted, &k.to_lowercase()), k));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;

@@ -82,14 +82,6 @@ impl KeyColumn {
         self.array.keys().values()
     }
 
-    pub(super) fn is_all_null(&self) -> bool {
-        self.array.keys().null_count() == self.array.len() || self.codes.iter().all(|c| *c == NULL)
-    }
-
-    pub(super) fn is_never_null(&self) -> bool {
-        !self.has_nulls() && self.codes.iter().all(|code| *code != NULL)
-    }
-
     pub(super) fn has_nulls(&self) -> bool {
         self.array.keys().null_count() > 0
     }

@@ -45,7 +45,6 @@ pub(super) struct Find<'a> {
     pub(super) classes: &'a Classes,
     pub(super) outputs: &'a [Output],
     pub(super) columns: Vec<Option<Column>>,
-    pub(super) units: &'a [u32],
 }
 
 #[derive(Debug)]
@@ -123,6 +122,12 @@ impl FamilyRule {
         Self { core, space, class, plan, outputs, active_from, reads_keys }
     }
 
+    /// Which of the family's outputs it reads, which class it is about, and whether its condition
+    /// is made of plain tests.
+    pub(super) fn reads(&self) -> (&[usize], usize, bool) {
+        (&self.outputs, self.class, self.plan.tests.is_some())
+    }
+
     /// Looks at a closed window, then lets the rule's timers run to its end.
     pub(super) fn close(&mut self, find: &mut Find<'_>, out: &mut Sink<'_>) -> Result<()> {
         let closed = if self.active_from <= find.span.0 && !self.is_out_of_reach(find) {
@@ -179,8 +184,8 @@ impl FamilyRule {
                     continue;
                 }
                 let seen = find.pane.and_then(|pane| pane.inputs(&class.groups[*place]));
-                if let Some(unit) = seen.and_then(|(_, group)| find.units.get(group as usize)) {
-                    out.space.saw_unit(key, *unit);
+                if let Some((_, unit)) = seen {
+                    out.space.saw_unit(key, unit);
                 }
                 let inputs = seen.map_or(nothing, |(inputs, _)| inputs);
                 let seen = Observation { condition: holds, value, since, at, inputs };

@@ -104,6 +104,11 @@ impl KeySpace {
         self.tuples.columns()
     }
 
+    /// Keys seen so far.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     pub(super) fn key(&self, id: u32) -> &Key {
         &self.keys[id as usize]
     }

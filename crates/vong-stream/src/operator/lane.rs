@@ -62,6 +62,20 @@ impl Lane {
         Some(self.rules.remove(found).core)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    pub(super) fn explain(&self, rule_id: &RuleId) -> Option<String> {
+        let rule = self.rules.iter().find(|rule| rule.core.meta.rule_id() == rule_id)?;
+        Some(match rule.threshold {
+            Some(_) => "straight off the log; skipped while the batch's least and greatest value \
+                        cannot pass its threshold and none of its alerts is open"
+                .to_owned(),
+            None => format!("straight off the log; {} condition(s) a row", rule.conditions.len()),
+        })
+    }
+
     pub(super) fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
         self.rules.iter_mut().map(|rule| &mut rule.core)
     }

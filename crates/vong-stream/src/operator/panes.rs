@@ -18,6 +18,8 @@ use super::cells::{Cells, Wants};
 struct Seen {
     /// 0: the group is not in this pane.
     rows: u64,
+    /// Code of the administrative unit of the first one.
+    unit: u32,
     /// First and last record that brought one.
     first: u64,
     last: u64,
@@ -37,13 +39,20 @@ impl Pane {
         Self { seen: Vec::new(), slots }
     }
 
-    /// Says which groups the rows of a record belong to, and that there are so many in all.
-    pub(super) fn touch(&mut self, groups: &[u32], total: usize, offset: Offset) {
+    /// Says which groups the rows of a record belong to, that there are so many in all, and in
+    /// which unit a row stands.
+    pub(super) fn touch(
+        &mut self,
+        groups: &[u32],
+        total: usize,
+        offset: Offset,
+        unit: impl Fn(usize) -> u32,
+    ) {
         self.resize(total);
-        for group in groups {
+        for (row, group) in groups.iter().enumerate() {
             let seen = &mut self.seen[*group as usize];
             if seen.rows == 0 {
-                seen.first = offset.0;
+                (seen.first, seen.unit) = (offset.0, unit(row));
             }
             seen.rows += 1;
             seen.last = offset.0;
@@ -68,7 +77,7 @@ impl Pane {
         groups.iter().any(|g| self.seen.get(*g as usize).is_some_and(|seen| seen.rows > 0))
     }
 
-    /// Records that brought rows of these groups, and the group that was last.
+    /// Records that brought rows of these groups, and the unit of the row that came first.
     pub(super) fn inputs(&self, groups: &[u32]) -> Option<(Inputs, u32)> {
         let mut found: Option<(Inputs, u32)> = None;
         for group in groups {
@@ -76,10 +85,10 @@ impl Pane {
             let Some(seen) = seen else { continue };
             let (from, to) = (Offset(seen.first), Offset(seen.last));
             found = Some(match found {
-                None => (Inputs { from, to }, *group),
-                Some((known, latest)) => {
-                    let latest = if to > known.to { *group } else { latest };
-                    (Inputs { from: known.from.min(from), to: known.to.max(to) }, latest)
+                None => (Inputs { from, to }, seen.unit),
+                Some((known, unit)) => {
+                    let unit = if from < known.from { seen.unit } else { unit };
+                    (Inputs { from: known.from.min(from), to: known.to.max(to) }, unit)
                 }
             });
         }
@@ -97,7 +106,9 @@ impl Pane {
         self.resize(other.seen.len());
         for (seen, more) in self.seen.iter_mut().zip(&other.seen).filter(|(_, more)| more.rows > 0)
         {
-            seen.first = if seen.rows == 0 { more.first } else { seen.first.min(more.first) };
+            if seen.rows == 0 || more.first < seen.first {
+                (seen.first, seen.unit) = (more.first, more.unit);
+            }
             seen.last = seen.last.max(more.last);
             seen.rows += more.rows;
         }
@@ -166,6 +177,11 @@ impl Levels {
     pub(super) fn fed(&self) -> impl Iterator<Item = (usize, i64, i64)> {
         let fed = |level: &Level| level.finer.map_or(i64::MAX, |finer| finer.from);
         self.levels.iter().enumerate().map(move |(n, l)| (n, l.width_us, fed(l)))
+    }
+
+    /// Width of a level's panes and how many of them are kept.
+    pub(super) fn kept(&self, level: usize) -> (i64, usize) {
+        self.levels.get(level).map_or((0, 0), |level| (level.width_us, level.panes.len()))
     }
 
     /// The pane that begins at `start`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vong_alert::{Act, Machine, Observation, Policy, Timing, Transition};
+use vong_alert::{Act, Machine, Observation, Policy, State, Timing, Transition};
 use vong_model::{AlertId, EventTime, RuleId};
 use vong_sql::rule::{INHIBITED_ON, RuleDefinition};
 
@@ -43,6 +43,7 @@ pub(super) struct RuleCore {
     /// Keys with an open episode, by number: mirrors the machine.
     pub(super) open: Bits,
     pub(super) transitions: u64,
+    pub(super) last_fired: Option<EventTime>,
     scratch: Vec<Transition<Key>>,
     /// Values of the rule's `INHIBITED BY … ON` column that are kept back, and by which rule.
     kept_back: BTreeMap<String, RuleId>,
@@ -68,7 +69,7 @@ impl RuleCore {
         };
         let machine = Machine::new(definition.rule_id.clone(), meta.version, policy);
         let (open, scratch, kept_back) = (Bits::default(), Vec::new(), BTreeMap::new());
-        Self { meta, machine, open, transitions: 0, scratch, kept_back }
+        Self { meta, machine, open, transitions: 0, last_fired: None, scratch, kept_back }
     }
 
     /// Whether it matters which of two keys is judged first: for rules with a limit it does.
@@ -187,6 +188,9 @@ impl RuleCore {
     fn flush(&mut self, row: u32, out: &mut Sink<'_>) {
         for transition in self.scratch.drain(..) {
             self.transitions += 1;
+            if transition.state == State::Firing {
+                self.last_fired = self.last_fired.max(Some(transition.at));
+            }
             let unit = out.space.unit(transition.key.id());
             let by_key = transition.key.value_of("unit_code").map(Arc::from);
             let unit_code = by_key.or_else(|| out.codes.interner.text(unit).map(Arc::clone));

@@ -166,4 +166,35 @@ impl Selection {
         }
         done
     }
+
+    /// How a rule of this selection is run; `None` when it is not here.
+    pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
+        let scope = if self.scope.text.is_empty() { "every row" } else { &self.scope.text };
+        let how = if let Some(how) = self.lane.explain(rule_id) {
+            how
+        } else if self.silences.iter().any(|silence| silence.is(rule_id)) {
+            "each row resets the clock of its key; time passing costs one look at the next clock"
+                .into()
+        } else if self.windows.iter().any(|group| group.has(rule_id)) {
+            "an aggregate that cannot be merged: accumulators of its own for each window, shared by \
+             rules of this scope, key and window"
+                .into()
+        } else if self.sliding.has(rule_id) {
+            "rows wait until nothing older can come, then each is judged with the rows of its frame; \
+             equal frames are shared"
+                .into()
+        } else if self.sessions.iter().any(|s| s.core.meta.rule_id() == rule_id) {
+            "rows wait until nothing older can come, then each extends or ends the run of its key"
+                .to_owned()
+        } else {
+            return None;
+        };
+        let rules = self.lane.len() + self.silences.len() + self.sessions.len();
+        let rules = rules + self.windows.iter().map(WindowGroup::len).sum::<usize>();
+        let rules = rules + self.sliding.len();
+        Some(vec![
+            format!("rows: {scope}; found by the predicate index, gathered once for {rules} rules"),
+            how,
+        ])
+    }
 }

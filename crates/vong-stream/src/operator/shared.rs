@@ -17,13 +17,14 @@ use vong_model::{EventTime, Offset, RuleId};
 
 use super::cells::Wants;
 use super::classes::{Classes, Wanted};
-use super::codes::Codes;
+use super::codes::{Codes, NULL};
 use super::family_rule::{FamilyRule, Find, Output};
 use super::frame::{Expressions, Frame, without_nulls};
 use super::keys::KeySpace;
 use super::panes::{Levels, Pane};
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
-use super::spans::{Span, spans};
+use super::spans::{Span, Times, spans_of};
+use super::stream::words;
 use super::tuples::Tuples;
 use crate::plan::{Conjunct, Form, Named, SharedAggregate, WindowPlan, columns_of};
 
@@ -52,8 +53,6 @@ pub(super) struct Family {
     pub(super) scope: String,
     conditions: Vec<Named>,
     tuples: Tuples,
-    /// Unit code each group was last seen in.
-    units: Vec<u32>,
     classes: Classes,
     slots: Vec<Slot>,
     wants: Vec<Wants>,
@@ -106,7 +105,6 @@ impl Family {
             scope,
             conditions,
             tuples: Tuples::new(&columns.iter().copied().collect::<Vec<_>>()),
-            units: Vec::new(),
             classes: Classes::default(),
             slots: Vec::new(),
             wants: Vec::new(),
@@ -183,6 +181,57 @@ impl Family {
         rules.map(|rule| (&mut rule.core, rule.space))
     }
 
+    /// How a rule of this family is run; `None` when it is not here.
+    pub(super) fn explain(
+        &self,
+        rule_id: &RuleId,
+        name: &impl Fn(&usize) -> &'static str,
+        spaces: &[KeySpace],
+    ) -> Option<Vec<String>> {
+        let is_it = |rule: &&FamilyRule| rule.core.meta.rule_id() == rule_id;
+        let (window, rule) =
+            self.windows.iter().find_map(|w| w.rules.iter().find(is_it).map(|rule| (w, rule)))?;
+        let (outputs, class, tested) = rule.reads();
+        let others = self.windows.iter().flat_map(|w| &w.rules).filter(|other| !is_it(other));
+        let others: Vec<&FamilyRule> = others.collect();
+        let is_shared = |output: &&usize| others.iter().any(|o| o.reads().0.contains(*output));
+        let shared = outputs.iter().filter(is_shared).count();
+        let apart: Vec<&str> = self.tuples.columns().iter().map(name).collect();
+        let key: Vec<&str> = spaces.get(rule.space)?.columns().iter().map(name).collect();
+        let class = self.classes.get(class);
+        let groups: usize = class.groups.iter().map(Vec::len).sum();
+        let (pane_us, panes) = self.levels.kept(window.level);
+        let seconds = |us: i64| us as f64 / 1e6;
+        Some(vec![
+            format!(
+                "rows: {}; added up once for {} rules, apart by {}",
+                if self.scope.is_empty() { "every row" } else { &self.scope },
+                others.len() + 1,
+                words(&apart, "nothing")
+            ),
+            format!(
+                "window: {} s every {} s, out of panes of {} s; {panes} panes kept",
+                seconds(window.width_us),
+                seconds(window.slide_us),
+                seconds(pane_us)
+            ),
+            format!(
+                "key: {}, {} seen, out of {groups} groups",
+                words(&key, "none"),
+                class.keys.len()
+            ),
+            format!("aggregates: {}, {shared} of them shared with other rules", outputs.len()),
+            format!(
+                "marginal cost: nothing a row; at the close of a window {}",
+                if tested {
+                    "one look at the range of each aggregate, and at the keys when it is in reach"
+                } else {
+                    "its condition on every key"
+                }
+            ),
+        ])
+    }
+
     /// Adds the rows of one record that take part.
     pub(super) fn push(
         &mut self,
@@ -205,12 +254,9 @@ impl Family {
         let mut groups = std::mem::take(&mut self.groups);
         self.tuples.ids(codes, batch, &mut groups);
         self.classes.admit_new(&self.tuples, spaces, codes);
-        self.units.resize(self.tuples.len(), super::codes::NULL);
-        if let Some(unit) = unit {
-            self.saw_units(batch, unit, &groups, codes);
-        }
         let inputs = Inputs { from: offset, to: offset };
-        let frame = Frame::new(batch, None, &self.needed, event_time, inputs)?;
+        let mut frame = Frame::new(batch, None, &self.needed, event_time, inputs)?;
+        frame.units = unit.map(|unit| codes.column(batch, unit));
         self.expressions.forget();
         let pushed = self.push_frame(&frame, &groups, offset);
         self.groups = groups;
@@ -279,7 +325,6 @@ impl Family {
                 classes: &self.classes,
                 outputs: &self.outputs,
                 columns: vec![None; self.outputs.len()],
-                units: &self.units,
             };
             for rule in &mut window.rules {
                 let mut out = Sink { steps, space: &spaces[rule.space], codes };
@@ -294,12 +339,13 @@ impl Family {
 
     fn push_frame(&mut self, frame: &Frame, groups: &[u32], offset: Offset) -> Result<()> {
         let total = self.tuples.len();
+        let Some(times) = Times::of(&frame.times) else { return Ok(()) };
         let fed: Vec<(usize, i64, i64)> = self.levels.fed().collect();
         for (level, width_us, end) in fed {
-            if end != i64::MAX && frame.times.iter().all(|time| *time >= end) {
+            if times.first >= end {
                 continue;
             }
-            for (start, span) in spans(&frame.times, width_us) {
+            for (start, span) in spans_of(&frame.times, times, width_us) {
                 if start >= end {
                     continue;
                 }
@@ -314,7 +360,9 @@ impl Family {
                     }
                 };
                 let Some(pane) = self.levels.pane(level, start, &self.wants) else { continue };
-                pane.touch(of_rows, total, offset);
+                let unit =
+                    |row: usize| frame.units.as_ref().map_or(NULL, |u| u.code(span.row(row)));
+                pane.touch(of_rows, total, offset, unit);
                 Self::add_slots(pane, &self.slots, &mut self.expressions, (frame, &span), of_rows)?;
             }
         }
@@ -358,28 +406,6 @@ impl Family {
             });
         }
         Ok(all.unwrap_or_else(|| BooleanArray::from(vec![true; batch.num_rows()])))
-    }
-
-    fn saw_units(&mut self, batch: &RecordBatch, unit: usize, groups: &[u32], codes: &mut Codes) {
-        let units = codes.column(batch, unit);
-        if units.is_all_null() {
-            return;
-        }
-        if units.is_never_null() {
-            // The usual case, and a hot one.
-            for (entry, group) in units.entries().iter().zip(groups) {
-                self.units[*group as usize] = units.dictionary()[*entry as usize];
-            }
-            return;
-        }
-        for (row, group) in groups.iter().enumerate() {
-            let code = units.code(row);
-            if code != super::codes::NULL
-                && let Some(place) = self.units.get_mut(*group as usize)
-            {
-                *place = code;
-            }
-        }
     }
 
     fn place_of(&self, column: usize) -> Option<usize> {

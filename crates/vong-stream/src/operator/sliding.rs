@@ -239,6 +239,14 @@ impl Sliding {
         Some(rule.core)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    pub(super) fn has(&self, rule_id: &RuleId) -> bool {
+        self.rules.iter().any(|rule| rule.core.meta.rule_id() == rule_id)
+    }
+
     pub(super) fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
         self.rules.iter_mut().map(|rule| &mut rule.core)
     }

@@ -19,7 +19,7 @@ use super::selection::Selection;
 use super::session::SessionRule;
 use super::shared::{Family, NewRule, columns, conditions};
 use super::silence::SilenceRule;
-use super::spans::range;
+use super::spans::Times;
 use super::window::WindowGroup;
 use super::{Pushed, RuleStatus};
 use crate::plan::{Kind, RulePlan, SharedAggregate, WindowPlan};
@@ -287,11 +287,28 @@ impl StreamOperator {
         }
     }
 
+    pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
+        let name = |column: &usize| self.stream.columns().get(*column).map_or("", |c| c.name);
+        for selection in self.selections.iter().flatten() {
+            if let Some(mut lines) = selection.explain(rule_id) {
+                let space = self.spaces.get(selection.space)?;
+                let key: Vec<&str> = space.columns().iter().map(name).collect();
+                lines.push(format!("key: {}, {} seen", words(&key, "none"), space.len()));
+                return Some(lines);
+            }
+        }
+        self.families.iter().find_map(|family| family.explain(rule_id, &name, &self.spaces))
+    }
+
     pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
         let status = |core: &mut RuleCore| RuleStatus {
             rule: Arc::clone(&core.meta),
+            enabled: true,
+            by: String::new(),
+            kind: "",
             open: core.open_count(),
             transitions: core.transitions,
+            last_fired: core.last_fired,
         };
         for selection in self.selections.iter_mut().flatten() {
             out.extend(selection.cores().map(status));
@@ -304,7 +321,7 @@ impl StreamOperator {
         let times = batch.column(self.event_time).as_primitive::<TimestampMicrosecondType>();
         let times = times.values();
         let watermark = self.watermark.unwrap_or(EventTime::MIN);
-        let Some((min, max)) = range(times, times.is_sorted()) else {
+        let Some(Times { first: min, last: max, .. }) = Times::of(times) else {
             return Ok((Pushed::default(), None));
         };
         let ahead = self.quality.map(|column| {
@@ -454,4 +471,9 @@ impl StreamOperator {
         }
         number
     }
+}
+
+/// Names in a row, or what to say when there is none.
+pub(super) fn words(names: &[&str], none: &str) -> String {
+    if names.is_empty() { none.to_owned() } else { names.join(", ") }
 }

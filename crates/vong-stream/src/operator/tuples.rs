@@ -84,7 +84,6 @@ impl Tuples {
             }
             return;
         }
-        out.reserve(rows);
         match columns.as_slice() {
             [one] if !one.has_nulls() => {
                 let entries = one.entries();
@@ -132,10 +131,20 @@ impl Tuples {
         columns: &[KeyColumn],
         out: &mut Vec<u32>,
     ) {
-        for row in 0..rows {
+        let table = self.table.as_slice();
+        let mut all_known = true;
+        out.extend((0..rows).map(|row| {
+            let number = table[place(row)];
+            all_known &= number != NONE;
+            number
+        }));
+        if all_known {
+            return;
+        }
+        for (row, number) in out.iter_mut().enumerate().filter(|(_, number)| **number == NONE) {
             let place = place(row);
             let known = self.table[place];
-            out.push(if known == NONE { self.first_time(place, row, columns) } else { known });
+            *number = if known == NONE { self.first_time(place, row, columns) } else { known };
         }
     }
 

@@ -1,0 +1,302 @@
+//! Statements about rules from people: checked, written to the log, in force when the answer is given.
+//!
+//! Everyone who changes rules goes through here, one at a time: the rule files at start-up, the HTTP
+//! interface and the SQL prompt. What is refused here never reaches the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use tokio::sync::Mutex;
+use vong_log::{Entry, Log};
+use vong_model::{EventTime, RuleId, Stream, columns};
+use vong_runtime::Clock;
+use vong_sql::nearest;
+use vong_sql::rule::{ExplainStatement, RuleDefinition, RuleStatement, inhibition_order, parse};
+
+use crate::Error;
+use crate::operator::RuleStatus;
+use crate::service::EngineHandle;
+
+/// Who changed a rule when nobody did but the files.
+pub const RULE_FILES: &str = "rule files";
+/// How long an answer waits for the engine to obey; the change is on the log before.
+const OBEYED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A change that is on the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleChanged {
+    pub rule_id: RuleId,
+    pub version: u32,
+    /// `create`, `alter`, `drop`, `enable` or `disable`.
+    pub action: &'static str,
+    sql: String,
+}
+
+/// A rule as the desk sees it while it works through statements.
+#[derive(Clone, Debug)]
+struct Known {
+    version: u32,
+    by: String,
+    definition: RuleDefinition,
+}
+
+type Book = BTreeMap<RuleId, Known>;
+
+/// The one place where rules are changed; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct RuleDesk {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    engine: EngineHandle,
+    turn: Arc<Mutex<()>>,
+}
+
+impl RuleDesk {
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, engine: EngineHandle) -> Self {
+        Self { log, clock, engine, turn: Arc::new(Mutex::new(())) }
+    }
+
+    /// Whether the text is about rules, so that it belongs here and not to the query engine.
+    pub fn is_about_rules(text: &str) -> bool {
+        let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
+        let first = words.next().unwrap_or_default();
+        let rest: Vec<String> = words.take(4).collect();
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        match (first.as_str(), rest.as_slice()) {
+            ("CREATE", ["ALERT", "RULE", ..] | ["OR", "REPLACE", "ALERT", "RULE", ..]) => true,
+            ("DROP" | "ALTER", ["ALERT", "RULE", ..]) => true,
+            _ => false,
+        }
+    }
+
+    /// Carries out every statement of `text`, all or none.
+    ///
+    /// # Errors
+    /// [`Error::RuleText`] for what is wrong with a statement and where, [`Error::NoSuchRule`],
+    /// [`Error::Ring`]; [`Error::Append`] when the log does not take it.
+    pub async fn change(&self, actor: &str, text: &str) -> Result<Vec<RuleChanged>, Error> {
+        let statements = parse(text).map_err(|e| Error::RuleText(Box::new(e)))?;
+        let _turn = self.turn.lock().await;
+        let mut book = self.book();
+        let mut changes = Vec::new();
+        for statement in statements {
+            changes.push(self.one(&mut book, statement, actor)?);
+        }
+        self.write(actor, changes).await
+    }
+
+    /// Brings what the rule files say on the log: what they say anew is written, what they no
+    /// longer say is dropped, what did not change keeps its open alerts. Rules that people made
+    /// elsewhere are left alone.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub async fn align(&self, files: &[RuleStatement]) -> Result<Vec<RuleChanged>, Error> {
+        let _turn = self.turn.lock().await;
+        let book = self.book();
+        self.write(RULE_FILES, differences(files, &book)).await
+    }
+
+    /// Every rule, by name, also those that are switched off; at most a second old.
+    pub fn in_force(&self) -> Vec<RuleStatus> {
+        self.engine.rules()
+    }
+
+    /// As [`EngineHandle::explain`].
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the engine is not running.
+    pub async fn explain(&self, statement: ExplainStatement) -> Result<Option<Vec<String>>, Error> {
+        self.engine.explain(statement).await
+    }
+
+    fn book(&self) -> Book {
+        let known = self.engine.rules().into_iter().map(|status| {
+            let (version, definition) = (status.rule.version, status.rule.definition.clone());
+            let known = Known { version, definition, by: status.by };
+            (known.definition.rule_id.clone(), known)
+        });
+        known.collect()
+    }
+
+    fn one(
+        &self,
+        book: &mut Book,
+        statement: RuleStatement,
+        actor: &str,
+    ) -> Result<RuleChanged, Error> {
+        let known = book.get(statement.rule_id()).cloned();
+        let missing = || {
+            let names = book.keys().map(ToString::to_string).collect();
+            let did_you_mean = nearest(statement.rule_id().as_str(), &names);
+            Error::NoSuchRule { rule_id: statement.rule_id().clone(), did_you_mean }
+        };
+        let (definition, action) = match &statement {
+            RuleStatement::Create(definition) => {
+                let action = if known.is_some() { "alter" } else { "create" };
+                (definition.as_ref().clone(), action)
+            }
+            RuleStatement::Alter { changes, .. } => {
+                let known = known.as_ref().ok_or_else(missing)?;
+                let altered = known.definition.altered(changes);
+                (altered.map_err(|e| Error::RuleText(Box::new(e)))?, "alter")
+            }
+            other => (known.as_ref().ok_or_else(missing)?.definition.clone(), other.action()),
+        };
+        if matches!(action, "create" | "alter") {
+            self.check(book, &definition)?;
+        }
+        let rule_id = definition.rule_id.clone();
+        let version = known.as_ref().map_or(1, |known| known.version + 1);
+        let sql = definition.sql.clone();
+        if action == "drop" {
+            book.remove(&rule_id);
+        } else {
+            let by = actor.to_owned();
+            book.insert(rule_id.clone(), Known { version, by, definition });
+        }
+        Ok(RuleChanged { rule_id, version, action, sql })
+    }
+
+    fn check(&self, book: &Book, definition: &RuleDefinition) -> Result<(), Error> {
+        let planned = self.engine.planner().plan(definition);
+        planned.map_err(|e| Error::RuleText(Box::new(e)))?;
+        let others = book.values().map(|known| &known.definition);
+        let others = others.filter(|other| other.rule_id != definition.rule_id);
+        inhibition_order(others.chain([definition]))
+            .map(drop)
+            .map_err(|ring| Error::Ring { ring: ring.into_iter().cloned().collect() })?;
+        for by in definition.inhibited_by.iter().flat_map(|inhibition| &inhibition.rules) {
+            if !book.contains_key(by) {
+                let names = book.keys().map(ToString::to_string).collect();
+                let did_you_mean = nearest(by.as_str(), &names);
+                return Err(Error::NoSuchRule { rule_id: by.clone(), did_you_mean });
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        actor: &str,
+        changes: Vec<RuleChanged>,
+    ) -> Result<Vec<RuleChanged>, Error> {
+        if changes.is_empty() {
+            return Ok(changes);
+        }
+        let batch = to_batch(&changes, actor, EventTime(self.clock.now()));
+        let written = self.log.append(vec![Entry::new(Stream::RuleChanges, batch)]).await;
+        let written = written.map_err(|e| Error::Append(Box::new(e)))?;
+        let obeyed = self.engine.wait_applied(written.end);
+        // An engine that is behind obeys later: the change stands on the log all the same.
+        drop(tokio::time::timeout(OBEYED_WITHIN, obeyed).await);
+        Ok(changes)
+    }
+}
+
+fn differences(files: &[RuleStatement], book: &Book) -> Vec<RuleChanged> {
+    let mut wanted = BTreeMap::new();
+    for statement in files {
+        match statement {
+            RuleStatement::Create(rule) => {
+                wanted.insert(&rule.rule_id, rule.sql.as_str());
+            }
+            // Files say what there is: a rule that is switched off in them is not there.
+            RuleStatement::Drop { rule_id } | RuleStatement::Disable { rule_id } => {
+                wanted.remove(rule_id);
+            }
+            // A file with an ALTER … SET is refused when it is read.
+            RuleStatement::Enable { .. } | RuleStatement::Alter { .. } => {}
+        }
+    }
+    let change = |rule_id: &RuleId, version, action, sql: &str| {
+        let (rule_id, sql) = (rule_id.clone(), sql.to_owned());
+        RuleChanged { rule_id, version, action, sql }
+    };
+    let gone = book.iter().filter(|(id, known)| known.by == RULE_FILES && !wanted.contains_key(id));
+    let mut changes: Vec<RuleChanged> = gone
+        .map(|(id, known)| change(id, known.version + 1, "drop", &known.definition.sql))
+        .collect();
+    for (rule_id, sql) in &wanted {
+        let (version, action) = match book.get(*rule_id) {
+            // What a person changed stands until the file itself changes it back.
+            Some(known) if known.by != RULE_FILES || known.definition.sql == *sql => continue,
+            Some(known) => (known.version + 1, "alter"),
+            None => (1, "create"),
+        };
+        changes.push(change(rule_id, version, action, sql));
+    }
+    changes
+}
+
+/// Rows of [`Stream::RuleChanges`], in its column order.
+fn to_batch(changes: &[RuleChanged], actor: &str, now: EventTime) -> RecordBatch {
+    let versions: ArrayRef =
+        Arc::new(UInt32Array::from_iter_values(changes.iter().map(|c| c.version)));
+    let columns = vec![
+        columns::time_column(changes.iter().map(|_| Some(now))),
+        columns::key_column(changes.iter().map(|c| Some(c.rule_id.as_str()))),
+        versions,
+        columns::key_column(changes.iter().map(|c| Some(c.action))),
+        columns::text_column(changes.iter().map(|c| Some(c.sql.as_str()))),
+        columns::text_column(changes.iter().map(|_| Some(actor))),
+    ];
+    RecordBatch::try_new(Stream::RuleChanges.schema(), columns)
+        .expect("columns are made in the schema's order")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'a' en 'a' AS SELECT sensor_id FROM readings WHERE value >";
+
+    fn definitions(text: &str) -> Vec<RuleDefinition> {
+        let statements = parse(text).unwrap().into_iter();
+        let created = statements.filter_map(|statement| match statement {
+            RuleStatement::Create(rule) => Some(*rule),
+            _ => None,
+        });
+        created.collect()
+    }
+
+    #[test]
+    fn only_what_differs_is_written() {
+        let text = format!("CREATE ALERT RULE a {HEAD} 1; CREATE ALERT RULE b {HEAD} 2;");
+        let files = parse(&text).unwrap();
+        let told = |known: &[(&str, u32, &str, &str)]| -> Vec<(String, u32, &str)> {
+            let book = known.iter().map(|(name, version, bound, by)| {
+                let mut rules = definitions(&format!("CREATE ALERT RULE {name} {HEAD} {bound}"));
+                let definition = rules.pop().unwrap();
+                let (version, by) = (*version, (*by).to_owned());
+                (RuleId::from(*name), Known { version, by, definition })
+            });
+            let changes = differences(&files, &book.collect());
+            changes.into_iter().map(|c| (c.rule_id.to_string(), c.version, c.action)).collect()
+        };
+        assert_eq!(told(&[]), [("a".into(), 1, "create"), ("b".into(), 1, "create")]);
+        assert_eq!(told(&[("a", 1, "1", RULE_FILES), ("b", 1, "2", RULE_FILES)]), []);
+        assert_eq!(
+            told(&[
+                ("a", 3, "7", RULE_FILES),
+                ("b", 1, "2", RULE_FILES),
+                ("c", 2, "1", RULE_FILES)
+            ]),
+            [("c".into(), 3, "drop"), ("a".into(), 4, "alter")]
+        );
+        assert_eq!(told(&[("a", 3, "7", "an"), ("b", 1, "2", "an"), ("c", 2, "1", "an")]), []);
+    }
+
+    #[test]
+    fn statements_about_rules_are_known_by_their_first_words() {
+        for text in ["create alert rule x", "DROP  ALERT\nRULE x", "create or replace alert rule x"]
+        {
+            assert!(RuleDesk::is_about_rules(text), "{text}");
+        }
+        for text in ["SELECT 1", "explain alert rule x", "create table t", "", "alter"] {
+            assert!(!RuleDesk::is_about_rules(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Rules made, changed and taken away while vong runs, and what it says about them.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Vong, wait_until};
+
+const TEXTS: &str = "TITLE vi 'a' en 'a' ACTION vi 'b' en 'b'";
+
+fn high(bound: u32) -> String {
+    format!(
+        "CREATE ALERT RULE high SEVERITY low {TEXTS} AS SELECT sensor_id, value FROM readings \
+         WHERE value > {bound}"
+    )
+}
+
+fn running() -> Vong {
+    let mut vong = Vong::new("").unwrap();
+    vong.write("rules/high.sql", &high(5)).unwrap();
+    vong.start().unwrap();
+    vong
+}
+
+/// Name, version, whether it is on, and who changed it last.
+fn rules(vong: &Vong) -> Vec<(String, u64, bool, String)> {
+    let rules: Vec<Value> = serde_json::from_str(&vong.get("/api/v1/rules").unwrap()).unwrap();
+    let text = |rule: &Value, name: &str| rule[name].as_str().unwrap().to_owned();
+    let rule = |rule: &Value| {
+        let (version, enabled) = (rule["version"].as_u64().unwrap(), rule["enabled"] == true);
+        (text(rule, "rule_id"), version, enabled, text(rule, "changed_by"))
+    };
+    rules.iter().map(rule).collect()
+}
+
+#[test]
+fn rules_are_changed_by_sql_while_vong_runs() {
+    let mut vong = running();
+    assert_eq!(rules(&vong), [("high".to_owned(), 1, true, "rule files".to_owned())]);
+    let made = vong
+        .sql(&format!(
+            "CREATE ALERT RULE busy SEVERITY high INHIBITED BY high {TEXTS} AS SELECT sensor_id, \
+             count(*) FROM readings GROUP BY sensor_id, hop(event_time, INTERVAL '10 seconds', \
+             INTERVAL '1 minute') HAVING count(*) > 100"
+        ))
+        .unwrap();
+    assert_eq!(made, [json!({"rule_id": "busy", "version": 1, "action": "create"})]);
+    let changes = vong
+        .sql("ALTER ALERT RULE busy SET SEVERITY critical; ALTER ALERT RULE high DISABLE")
+        .unwrap();
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    let by_admin = rules(&vong);
+    assert_eq!(by_admin[0].0, "busy");
+    assert_eq!((by_admin[0].1, by_admin[1].1, by_admin[1].2), (2, 2, false), "{by_admin:?}");
+
+    let plan = vong.sql("EXPLAIN ALERT RULE busy").unwrap();
+    let plan: Vec<&str> = plan.iter().filter_map(|row| row["plan"].as_str()).collect();
+    let plan = plan.join("\n");
+    for part in ["window rule over readings", "60 s every 10 s", "marginal cost: nothing a row"] {
+        assert!(plan.contains(part), "expected {part:?} in:\n{plan}");
+    }
+    let window = format!("{:?}", vong.sql("EXPLAIN WINDOW readings").unwrap());
+    assert!(window.contains("readings has no watermark yet"), "{window}");
+
+    // What people made outlives a restart, and the files do not take it back.
+    vong.stop().unwrap();
+    vong.start().unwrap();
+    assert_eq!(rules(&vong), by_admin);
+    vong.sql("DROP ALERT RULE busy; ALTER ALERT RULE high ENABLE").unwrap();
+    let names: Vec<_> = rules(&vong).into_iter().map(|rule| (rule.0, rule.2)).collect();
+    assert_eq!(names, [("high".to_owned(), true)]);
+}
+
+#[test]
+fn refused_statements_name_the_place_and_change_nothing() {
+    let vong = running();
+    let before = rules(&vong);
+    let wrong_column = high(1).replace("value >", "valeu >");
+    let low = high(1).replace("RULE high SEVERITY low", "RULE low SEVERITY low INHIBITED BY high");
+    let ring = format!("{low}; ALTER ALERT RULE high SET INHIBITED BY low");
+    for (sql, parts) in [
+        (wrong_column.as_str(), ["valeu", "Did you mean 'value'", "line"].as_slice()),
+        ("ALTER ALERT RULE hihg DISABLE", &["hihg", "Did you mean 'high'"]),
+        ("ALTER ALERT RULE high SET SEVERITY urgent", &["critical", "column"]),
+        (&ring, &["in a ring", "INHIBITED BY"]),
+        ("EXPLAIN ALERT RULE nobody", &["no rule 'nobody' is in force"]),
+        ("CREATE ALERT RULE high SEVERITY low", &["expected"]),
+    ] {
+        let told = vong.sql(sql).unwrap_err().to_string();
+        for part in parts {
+            assert!(told.contains(part), "{sql}: expected {part:?} in: {told}");
+        }
+    }
+    assert_eq!(rules(&vong), before);
+}
+
+#[test]
+fn changed_rule_files_are_read_again_on_sighup() {
+    let vong = running();
+    let hang_up = || {
+        let pid = vong.pid().unwrap().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    vong.write("rules/high.sql", &high(7)).unwrap();
+    vong.write("rules/low.sql", &high(2).replace("RULE high", "RULE low")).unwrap();
+    hang_up();
+    wait_until("both rules are in force", Duration::from_secs(20), || {
+        rules(&vong).iter().map(|rule| rule.1).collect::<Vec<_>>() == [2, 1]
+    });
+    vong.write("rules/low.sql", "CREATE ALERT RULE low").unwrap();
+    hang_up();
+    wait_until("the mistake is told", Duration::from_secs(20), || {
+        vong.said().contains("rules stay as they were")
+    });
+    assert_eq!(rules(&vong).len(), 2);
+}
