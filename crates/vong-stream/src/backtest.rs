@@ -1,13 +1,17 @@
 //! The same engine over what was recorded.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use vong_log::Log;
-use vong_model::Offset;
+use vong_model::{EventTime, Offset, Stream};
 use vong_sql::rule::RuleDefinition;
 
 use crate::engine::{Counts, Engine};
-use crate::outputs::TransitionRow;
+use crate::outputs::{TransitionRow, causes, text_at};
 use crate::{Error, RulePlanner};
 
 /// Bytes of log read at a time.
@@ -30,7 +34,8 @@ pub struct Backtest {
     pub counts: Counts,
 }
 
-/// Runs rules over the records `from..to`.
+/// Runs rules over the records `from..to`. `progress` is told how far it has come now and then, and
+/// may end the run: what was found until then is returned.
 ///
 /// With the rules as logged, everything before `from` is read too, because the state of a rule at
 /// `from` depends on it; only what the range caused is returned.
@@ -43,6 +48,7 @@ pub fn backtest(
     from: Offset,
     to: Offset,
     rules: &BacktestRules,
+    mut progress: impl FnMut(Offset) -> ControlFlow<()>,
 ) -> Result<Backtest, Error> {
     let planner = RulePlanner::new().map_err(|e| Error::Planner(Box::new(e)))?;
     let planner = Arc::new(planner);
@@ -65,6 +71,9 @@ pub fn backtest(
         };
         let Some(last) = records.last() else { break };
         next = last.offset.next();
+        if progress(next).is_break() {
+            break;
+        }
         for record in records.iter().take_while(|record| record.offset < to) {
             let outputs = engine.apply(record);
             if record.offset >= from {
@@ -74,4 +83,93 @@ pub fn backtest(
     }
     found.counts = engine.counts();
     Ok(found)
+}
+
+/// One transition, in the words in which two runs are compared: rule, key, state, event time.
+pub type Told = (String, String, String, EventTime);
+
+/// What one run told and the other did not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Told live, by the log.
+    pub only_live: BTreeSet<Told>,
+    pub only_backtest: BTreeSet<Told>,
+}
+
+impl Difference {
+    pub fn is_empty(&self) -> bool {
+        self.only_live.is_empty() && self.only_backtest.is_empty()
+    }
+}
+
+/// Compares what the engine decided live, caused by the records `from..to`, with `found`; only of
+/// rules that `wanted` says. People's acts are left out: a backtest of given rules has none.
+///
+/// # Errors
+/// [`Error::Read`] when the log cannot be read.
+pub fn difference(
+    log: &dyn Log,
+    (from, to): (Offset, Offset),
+    found: &[TransitionRow],
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Difference, Error> {
+    let by_engine = |row: &&TransitionRow| row.actor == "engine" && wanted(row.rule_id.as_str());
+    let told = |row: &TransitionRow| {
+        let (rule, state) = (row.rule_id.to_string(), row.state.to_owned());
+        (rule, row.key.clone(), state, row.event_time)
+    };
+    let again: BTreeSet<Told> = found.iter().filter(by_engine).map(told).collect();
+    let live = live(log, from, to, wanted)?;
+    Ok(Difference {
+        only_live: live.difference(&again).cloned().collect(),
+        only_backtest: again.difference(&live).cloned().collect(),
+    })
+}
+
+fn live(
+    log: &dyn Log,
+    from: Offset,
+    to: Offset,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BTreeSet<Told>, Error> {
+    let (mut live, mut next) = (BTreeSet::new(), from.max(log.floor()));
+    // A decision stands behind what caused it, so the log is read to its end.
+    while next < log.head() {
+        let read = log.read(next, READ_BYTES);
+        let records = read.map_err(|e| Error::Read { from: next, source: Box::new(e) })?;
+        let Some(last) = records.last() else { break };
+        next = last.offset.next();
+        for record in records.iter().filter(|r| r.stream == Stream::AlertTransitions) {
+            let times = record.batch.column(record.stream.column_index("event_time"));
+            let times = times.as_primitive::<TimestampMicrosecondType>();
+            for (row, cause) in causes(record).enumerate() {
+                let text = |name| text_at(record, name, row).unwrap_or_default();
+                let in_range = (from..to).contains(&cause.offset);
+                if in_range && text("actor") == "engine" && wanted(text("rule_id")) {
+                    let [rule, key, state] =
+                        ["rule_id", "key", "state"].map(|name| text(name).to_owned());
+                    live.insert((rule, key, state, EventTime(times.value(row))));
+                }
+            }
+        }
+    }
+    Ok(live)
+}
+
+/// The first record appended at or after `at`, by our clock; the head when there is none.
+///
+/// # Errors
+/// [`Error::Read`] when the log cannot be read.
+pub fn offset_at(log: &dyn Log, at: EventTime) -> Result<Offset, Error> {
+    let (mut low, mut high) = (log.floor(), log.head());
+    while low < high {
+        let middle = Offset(low.0 + (high.0 - low.0) / 2);
+        let read = log.read(middle, 0);
+        let records = read.map_err(|e| Error::Read { from: middle, source: Box::new(e) })?;
+        match records.first() {
+            Some(record) if record.appended_at < at => low = record.offset.next(),
+            _ => high = middle,
+        }
+    }
+    Ok(low)
 }

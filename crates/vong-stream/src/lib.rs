@@ -3,6 +3,7 @@
 //! Alerts are a function of the log: the engine reads nothing else, so that live, after a restart
 //! and in a backtest the same records give the same alerts, to the byte.
 
+mod alarm_report;
 mod backtest;
 mod desk;
 mod engine;
@@ -14,7 +15,8 @@ mod plan;
 mod sequencer;
 mod service;
 
-pub use backtest::{Backtest, BacktestRules, backtest};
+pub use alarm_report::{AlarmReport, Label, LabelReport};
+pub use backtest::{Backtest, BacktestRules, Difference, Told, backtest, difference, offset_at};
 pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;

@@ -165,11 +165,16 @@ impl TransitionRow {
 
 /// The greatest cause among the rows of a record of `alert_transitions` or `late_events`.
 pub(crate) fn last_cause(record: &Record) -> Option<Cause> {
+    causes(record).max()
+}
+
+/// The cause of each row of a record of `alert_transitions` or `late_events`.
+pub(crate) fn causes(record: &Record) -> impl Iterator<Item = Cause> {
     let column = |name| record.batch.column(record.stream.column_index(name));
     let offsets = column("cause_offset").as_primitive::<arrow::datatypes::UInt64Type>();
     let ordinals = column("cause_ordinal").as_primitive::<arrow::datatypes::UInt32Type>();
     let causes = offsets.values().iter().zip(ordinals.values());
-    causes.map(|(offset, ordinal)| Cause { offset: Offset(*offset), ordinal: *ordinal }).max()
+    causes.map(|(offset, ordinal)| Cause { offset: Offset(*offset), ordinal: *ordinal })
 }
 
 fn transition_batch(rows: &[TransitionRow]) -> Result<RecordBatch, Error> {

@@ -112,12 +112,21 @@ pub struct BacktestArguments {
     /// The data directory; nothing may be running on it.
     #[arg(long, default_value = "data")]
     pub data: PathBuf,
-    /// First log offset.
+    /// Where to begin: a log offset, or a time of arrival as in 2026-11-22T10:00:00+07:00.
     #[arg(long)]
-    pub from: Option<u64>,
-    /// Log offset to stop before.
+    pub from: Option<String>,
+    /// Where to stop before, likewise.
     #[arg(long)]
-    pub to: Option<u64>,
+    pub to: Option<String>,
+    /// How many people share the alarms.
+    #[arg(long, default_value_t = 1)]
+    pub operators: u32,
+    /// What is known to have happened: a JSON object of file name or key to a list of [from, to].
+    #[arg(long)]
+    pub labels: Option<PathBuf>,
+    /// Leave the transitions out and print the figures only.
+    #[arg(long)]
+    pub summary: bool,
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use vong_model::{EventTime, Offset, Stream};
 
 mod equality;
+mod nab;
 
 use super::*;
 use crate::testing::{Row, SECOND, Story, readings, rule_change, rule_sql, watermark};

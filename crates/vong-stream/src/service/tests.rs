@@ -12,7 +12,7 @@ use vong_telemetry::Metrics;
 use super::*;
 use crate::outputs::text_at;
 use crate::testing::{Row, SECOND, readings, rule_change, rule_sql};
-use crate::{BacktestRules, backtest};
+use crate::{BacktestRules, backtest, difference};
 
 const RULES: [(&str, &str, &str); 4] = [
     (
@@ -159,7 +159,12 @@ proptest! {
         world.turn(true);
         world.turn(true);
         let head = world.log.head();
-        let found = backtest(&world.log, Offset::ZERO, head, &BacktestRules::AsLogged).unwrap();
+        let found = backtest(&world.log, Offset::ZERO, head, &BacktestRules::AsLogged, |_| {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        let same = difference(&world.log, (Offset::ZERO, head), &found.transitions, |_| true);
+        assert!(same.unwrap().is_empty());
         let expected: Vec<String> = found.transitions.iter()
             .map(|r| format!("{} {} {} {}", r.rule_id, r.key, r.state, r.alert_id))
             .collect();
