@@ -4,6 +4,7 @@
 //! CREATE [OR REPLACE] ALERT RULE name
 //!   SEVERITY critical | high | medium | low
 //!   [FOR INTERVAL '…'] [KEEP FIRING FOR INTERVAL '…'] [NO DATA FOR INTERVAL '…']
+//!   [EVERY INTERVAL '…' OVER LAST INTERVAL '…']
 //!   [RAISE TO severity WHEN > | >= | < | <= number [FOR INTERVAL '…'] [LOWER AFTER INTERVAL '…']] …
 //!   [COOLDOWN INTERVAL '…'] [LIMIT n PER INTERVAL '…']
 //!   [INHIBITED BY rule[, rule …] [ON column]]
@@ -82,6 +83,15 @@ impl RuleStatement {
     }
 }
 
+/// `EVERY … OVER LAST …`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Periodic {
+    /// From one asking to the next; whole seconds.
+    pub every: Duration,
+    /// The stretch of event time that is asked about.
+    pub over_last: Duration,
+}
+
 /// What `CREATE ALERT RULE` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleDefinition {
@@ -93,6 +103,8 @@ pub struct RuleDefinition {
     pub keep_firing_for: Duration,
     /// The rule is about silence: a key seen once and then not for this long.
     pub no_data_for: Option<Duration>,
+    /// The query is asked again and again about a stretch of the streams.
+    pub periodic: Option<Periodic>,
     /// By rising severity, all above [`Self::severity`]. They compare the first numeric output of
     /// the query.
     pub ladder: Vec<Rung>,
@@ -120,6 +132,7 @@ impl RuleDefinition {
             for_: Duration::ZERO,
             keep_firing_for: Duration::ZERO,
             no_data_for: None,
+            periodic: None,
             ladder: Vec::new(),
             cooldown: Duration::ZERO,
             limit: None,

@@ -17,6 +17,7 @@ mod keys;
 mod lane;
 mod panes;
 mod part;
+mod periodic;
 mod rule;
 mod sealed;
 mod selection;
@@ -37,9 +38,12 @@ use vong_alert::Act;
 use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 
 use crate::Error;
-use crate::plan::RulePlan;
+use crate::plan::{Kind, RulePlan};
+use codes::Codes;
 use inhibitions::{Change, Inhibitions};
-use rule::Sink;
+use keys::KeySpace;
+use periodic::Periodic;
+use rule::{RuleCore, Sink};
 use stream::StreamOperator;
 
 pub use keys::Key;
@@ -81,6 +85,7 @@ pub struct Operator {
     /// Stream and kind of each rule in force.
     rules: BTreeMap<RuleId, (Stream, &'static str)>,
     inhibitions: Inhibitions,
+    periodic: Periodic,
 }
 
 impl Operator {
@@ -97,9 +102,18 @@ impl Operator {
         let stream = plan.stream();
         let rule_id = rule.rule_id().clone();
         let inhibited_by = rule.definition.inhibited_by.clone();
-        self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
+        if let Kind::Periodic(plan) = &plan.kind {
+            let of = |stream: &Stream| self.streams.get(stream);
+            let seen =
+                plan.streams.iter().filter_map(of).filter_map(|o| o.seen_to.max(o.watermark));
+            let seen_to = seen.max();
+            let watermark = |stream| self.streams.get(&stream).and_then(|o| o.watermark);
+            self.periodic.add(rule, plan, seen_to, watermark);
+        } else {
+            self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
+        }
         let kept_back = self.inhibitions.add(&rule_id, inhibited_by.as_ref());
-        self.of(stream).with_core(&rule_id, |core, _, _| core.begin_kept_back(kept_back));
+        self.with_core(stream, &rule_id, |core, _, _| core.begin_kept_back(kept_back));
         self.rules.insert(rule_id, (stream, plan.kind_name()));
         Ok(())
     }
@@ -114,7 +128,8 @@ impl Operator {
     ) -> bool {
         let Some((stream, _)) = self.rules.remove(rule_id) else { return false };
         let first = steps.len();
-        let removed = self.of(stream).remove(rule_id, at, why, steps);
+        let removed = self.of(stream).remove(rule_id, at, why, steps)
+            || self.periodic.remove(rule_id, at, why, steps);
         self.inhibit(first, steps);
         self.inhibitions.remove(rule_id);
         removed
@@ -133,6 +148,9 @@ impl Operator {
     ) -> Result<Pushed, Error> {
         let first = steps.len();
         let pushed = self.of(stream).push(batch, offset, steps);
+        if let Ok(pushed) = &pushed {
+            self.keep(stream, batch, pushed, offset)?;
+        }
         self.inhibit(first, steps);
         pushed.map_err(|e| Error::compute(stream, e))
     }
@@ -150,6 +168,8 @@ impl Operator {
     ) -> Result<(), Error> {
         let first = steps.len();
         let advanced = self.of(stream).advance(watermark, offset, steps);
+        let asked = self.periodic.advance(stream, watermark, offset, steps);
+        let advanced = advanced.and(asked);
         self.inhibit(first, steps);
         advanced.map_err(|e| Error::compute(stream, e))
     }
@@ -164,7 +184,12 @@ impl Operator {
         steps: &mut Vec<Step>,
     ) -> bool {
         let first = steps.len();
-        let known = self.streams.values_mut().any(|op| op.command(alert, act, by, at, steps));
+        let mut known = self.streams.values_mut().any(|op| op.command(alert, act, by, at, steps));
+        self.periodic.each(|core, space, codes| {
+            if !known {
+                known = core.command(alert, act, by, at, &mut Sink { steps, space, codes });
+            }
+        });
         self.inhibit(first, steps);
         known
     }
@@ -180,6 +205,7 @@ impl Operator {
         for stream in self.streams.values_mut() {
             stream.status(&mut out);
         }
+        self.periodic.each(|core, _, _| out.push(stream::status(core)));
         for status in &mut out {
             status.kind = self.rules.get(status.rule.rule_id()).map_or("", |(_, kind)| kind);
         }
@@ -195,7 +221,7 @@ impl Operator {
             for change in self.inhibitions.saw(step) {
                 let Change { rule_id, value, by, at } = change;
                 let Some((stream, _)) = self.rules.get(&rule_id).copied() else { continue };
-                self.of(stream).with_core(&rule_id, |core, space, codes| {
+                self.with_core(stream, &rule_id, |core, space, codes| {
                     let mut out = Sink { steps: &mut *steps, space, codes };
                     core.keep_back(&value, by.as_ref(), at, &mut out);
                 });
@@ -208,8 +234,42 @@ impl Operator {
     pub fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
         let (stream, kind) = self.rules.get(rule_id)?;
         let mut lines = vec![format!("{kind} rule over {}", stream.name())];
-        lines.extend(self.streams.get(stream)?.explain(rule_id)?);
+        let of_stream = self.streams.get(stream).and_then(|operator| operator.explain(rule_id));
+        lines.extend(of_stream.or_else(|| self.periodic.explain(rule_id))?);
         Some(lines)
+    }
+
+    /// Keeps rows that take part for the rules that ask about stretches.
+    fn keep(
+        &mut self,
+        stream: Stream,
+        batch: &RecordBatch,
+        pushed: &Pushed,
+        offset: Offset,
+    ) -> Result<(), Error> {
+        if pushed.rows == batch.num_rows() {
+            self.periodic.push(stream, batch, offset);
+            return Ok(());
+        }
+        let out = |row: &u32| pushed.late.contains(row) || pushed.ahead.contains(row);
+        let rows = (0..u32::try_from(batch.num_rows()).unwrap_or(u32::MAX)).filter(|r| !out(r));
+        let rows = arrow::array::UInt32Array::from_iter_values(rows);
+        let kept = arrow::compute::take_record_batch(batch, &rows);
+        self.periodic.push(stream, &kept.map_err(|source| Error::Rows { stream, source })?, offset);
+        Ok(())
+    }
+
+    fn with_core(
+        &mut self,
+        stream: Stream,
+        rule_id: &RuleId,
+        act: impl FnOnce(&mut RuleCore, &KeySpace, &Codes),
+    ) {
+        if self.periodic.has(rule_id) {
+            self.periodic.with_core(rule_id, act);
+        } else {
+            self.of(stream).with_core(rule_id, act);
+        }
     }
 
     fn of(&mut self, stream: Stream) -> &mut StreamOperator {

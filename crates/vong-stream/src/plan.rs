@@ -5,6 +5,7 @@
 //! bounded memory is refused here, with its place and the reason, never half-supported later.
 
 mod conjunct;
+mod periodic;
 mod refuse;
 mod shape;
 mod shared;
@@ -28,7 +29,11 @@ use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
 pub(crate) use conjunct::{Bound, Conjunct, Form};
+pub(crate) use periodic::PeriodicPlan;
 pub(crate) use shared::{Function, SharedAggregate, Test};
+
+/// Polls after which work that should wait for nothing is given up.
+const MOST_POLLS: usize = 1_000_000;
 
 /// An expression over the columns of a stream, known by its text so that rules can share it.
 #[derive(Clone, Debug)]
@@ -60,6 +65,8 @@ pub(crate) enum Kind {
     Sliding(SlidingPlan),
     /// Each closed run of rows of a key says it.
     Session(SessionPlan),
+    /// A query asked again and again says it.
+    Periodic(PeriodicPlan),
 }
 
 /// How far a frame looks back from its row, the row included.
@@ -171,7 +178,7 @@ impl RulePlan {
                     window.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
                 columns.extend(named.map(|n| &n.expr).flat_map(columns_of));
             }
-            Kind::Absence { .. } => {}
+            Kind::Absence { .. } | Kind::Periodic(_) => {}
             Kind::Sliding(plan) => {
                 let arguments = plan.calls.iter().flat_map(|call| &call.argument);
                 let read = arguments.map(|a| &a.expr).chain([&plan.condition]).chain(&plan.value);
@@ -193,11 +200,12 @@ impl RulePlan {
             Kind::Window(plan) => plan.value.is_some(),
             Kind::Sliding(plan) => plan.value.is_some(),
             Kind::Session(plan) => plan.value.is_some(),
+            Kind::Periodic(plan) => plan.value.is_some(),
             Kind::Absence { .. } => false,
         }
     }
 
-    /// `stateless`, `window`, `absence`, `sliding` or `session`.
+    /// `stateless`, `window`, `absence`, `sliding`, `session` or `periodic`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Stateless { .. } => "stateless",
@@ -205,6 +213,7 @@ impl RulePlan {
             Kind::Absence { .. } => "absence",
             Kind::Sliding(_) => "sliding",
             Kind::Session(_) => "session",
+            Kind::Periodic(_) => "periodic",
         }
     }
 }
@@ -243,29 +252,50 @@ impl RulePlanner {
     /// # Errors
     /// What is wrong, where in the text the rule was parsed from, and what was meant instead.
     pub fn plan(&self, rule: &RuleDefinition) -> Result<RulePlan, Error> {
-        let plan = self.logical(&rule.select)?;
+        if rule.periodic.is_some() {
+            let planned = periodic::plan(rule)?;
+            refuse::clauses(rule, &planned)?;
+            return Ok(planned);
+        }
+        let plan = logical(&self.session, &rule.select)?;
         shape::take_apart(&self.session, rule, &plan)
     }
+}
 
-    fn logical(&self, select: &Select) -> Result<LogicalPlan, Error> {
-        let whole = |e| select.in_whole(e);
-        let parsed = vong_sql::guard::parse(&select.text).map_err(whole)?;
-        // Every table is in memory, so nothing in planning ever waits.
-        let planned =
-            match pin!(parsed.plan(&self.session)).poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(planned) => planned,
-                Poll::Pending => Err(Error::Plan {
-                    message: "planning waits for something outside".to_owned(),
-                    place: None,
-                    hint: None,
-                }),
-            };
-        let plan = planned.map_err(whole)?;
-        let state = self.session.state();
-        let options = state.config_options();
-        let typed = state.analyzer().execute_and_check(plan, options, |_, _| {});
-        typed.map_err(|e| whole(parsed.explain(&e, &self.session)))
+/// The typed plan of a query over the tables of `session`.
+fn logical(session: &SessionContext, select: &Select) -> Result<LogicalPlan, Error> {
+    let whole = |e| select.in_whole(e);
+    let parsed = vong_sql::guard::parse(&select.text).map_err(whole)?;
+    // Every table is in memory, so nothing in planning ever waits.
+    let planned = match pin!(parsed.plan(session)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(planned) => planned,
+        Poll::Pending => Err(Error::Plan {
+            message: "planning waits for something outside".to_owned(),
+            place: None,
+            hint: None,
+        }),
+    };
+    let plan = planned.map_err(whole)?;
+    let state = session.state();
+    let options = state.config_options();
+    let typed = state.analyzer().execute_and_check(plan, options, |_, _| {});
+    typed.map_err(|e| whole(parsed.explain(&e, session)))
+}
+
+/// The outcome of work that waits for nothing outside: all its tables are in memory and it has one
+/// partition, so whoever polls it again and again does all of it.
+fn now<T>(
+    work: impl Future<Output = datafusion::error::Result<T>>,
+) -> datafusion::error::Result<T> {
+    let mut work = pin!(tokio::task::unconstrained(work));
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..MOST_POLLS {
+        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+            return done;
+        }
     }
+    let waits = "the query waits for something outside the rows";
+    Err(datafusion::error::DataFusionError::Execution(waits.to_owned()))
 }
 
 #[cfg(test)]

@@ -9,15 +9,16 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use vong_model::{ColumnRole, Comparison, LatePolicy, Limit, RuleId, Rung, Severity, Stream};
 
 use super::cursor::{Cursor, similar};
-use super::{INHIBITED_ON, Inhibition, RuleDefinition};
+use super::{INHIBITED_ON, Inhibition, Periodic, RuleDefinition};
 use crate::error::Thing;
 use crate::{Error, Place};
 
-const OF_CREATE: [&str; 12] = [
+const OF_CREATE: [&str; 13] = [
     "SEVERITY",
     "FOR",
     "KEEP",
     "NO",
+    "EVERY",
     "RAISE",
     "COOLDOWN",
     "LIMIT",
@@ -40,6 +41,9 @@ const OF_ALTER: [&str; 10] = [
     "ACTION",
 ];
 
+/// Longest stretch a rule with EVERY looks back on: its rows are kept in memory.
+const LONGEST_STRETCH: Duration = Duration::from_secs(3_600);
+
 /// A text in Vietnamese and in English.
 type Texts = (String, String);
 
@@ -56,6 +60,7 @@ pub struct RuleChanges {
     for_: Option<Placed<Duration>>,
     keep_firing_for: Option<Placed<Duration>>,
     no_data_for: Option<Placed<Duration>>,
+    periodic: Option<Placed<Periodic>>,
     /// By severity; empty: nothing is said about it.
     ladder: Vec<Placed<Rung>>,
     cooldown: Option<Placed<Duration>>,
@@ -83,7 +88,7 @@ impl RuleChanges {
     pub(super) fn of_alter(cursor: &mut Cursor<'_>, rule_id: &RuleId) -> Result<Self, Error> {
         let mut changes = Self::default();
         loop {
-            let fixed = [("NO", "NO DATA FOR"), ("AS", "the query of a rule")];
+            let fixed = [("NO", "NO DATA FOR"), ("EVERY", "EVERY"), ("AS", "the query of a rule")];
             if let Some((_, what)) = fixed.iter().find(|(word, _)| cursor.is_word(word)) {
                 return Err(Error::Plan {
                     message: format!("{what} cannot be altered"),
@@ -131,6 +136,9 @@ impl RuleChanges {
         if let Some(limit) = &self.no_data_for {
             definition.no_data_for = Some(limit.value);
         }
+        if let Some(periodic) = &self.periodic {
+            definition.periodic = Some(periodic.value);
+        }
         if let Some(inhibition) = &self.inhibited_by {
             definition.inhibited_by = Some(inhibition.value.clone());
         }
@@ -148,6 +156,7 @@ impl RuleChanges {
     /// Refuses a definition whose clauses contradict each other, at the clause that was read.
     pub(super) fn check(&self, definition: &RuleDefinition) -> Result<(), Error> {
         self.check_silence(definition)?;
+        self.check_periodic(definition)?;
         self.check_ladder(definition)?;
         let own = |by: &Inhibition| by.rules.contains(&definition.rule_id);
         if definition.inhibited_by.as_ref().is_some_and(own) {
@@ -190,6 +199,28 @@ impl RuleChanges {
         Ok(())
     }
 
+    fn check_periodic(&self, definition: &RuleDefinition) -> Result<(), Error> {
+        let Some(Periodic { every, over_last }) = definition.periodic else { return Ok(()) };
+        let place = self.periodic.as_ref().and_then(|periodic| periodic.place);
+        if definition.no_data_for.is_some() {
+            return Err(refusal(
+                "NO DATA FOR and EVERY do not go together".to_owned(),
+                place,
+                "A rule with EVERY can ask for silence itself, as with NOT EXISTS.",
+            ));
+        }
+        let whole = every.subsec_nanos() == 0 && every >= Duration::from_secs(1);
+        if !whole || over_last < every || over_last > LONGEST_STRETCH {
+            return Err(refusal(
+                "EVERY takes whole seconds, and OVER LAST at least as long and at most 1 hour"
+                    .to_owned(),
+                place,
+                "Write it as in EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '5 minutes'.",
+            ));
+        }
+        Ok(())
+    }
+
     fn check_ladder(&self, definition: &RuleDefinition) -> Result<(), Error> {
         let base = definition.severity;
         let Some(low) = definition.ladder.iter().find(|rung| rung.severity <= base) else {
@@ -227,6 +258,7 @@ impl RuleChanges {
                 words(cursor, &["DATA", "FOR"])?;
                 put(&mut self.no_data_for, cursor.interval()?, place)
             }
+            "EVERY" => put(&mut self.periodic, periodic(cursor)?, place),
             "RAISE" => return self.read_rung(cursor),
             "COOLDOWN" => put(&mut self.cooldown, cursor.interval()?, place),
             "LIMIT" => put(&mut self.limit, limit(cursor)?, place),
@@ -269,6 +301,13 @@ impl RuleChanges {
 
 fn words(cursor: &mut Cursor<'_>, words: &[&'static str]) -> Result<(), Error> {
     words.iter().try_for_each(|word| cursor.expect_word(word))
+}
+
+/// `INTERVAL '…' OVER LAST INTERVAL '…'`.
+fn periodic(cursor: &mut Cursor<'_>) -> Result<Periodic, Error> {
+    let every = cursor.interval()?;
+    words(cursor, &["OVER", "LAST"])?;
+    Ok(Periodic { every, over_last: cursor.interval()? })
 }
 
 fn severity(cursor: &mut Cursor<'_>) -> Result<Severity, Error> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vong_model::{InWords, LatePolicy, Limit, RuleId, Rung};
 
-use super::{INHIBITED_ON, Inhibition, RuleDefinition};
+use super::{INHIBITED_ON, Inhibition, Periodic, RuleDefinition};
 
 /// `CREATE ALERT RULE …`, whole, without the closing semicolon.
 pub(super) fn statement(definition: &RuleDefinition) -> String {
@@ -24,6 +24,7 @@ fn write(out: &mut String, definition: &RuleDefinition) -> fmt::Result {
         for_,
         keep_firing_for,
         no_data_for,
+        periodic,
         ladder,
         cooldown,
         limit,
@@ -41,6 +42,10 @@ fn write(out: &mut String, definition: &RuleDefinition) -> fmt::Result {
     span(out, "\n  FOR", *for_)?;
     span(out, "\n  KEEP FIRING FOR", *keep_firing_for)?;
     span(out, "\n  NO DATA FOR", no_data_for.unwrap_or_default())?;
+    if let Some(Periodic { every, over_last }) = periodic {
+        span(out, "\n  EVERY", *every)?;
+        span(out, " OVER LAST", *over_last)?;
+    }
     for rung in ladder {
         let Rung { severity, comparison, bound, for_, lower_after } = rung;
         write!(out, "\n  RAISE TO {severity} WHEN {comparison} {bound}")?;

@@ -83,7 +83,7 @@ fn mistakes_are_shown_with_their_place() {
     check(
         "CREATE ALERT RULE a\nSEVERTY low",
         &expect![
-            "syntax error: expected one of SEVERITY, FOR, KEEP, NO, RAISE, COOLDOWN, LIMIT, INHIBITED, LATE, TITLE, ACTION, AS, found 'SEVERTY'; did you mean SEVERITY? at line 2, column 1"
+            "syntax error: expected one of SEVERITY, FOR, KEEP, NO, EVERY, RAISE, COOLDOWN, LIMIT, INHIBITED, LATE, TITLE, ACTION, AS, found 'SEVERTY'; did you mean SEVERITY? at line 2, column 1"
         ],
     );
     check(

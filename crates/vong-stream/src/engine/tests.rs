@@ -246,6 +246,36 @@ fn an_alert_keeps_others_of_its_unit_back() {
 }
 
 #[test]
+fn a_rule_across_sources_is_asked_again_and_again() {
+    let pump_off = "SELECT w.unit_code, max(w.value) AS level FROM readings w JOIN readings p \
+                    ON p.unit_code = w.unit_code WHERE w.metric = 'level' AND w.value > 3 \
+                    AND p.metric = 'pump' AND p.value = 0 GROUP BY w.unit_code";
+    check(
+        &[("pump_off", "EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '30 seconds'", pump_off)],
+        "5 w1 level 4 | 12 p1 pump 1 | watermark 20 | 24 p1 pump 0 | 25 w2 level 9 | watermark 30 \
+         | watermark 35 | 36 w1 level 5 | watermark 40 | watermark 61 | watermark 75",
+        &expect![[r#"
+            30 pump_off unit_code=00101 firing 4
+            60 pump_off unit_code=00101 resolved
+        "#]],
+    );
+}
+
+#[test]
+fn a_row_far_ahead_closes_no_window_of_those_that_follow() {
+    let all = "SELECT sensor_id, median(value) AS v FROM readings GROUP BY sensor_id, \
+               tumble(event_time, INTERVAL '10 seconds') HAVING median(value) < 10";
+    check(
+        &[("slow", "", SLOW), ("all", "", all)],
+        "10 a speed 50 | watermark 1 | 4 b speed 3 | watermark 10",
+        &expect![[r#"
+            10 all sensor_id=b firing 3
+            10 slow sensor_id=b firing 3
+        "#]],
+    );
+}
+
+#[test]
 fn rules_that_inhibit_each_other_in_a_ring_are_not_in_force() {
     let mut engine = Engine::new(Arc::new(RulePlanner::new().unwrap()));
     for (offset, (name, by)) in (0..).zip([("a", "b"), ("b", "c"), ("c", "a")]) {
@@ -357,7 +387,7 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
     })
 }
 
-const RULES: [(&str, &str, &str); 14] = [
+const RULES: [(&str, &str, &str); 15] = [
     ("a_high", "FOR INTERVAL '2 seconds'", HIGH),
     (
         "b_high",
@@ -428,6 +458,13 @@ const RULES: [(&str, &str, &str); 14] = [
         "",
         "SELECT sensor_id, sum(value) FROM readings GROUP BY sensor_id, session(event_time, \
          INTERVAL '3 seconds') HAVING sum(value) > 80",
+    ),
+    (
+        "o_asked",
+        "EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '15 seconds'",
+        "SELECT a.sensor_id, avg(a.value - b.value) FROM readings a JOIN readings b ON a.sensor_id = \
+         b.sensor_id AND b.event_time < a.event_time WHERE a.metric = 'level' AND b.metric = 'speed' \
+         GROUP BY a.sensor_id HAVING avg(a.value - b.value) > 5",
     ),
 ];
 

@@ -100,6 +100,15 @@ impl KeySpace {
         space
     }
 
+    /// Keys made of texts with these names, of no stream's columns.
+    pub(super) fn named(names: Vec<&'static str>, interner: &Interner) -> Self {
+        let places: Vec<usize> = (0..names.len()).collect();
+        let (keys, units) = (Vec::new(), Vec::new());
+        let mut space = Self { names, tuples: Tuples::new(&places), keys, units };
+        space.name_new(interner);
+        space
+    }
+
     pub(super) fn columns(&self) -> &[usize] {
         self.tuples.columns()
     }

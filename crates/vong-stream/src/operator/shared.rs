@@ -300,7 +300,8 @@ impl Family {
         let first = self.levels.next_pane(window.level, i64::MIN);
         let mut next = match (window.closed_to, first) {
             (Some(closed_to), _) => closed_to,
-            (None, Some(pane)) => window.first_open(pane),
+            // A row far ahead must not close the windows of those that follow it.
+            (None, Some(pane)) => window.first_open(pane).min(target),
             (None, None) => target,
         };
         let mut done = Ok(());

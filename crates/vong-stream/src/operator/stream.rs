@@ -40,7 +40,7 @@ pub(super) struct StreamOperator {
     unit: Option<usize>,
     pub(super) watermark: Option<EventTime>,
     /// Latest event time of any row that took part.
-    seen_to: Option<EventTime>,
+    pub(super) seen_to: Option<EventTime>,
     codes: Codes,
     index: Index,
     spaces: Vec<KeySpace>,
@@ -100,6 +100,8 @@ impl StreamOperator {
                 }
             }
             Kind::Sliding(plan) => selection.sliding.add(meta, plan, selection.sealer.pushed),
+            // Asked by the operator of all streams.
+            Kind::Periodic(_) => return Ok(()),
             Kind::Session(plan) => {
                 selection.sessions.push(SessionRule::new(meta, plan, selection.sealer.pushed));
             }
@@ -301,15 +303,6 @@ impl StreamOperator {
     }
 
     pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
-        let status = |core: &mut RuleCore| RuleStatus {
-            rule: Arc::clone(&core.meta),
-            enabled: true,
-            by: String::new(),
-            kind: "",
-            open: core.open_count(),
-            transitions: core.transitions,
-            last_fired: core.last_fired,
-        };
         for selection in self.selections.iter_mut().flatten() {
             out.extend(selection.cores().map(status));
         }
@@ -476,4 +469,17 @@ impl StreamOperator {
 /// Names in a row, or what to say when there is none.
 pub(super) fn words(names: &[&str], none: &str) -> String {
     if names.is_empty() { none.to_owned() } else { names.join(", ") }
+}
+
+/// What every kind of rule can say of itself.
+pub(super) fn status(core: &mut RuleCore) -> RuleStatus {
+    RuleStatus {
+        rule: Arc::clone(&core.meta),
+        enabled: true,
+        by: String::new(),
+        kind: "",
+        open: core.open_count(),
+        transitions: core.transitions,
+        last_fired: core.last_fired,
+    }
 }

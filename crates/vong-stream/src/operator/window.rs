@@ -174,7 +174,8 @@ impl WindowGroup {
         let target = self.start_of(before).saturating_add(self.slide_us);
         let mut closed_to = match (self.closed_to, self.panes.keys().next()) {
             (Some(closed_to), _) => closed_to,
-            (None, Some(first)) => *first,
+            // A row far ahead must not close the windows of those that follow it.
+            (None, Some(first)) => (*first).min(target),
             (None, None) => target,
         };
         while closed_to < target {

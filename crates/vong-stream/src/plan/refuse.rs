@@ -84,21 +84,35 @@ pub(super) fn expression(expr: &Expr, select: &Select) -> Result<(), Error> {
     }
 }
 
+/// Refuses functions that give another answer each time, wherever they stand in the expression.
+pub(super) fn volatile(expr: &Expr, select: &Select) -> ControlFlow<Box<Error>> {
+    let mut refused = ControlFlow::Continue(());
+    // The closure cannot fail, so neither can the walk.
+    drop(expr.apply(|e| {
+        refused = one_volatile(e, select);
+        Ok(if refused.is_break() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    }));
+    refused
+}
+
+fn one_volatile(expr: &Expr, select: &Select) -> ControlFlow<Box<Error>> {
+    let Expr::ScalarFunction(call) = expr else { return ControlFlow::Continue(()) };
+    let name = call.func.name();
+    if call.func.signature().volatility == Volatility::Immutable {
+        return ControlFlow::Continue(());
+    }
+    let message = format!(
+        "{name}() gives another answer each time: a rule must say the same of the same rows, live \
+         and in a backtest; use event_time"
+    );
+    ControlFlow::Break(Box::new(select.refuse(message, name)))
+}
+
 fn one(expr: &Expr, select: &Select) -> ControlFlow<Box<Error>> {
     let refuse =
         |message: String, word: &str| ControlFlow::Break(Box::new(select.refuse(message, word)));
     match expr {
-        Expr::ScalarFunction(call) => {
-            let name = call.func.name();
-            if call.func.signature().volatility == Volatility::Immutable {
-                return ControlFlow::Continue(());
-            }
-            let message = format!(
-                "{name}() gives another answer each time: a rule must say the same of the same \
-                 rows, live and in a backtest; use event_time"
-            );
-            refuse(message, name)
-        }
+        Expr::ScalarFunction(_) => one_volatile(expr, select),
         Expr::AggregateFunction(call) => {
             let name = call.func.name();
             if name.starts_with(BATCH_DEPENDENT) {

@@ -59,6 +59,11 @@ fn show(plan: &RulePlan) -> String {
             let value = sliding.value.as_ref().map(ToString::to_string);
             write!(out, "\n  when {} value {value:?}", sliding.condition).unwrap();
         }
+        Kind::Periodic(plan) => {
+            let (every, last) = (plan.every_us, plan.last_us);
+            write!(out, "\n  every {every} over {last} of {:?}", plan.streams).unwrap();
+            write!(out, "\n  keys {:?} value {:?}", plan.keys, plan.value).unwrap();
+        }
         Kind::Session(session) => {
             write!(out, "\n  gap {} longest {}", session.gap_us, session.longest_us).unwrap();
             let having = session.having.as_ref().map(ToString::to_string);
@@ -313,6 +318,55 @@ fn frames_sessions_and_hops_are_planned() {
          '7 seconds', INTERVAL '30 seconds') HAVING count(*) > 5",
         &expect![
             "hop(event_time, slide, width): the width is a multiple of the slide, at most 1440 times, as in hop(event_time, INTERVAL '1 minute', INTERVAL '1 hour') at line 2, column 62 "
+        ],
+    );
+}
+
+#[test]
+fn queries_asked_again_and_again_are_planned() {
+    const EVERY: &str = "EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '5 minutes'";
+    check(
+        EVERY,
+        "SELECT unit_code, count(DISTINCT sensor_id) AS n FROM readings WHERE value > 3 \
+         GROUP BY unit_code HAVING count(DISTINCT sensor_id) > 2",
+        &expect![[r#"
+            readings periodic by ["unit_code"]
+              every 10000000 over 300000000 of [Readings]
+              keys ["unit_code"] value Some(1)"#]],
+    );
+    check(
+        EVERY,
+        "SELECT c.camera_id FROM camera_events c WHERE c.state = 'lost' AND EXISTS (SELECT 1 FROM \
+         readings r WHERE r.unit_code = c.unit_code AND r.metric = 'noise' AND r.value > 90)",
+        &expect![[r#"
+            readings periodic by []
+              every 10000000 over 300000000 of [Readings, CameraEvents]
+              keys ["camera_id"] value None"#]],
+    );
+    check(
+        EVERY,
+        "SELECT count(*) FROM readings",
+        &expect![
+            "the first output names what the alert is about: one of camera_id, metric, sensor_id, source_id, unit, unit_code, by that name at line 2, column 1 "
+        ],
+    );
+    check(
+        EVERY,
+        "SELECT sensor_id FROM readings WHERE event_time > now()",
+        &expect![
+            "now() gives another answer each time: a rule must say the same of the same rows, live and in a backtest; use event_time at line 2, column 51 "
+        ],
+    );
+    check(
+        EVERY,
+        "SELECT sensor_id FROM readings ORDER BY value LIMIT 1",
+        &expect!["LIMIT: not supported in a rule yet at line 2, column 47 "],
+    );
+    check(
+        EVERY,
+        "SELECT sensor_id FROM alerts",
+        &expect![
+            "there is no table 'alerts' at line 2, column 23 SHOW TABLES lists what there is."
         ],
     );
 }

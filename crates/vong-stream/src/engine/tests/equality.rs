@@ -59,7 +59,9 @@ impl Rule {
             "KEEP FIRING FOR INTERVAL '3 seconds'",
             "FOR INTERVAL '1 second' KEEP FIRING FOR INTERVAL '6 seconds'",
         ][usize::from(self.timing % 4)];
-        let (timing, select) = match self.kind % 6 {
+        // Queries asked again and again take longest to plan: one rule in thirteen is enough.
+        let kind = if self.kind % 13 == 12 { 6 } else { self.kind % 6 };
+        let (timing, select) = match kind {
             0 => (
                 timing,
                 format!("SELECT value FROM readings WHERE {scope} AND value > {threshold}"),
@@ -76,6 +78,14 @@ impl Rule {
                 format!(
                     "SELECT {key}, {aggregate} FROM readings WHERE {scope} GROUP BY {key}, {window} \
                      HAVING {aggregate} > {threshold}"
+                ),
+            ),
+            6 => (
+                "EVERY INTERVAL '2 seconds' OVER LAST INTERVAL '5 seconds'",
+                format!(
+                    "SELECT a.sensor_id, count(DISTINCT a.value) FROM readings a WHERE EXISTS (SELECT 1 \
+                     FROM readings b WHERE b.sensor_id = a.sensor_id AND b.value > {threshold}) \
+                     GROUP BY a.sensor_id"
                 ),
             ),
             4 => (
