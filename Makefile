@@ -34,7 +34,7 @@ test:
 
 # The promised ratios, each against its baseline in the same run; one line each in target/bench.jsonl.
 bench: console
-	$(RELEASE) vong-bench
+	$(RELEASE) vong --bin vong-bench
 	$(TARGET)/release/vong-bench $(BENCH)
 
 # Rewrites generated files: references, wire types, sample data.
