@@ -213,3 +213,36 @@ fn message_of_a_source_that_was_taken_away_is_kept_as_of_unknown_topic() {
     });
     vong.stop().unwrap();
 }
+
+#[test]
+fn an_alert_is_explained_by_its_steps_and_the_rows_behind_it() {
+    let Some(broker) = Mosquitto::start_or_skip().unwrap() else { return };
+    let mut vong = on_broker(broker.port(), SOURCE, RULE).unwrap();
+    vong.start().unwrap();
+    wait_until("subscription", Duration::from_secs(10), || vong.said().contains("connected"));
+    let mut publisher = Publisher::connect(broker.port(), "publisher").unwrap();
+    let base = now_ms();
+    let messages: Vec<_> = (0..200).map(|n| message(n, base)).collect();
+    publisher.publish(&messages, &mut 0).unwrap();
+    let alerts = || vong.sql("SELECT alert_id, key FROM alerts ORDER BY alert_id").unwrap();
+    wait_until("the alerts are there", Duration::from_secs(20), || alerts().len() == 2);
+    let alert = alerts()[0]["alert_id"].as_str().unwrap().to_owned();
+    let told = vong.sql(&format!("EXPLAIN ALERT '{alert}'")).unwrap();
+    let part = |name: &str| told.iter().filter(|row| row["part"] == name).count();
+    let rows: Vec<&str> = told
+        .iter()
+        .filter(|row| row["part"] == "row")
+        .filter_map(|row| row["what"].as_str())
+        .collect();
+    assert!(part("step") >= 1, "{told:?}");
+    assert!(rows.contains(&"readings water_level 45.0 m"), "{told:?}");
+    let window = vong.sql("EXPLAIN WINDOW readings").unwrap();
+    let window = format!("{window:?}");
+    assert!(
+        window.contains("source water") && window.contains("watermark of readings"),
+        "{window}"
+    );
+    let unknown = vong.sql("EXPLAIN ALERT 'nobody'").unwrap_err().to_string();
+    assert!(unknown.contains("no alert 'nobody' is known"), "{unknown}");
+    vong.stop().unwrap();
+}

@@ -10,6 +10,7 @@ mod commands;
 mod console;
 mod error;
 mod guard;
+mod lineage;
 mod live;
 mod live_video;
 mod metrics;

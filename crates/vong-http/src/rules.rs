@@ -16,6 +16,7 @@ use vong_wire::http::{RuleChange, RuleView, SqlRequest};
 use crate::app::App;
 use crate::error::Problem;
 use crate::guard::Caller;
+use crate::lineage;
 
 /// Every rule, by name, also those that are switched off.
 #[utoipa::path(get, path = "/api/v1/rules", responses((status = 200, body = [RuleView])))]
@@ -41,25 +42,32 @@ pub(crate) async fn change(
     changed(&app, &caller, &sql).await.map(Json)
 }
 
-/// The answer to a statement that is not for the query engine; `None` when it is.
-pub(crate) async fn answer(
-    app: &App,
-    caller: &Principal,
-    sql: &str,
-) -> Result<Option<RecordBatch>, Problem> {
-    if RuleDesk::is_about_rules(sql) {
-        let changes = changed(app, caller, sql).await?;
+/// What becomes of a statement.
+pub(crate) enum Answer {
+    /// It was not for the query engine, and these are its rows.
+    Rows(RecordBatch),
+    /// The query engine answers this one.
+    Query(String),
+}
+
+/// Answers a statement about rules and alerts, or says what to ask the query engine.
+pub(crate) async fn answer(app: &App, caller: &Principal, sql: String) -> Result<Answer, Problem> {
+    if RuleDesk::is_about_rules(&sql) {
+        let changes = changed(app, caller, &sql).await?;
         let text =
             |of: fn(&RuleChange) -> &str| columns::text_column(changes.iter().map(|c| Some(of(c))));
         let versions = UInt32Array::from_iter_values(changes.iter().map(|c| c.version));
         let versions: ArrayRef = Arc::new(versions);
         let (rules, actions) = (text(|c| &c.rule_id), text(|c| &c.action));
-        return batch([("rule_id", rules), ("version", versions), ("action", actions)]).map(Some);
+        return batch([("rule_id", rules), ("version", versions), ("action", actions)])
+            .map(Answer::Rows);
     }
-    let statement = ExplainStatement::parse(sql).map_err(|e| of_statement(&e))?;
-    let Some(statement) = statement else { return Ok(None) };
+    let statement = ExplainStatement::parse(&sql).map_err(|e| of_statement(&e))?;
+    let Some(statement) = statement else { return Ok(Answer::Query(sql)) };
     let lines = match &statement {
-        ExplainStatement::Alert { .. } => return Ok(None),
+        ExplainStatement::Alert { alert_id } => {
+            return lineage::statement(app, caller, alert_id).await.map(Answer::Query);
+        }
         ExplainStatement::Rule { rule_id } => {
             authorize(caller, Action::QuerySql, rule_id.as_str())?;
             let lines = app.rules.explain(statement.clone()).await.map_err(|e| problem(&e))?;
@@ -75,7 +83,7 @@ pub(crate) async fn answer(
         }
     };
     let lines: ArrayRef = Arc::new(StringArray::from(lines));
-    batch([("plan", lines)]).map(Some)
+    batch([("plan", lines)]).map(Answer::Rows)
 }
 
 async fn changed(app: &App, caller: &Principal, sql: &str) -> Result<Vec<RuleChange>, Problem> {

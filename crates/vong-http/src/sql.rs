@@ -14,7 +14,7 @@ use vong_wire::http::SqlRequest;
 use crate::app::App;
 use crate::error::Problem;
 use crate::guard::Caller;
-use crate::rules;
+use crate::rules::{self, Answer};
 
 /// Runs one read-only statement, or statements about rules as `POST /api/v1/rules` takes them. The answer's form follows `Accept`: `application/json` (an array
 /// of objects, the default), `text/csv` or `application/vnd.apache.arrow.stream`.
@@ -49,10 +49,13 @@ async fn answer(
     let accept =
         headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::from_accept(accept);
-    if let Some(batch) = rules::answer(app, caller, &sql).await? {
-        let answer = encode_batch(&batch, format).map_err(|e| problem(&e))?;
-        return Ok(([(header::CONTENT_TYPE, format.content_type())], answer).into_response());
-    }
+    let sql = match rules::answer(app, caller, sql).await? {
+        Answer::Query(sql) => sql,
+        Answer::Rows(batch) => {
+            let answer = encode_batch(&batch, format).map_err(|e| problem(&e))?;
+            return Ok(([(header::CONTENT_TYPE, format.content_type())], answer).into_response());
+        }
+    };
     // `authorize` is the first thing the engine does with the caller.
     let results = app.query.execute(caller, &sql).await.map_err(|e| problem(&e))?;
     let as_of = results.as_of();
