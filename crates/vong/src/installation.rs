@@ -9,12 +9,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 use vong_decode::Decoder;
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
-use vong_log::{FileLog, Log, LogConfig, LogMetrics};
+use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics};
 use vong_media::AccessUnitSink;
 use vong_model::{Assets, Camera};
 use vong_mqtt::{MqttIntake, MqttMetrics};
@@ -34,7 +35,7 @@ use vong_telemetry::Metrics;
 
 use crate::config::{self, Config};
 use crate::site::Site;
-use crate::sources;
+use crate::{log_watch, sources};
 
 /// How many cameras connect at the same time.
 const CONNECTING: usize = 8;
@@ -89,11 +90,14 @@ impl Installation {
         let (edges, engines, doors) = (phase("edges"), phase("engines"), phase("doors"));
         let registry = Metrics::new();
         let log = open_log(&config, &clock, &registry)?;
+        let health = log.health();
+        let log: Arc<dyn Log> = Arc::new(log);
         let assets = Arc::new(assets);
         let readiness = Readiness::default();
         let ground =
             Ground { clock, registry, log, assets, readiness: readiness.clone(), edges, engines };
 
+        ground.watch_log(health);
         let store = ground.open_store(&config)?;
         let (footage, recovered) = ground.open_footage(&config)?;
         let engine = ground.start_engine(&config)?;
@@ -355,6 +359,12 @@ impl Ground {
         Ok(())
     }
 
+    fn watch_log(&self, health: watch::Receiver<Health>) {
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+        let watching = log_watch::run(log, health, clock, self.engines.shutdown());
+        self.engines.spawn("log/watch", OnFailure::Continue, watching);
+    }
+
     /// Once the engine has read the log it knows the rules in force; the files' differences follow.
     fn align_rules(&self, engine: EngineHandle, desk: RuleDesk, files: Vec<RuleStatement>) {
         self.readiness.wait_for("rules");
@@ -406,7 +416,7 @@ impl Ground {
     }
 }
 
-fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Result<Arc<dyn Log>> {
+fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Result<FileLog> {
     let log = LogConfig {
         segment_bytes: config.data.log_segment_mib.saturating_mul(1 << 20),
         segment_age: Duration::from_secs(config.data.log_segment_age_s),
@@ -414,7 +424,7 @@ fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Resu
     };
     let seed = random_seed(&**clock);
     let log = FileLog::open_with(log, Arc::clone(clock), seed, LogMetrics::new(registry));
-    Ok(Arc::new(log.context("could not open the log")?))
+    log.context("could not open the log")
 }
 
 /// Chance enters here and nowhere else: the log's identity and the spread of reconnects.
