@@ -7,4 +7,4 @@ CREATE ALERT RULE source_lost
          en 'Check the MQTT broker and the line; alerts of this source are not reliable until then'
 AS SELECT source_id
    FROM source_events
-   WHERE sensor_id IS NULL AND state IN ('lost', 'idle');
+   WHERE sensor_id IS NULL AND state IN ('lost', 'idle', 'dead');

@@ -13,6 +13,7 @@ pub struct StreamMetrics {
     dropped: CounterVec,
     failed: Counter,
     lost: Counter,
+    late: CounterVec,
     transitions: CounterVec,
     lag_records: Gauge,
     rules: Gauge,
@@ -30,6 +31,11 @@ impl StreamMetrics {
             ),
             failed: metrics
                 .counter("vong_engine_failed_records_total", "Records on which a rule failed."),
+            late: metrics.counter_vec(
+                "vong_engine_late_rows_total",
+                "Rows that came after their window was decided, by source; they stand in late_events.",
+                &["source"],
+            ),
             lost: metrics.counter(
                 "vong_engine_lost_records_total",
                 "Log records the engine could not read because they are damaged.",
@@ -53,6 +59,10 @@ impl StreamMetrics {
         let ahead = self.dropped.with_label_values(&["clock_ahead"]);
         ahead.inc_by(after.clock_ahead - before.clock_ahead);
         self.failed.inc_by(after.failed - before.failed);
+    }
+
+    pub(crate) fn late(&self, source: &str, rows: u64) {
+        self.late.with_label_values(&[source]).inc_by(rows);
     }
 
     pub(crate) fn lost(&self, records: u64) {

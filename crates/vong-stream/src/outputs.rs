@@ -1,5 +1,6 @@
 //! What the engine decides, as rows of `alert_transitions` and `late_events`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -59,6 +60,22 @@ pub(crate) struct LateRows {
 
 /// Rows of one entry of the log, about: a backlog of decisions is cut into such pieces.
 const ROWS_AN_ENTRY: usize = 4_096;
+
+impl LateRows {
+    /// How many rows each source brought too late.
+    pub(crate) fn by_source(&self) -> BTreeMap<String, u64> {
+        let column = self.batch.column(Stream::Readings.column_index("source_id"));
+        let mut counts = BTreeMap::new();
+        let Some(sources) = column.as_dictionary_opt::<Int32Type>() else { return counts };
+        let Some(names) = sources.values().as_string_opt::<i32>() else { return counts };
+        for row in &self.rows {
+            if let Some(entry) = sources.key(*row as usize).filter(|entry| *entry < names.len()) {
+                *counts.entry(names.value(entry).to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    }
+}
 
 /// What one record caused.
 #[derive(Clone, Debug, Default)]

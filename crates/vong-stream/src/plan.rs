@@ -159,6 +159,14 @@ pub(crate) struct AggregatePlan {
     pub(crate) filter: Option<Named>,
 }
 
+impl WindowPlan {
+    /// Whether the condition or the value reads a key column.
+    pub(crate) fn reads_keys(&self) -> bool {
+        let is_key = |column: &usize| matches!(self.groups.get(*column), Some(GroupColumn::Key(_)));
+        self.having.iter().chain(&self.value).flat_map(columns_of).any(|column| is_key(&column))
+    }
+}
+
 impl RulePlan {
     /// The stream the rule reads.
     pub fn stream(&self) -> Stream {

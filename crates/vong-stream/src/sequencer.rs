@@ -36,6 +36,8 @@ pub struct SequencerConfig {
     pub lateness_ms: u64,
     /// A source silent for this long holds nothing back. Milliseconds.
     pub idle_after_ms: u64,
+    /// A source silent for this long is dead: somebody should look at it. Milliseconds.
+    pub dead_after_ms: u64,
     /// The furthest a slow source holds the others back. Milliseconds.
     pub max_hold_ms: u64,
     /// Least time between two watermarks of a stream. Milliseconds.
@@ -44,7 +46,13 @@ pub struct SequencerConfig {
 
 impl Default for SequencerConfig {
     fn default() -> Self {
-        Self { lateness_ms: 2_000, idle_after_ms: 10_000, max_hold_ms: 10_000, min_advance_ms: 250 }
+        Self {
+            lateness_ms: 2_000,
+            idle_after_ms: 10_000,
+            dead_after_ms: 600_000,
+            max_hold_ms: 10_000,
+            min_advance_ms: 250,
+        }
     }
 }
 
@@ -55,8 +63,10 @@ struct SourceClock {
     clock: Option<EventTime>,
     /// Our clock when it last spoke.
     heard: UnixMicros,
-    /// What the log says of it.
+    /// What the log says of it: it holds nothing back.
     idle: bool,
+    /// And for so long that it is dead.
+    dead: bool,
 }
 
 /// A device whose clock is, or was, ahead.
@@ -173,7 +183,7 @@ impl Sequencer {
                 known.heard = known.heard.max(at);
             }
             None => {
-                let new = SourceClock { clock, heard: at, idle: false };
+                let new = SourceClock { clock, heard: at, idle: false, dead: false };
                 self.sources.insert(source.to_owned(), new);
             }
         }
@@ -218,9 +228,9 @@ impl Sequencer {
                     let place = (source.to_owned(), sensor.to_owned());
                     self.devices.entry(place).or_default().logged_ahead = state == "clock_ahead";
                 }
-                (Some(state @ ("idle" | "alive")), None) => {
+                (Some(state @ ("idle" | "dead" | "alive")), None) => {
                     if let Some(known) = self.sources.get_mut(source) {
-                        known.idle = state == "idle";
+                        (known.idle, known.dead) = (state != "alive", state == "dead");
                     }
                 }
                 _ => {}
@@ -231,18 +241,26 @@ impl Sequencer {
     fn changes(&mut self, now: UnixMicros) -> Vec<Change> {
         let mut changes = Vec::new();
         let idle_after = micros(self.config.idle_after_ms);
+        let dead_after = micros(self.config.dead_after_ms).max(idle_after);
         for (source_id, source) in &mut self.sources {
-            let idle = now.saturating_sub(source.heard) > idle_after;
-            if idle != std::mem::replace(&mut source.idle, idle) {
-                let silent_s = now.saturating_sub(source.heard) / 1_000_000;
-                changes.push(Change {
-                    source_id: source_id.clone(),
-                    sensor_id: None,
-                    state: if idle { "idle" } else { "alive" },
-                    detail: idle.then(|| format!("silent for {silent_s} s")),
-                    unit_code: None,
-                });
+            let silent = now.saturating_sub(source.heard);
+            let (idle, dead) = (silent > idle_after, silent > dead_after);
+            let before = (source.idle, source.dead);
+            (source.idle, source.dead) = (idle, dead);
+            if (idle, dead) == before {
+                continue;
             }
+            changes.push(Change {
+                source_id: source_id.clone(),
+                sensor_id: None,
+                state: match (idle, dead) {
+                    (_, true) => "dead",
+                    (true, false) => "idle",
+                    (false, false) => "alive",
+                },
+                detail: idle.then(|| format!("silent for {} s", silent / 1_000_000)),
+                unit_code: None,
+            });
         }
         for ((source_id, sensor_id), device) in &mut self.devices {
             if device.ahead == std::mem::replace(&mut device.logged_ahead, device.ahead) {
@@ -330,6 +348,7 @@ impl Sequencer {
             let clock = source.clock.map(|clock| format!("{:.1} s behind", behind(clock)));
             let holds = slowest.is_some_and(|(_, slowest)| slowest == source_id);
             let state = match (source.idle, holds) {
+                (true, _) if source.dead => "dead: holds nothing, somebody should look at it",
                 (true, _) => "idle: holds nothing",
                 (false, true) => "the slowest that speaks: it holds the watermark",
                 (false, false) => "speaks",

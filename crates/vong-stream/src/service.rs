@@ -4,6 +4,7 @@
 //! Invariant: every decision is appended exactly once. What the engine decides again during a
 //! replay is compared with what the log holds, by cause; only what lies past it is new.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::backtest::READ_BYTES;
 use crate::engine::{Counts, Engine};
 use crate::metrics::StreamMetrics;
 use crate::operator::RuleStatus;
-use crate::outputs::{Cause, Outputs, last_cause};
+use crate::outputs::{Cause, LateRows, Outputs, last_cause};
 use crate::plan::RulePlanner;
 use crate::sequencer::{Sequencer, SequencerConfig};
 
@@ -187,6 +188,8 @@ struct Follower {
     next: Offset,
     published_at: UnixMicros,
     rules_changed: bool,
+    /// Rows that came too late since the start, by source.
+    late: BTreeMap<String, u64>,
     /// Decided, not in the log yet.
     pending: Outputs,
     /// The last of our decisions the log holds.
@@ -206,6 +209,7 @@ impl Follower {
             next,
             published_at: 0,
             rules_changed: false,
+            late: BTreeMap::new(),
             pending: Outputs::default(),
             logged_transition: None,
             logged_late: None,
@@ -281,7 +285,12 @@ impl Follower {
             stream => {
                 self.rules_changed |= stream == Stream::RuleChanges;
                 self.sequencer.observe(record);
-                self.pending.extend(self.engine.apply(record));
+                let outputs = self.engine.apply(record);
+                for (source, rows) in outputs.late.iter().flat_map(LateRows::by_source) {
+                    self.service.metrics.late(&source, rows);
+                    *self.late.entry(source).or_default() += rows;
+                }
+                self.pending.extend(outputs);
                 return;
             }
         }
@@ -293,7 +302,13 @@ impl Follower {
             ExplainStatement::Rule { rule_id } => self.engine.explain(rule_id),
             ExplainStatement::Window { stream } => {
                 let now = self.service.clock.now();
-                Some(self.sequencer.explain(*stream, now, self.engine.watermark(*stream)))
+                let watermark = self.engine.watermark(*stream);
+                let mut lines = self.sequencer.explain(*stream, now, watermark);
+                let late = self.late.iter().filter(|_| *stream == Stream::Readings);
+                lines.extend(late.map(|(source, rows)| {
+                    format!("source {source}: {rows} rows were late since the start (late_events)")
+                }));
+                Some(lines)
             }
             ExplainStatement::Alert { .. } => None,
         };

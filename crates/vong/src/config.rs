@@ -73,6 +73,7 @@ pub struct HttpConfig {
 pub struct StreamConfig {
     pub lateness_ms: u64,
     pub idle_after_s: u64,
+    pub dead_after_s: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,7 +150,7 @@ impl Default for HttpConfig {
 
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { lateness_ms: 2_000, idle_after_s: 10 }
+        Self { lateness_ms: 2_000, idle_after_s: 10, dead_after_s: 600 }
     }
 }
 

@@ -199,10 +199,11 @@ impl Ground {
     }
 
     fn start_engine(&self, config: &Config) -> Result<EngineHandle> {
-        let config::StreamConfig { lateness_ms, idle_after_s } = config.stream;
+        let config::StreamConfig { lateness_ms, idle_after_s, dead_after_s } = config.stream;
         let sequencer = SequencerConfig {
             lateness_ms,
-            idle_after_ms: idle_after_s * 1_000,
+            idle_after_ms: idle_after_s.saturating_mul(1_000),
+            dead_after_ms: dead_after_s.saturating_mul(1_000),
             ..SequencerConfig::default()
         };
         let metrics = StreamMetrics::new(&self.registry);

@@ -1,7 +1,6 @@
 //! One window rule of a family: what a closed window means for its alerts.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,7 +15,7 @@ use super::closed::{blank, key_columns};
 use super::frame::{number_at, without_nulls};
 use super::panes::Pane;
 use super::rule::{RuleCore, RuleMeta, Sink};
-use crate::plan::{Function, GroupColumn, Test, WindowPlan, columns_of};
+use crate::plan::{Function, GroupColumn, Test, WindowPlan};
 
 /// One aggregate over the groups of a class; rules that need the same one share it.
 #[derive(Clone, Copy, Debug)]
@@ -109,15 +108,7 @@ impl FamilyRule {
         outputs: Vec<usize>,
         active_from: i64,
     ) -> Self {
-        let keys: BTreeSet<usize> = plan
-            .groups
-            .iter()
-            .enumerate()
-            .filter(|(_, group)| matches!(group, GroupColumn::Key(_)))
-            .map(|(place, _)| place)
-            .collect();
-        let read = plan.having.iter().chain(&plan.value).flat_map(columns_of);
-        let reads_keys = read.into_iter().any(|column| keys.contains(&column));
+        let reads_keys = plan.reads_keys();
         let (core, plan) = (RuleCore::new(meta), plan.clone());
         Self { core, space, class, plan, outputs, active_from, reads_keys }
     }

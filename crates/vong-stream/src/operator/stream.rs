@@ -10,6 +10,7 @@ use vong_alert::{Act, Inputs};
 use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 
 use super::codes::Codes;
+use super::family::{Family, NewRule, columns, conditions};
 use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
 use super::keys::KeySpace;
@@ -17,7 +18,6 @@ use super::part::{Part, by_arrival, saw_units};
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use super::selection::Selection;
 use super::session::SessionRule;
-use super::shared::{Family, NewRule, columns, conditions};
 use super::silence::SilenceRule;
 use super::spans::Times;
 use super::window::WindowGroup;

@@ -20,7 +20,7 @@ use super::closed::{Closed, key_columns};
 use super::frame::{Expressions, Frame, number_at, without_nulls};
 use super::rule::{RuleCore, RuleMeta, Sink};
 use super::spans::{Span, spans};
-use crate::plan::{AggregatePlan, GroupColumn, WindowPlan, columns_of};
+use crate::plan::{AggregatePlan, WindowPlan};
 
 /// One aggregate that some rule of the group needs.
 #[derive(Debug)]
@@ -109,15 +109,7 @@ impl WindowGroup {
         let slots = plan.aggregates.iter().map(|a| self.slot(a, expressions)).collect();
         let active_from =
             seen_to.map_or(i64::MIN, |t| self.start_of(t.micros()).saturating_add(self.slide_us));
-        let keys: BTreeSet<usize> = plan
-            .groups
-            .iter()
-            .enumerate()
-            .filter(|(_, group)| matches!(group, GroupColumn::Key(_)))
-            .map(|(place, _)| place)
-            .collect();
-        let read = plan.having.iter().chain(&plan.value).flat_map(columns_of);
-        let reads_keys = read.into_iter().any(|column| keys.contains(&column));
+        let reads_keys = plan.reads_keys();
         let core = RuleCore::new(meta);
         self.rules.push(WindowRule { core, plan: plan.clone(), slots, active_from, reads_keys });
     }

@@ -174,3 +174,23 @@ fn streams_timed_by_us_follow_our_clock() {
     "#]],
     );
 }
+
+#[test]
+fn a_source_that_stays_silent_is_idle_then_dead_then_alive_again() {
+    let mut run = Run::new();
+    for line in ["100 a1 100", "tick 101", "tick 112", "tick 650", "tick 701", "tick 900"] {
+        run.line(line);
+    }
+    run.line("910 a1 910");
+    run.line("tick 911");
+    let sources: Vec<&str> = run.out.lines().filter(|line| !line.contains("readings")).collect();
+    expect![[r#"
+        112: a - idle (silent for 12 s)
+        650: source_events 648 idle
+        701: a - dead (silent for 601 s)
+        701: source_events 699 idle
+        900: source_events 898 idle
+        911: a - alive (-)
+        911: source_events 909 idle"#]]
+    .assert_eq(&sources.join("\n"));
+}

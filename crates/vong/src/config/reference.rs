@@ -61,6 +61,11 @@ const KEYS: &[Key] = &[
     ),
     key("stream.lateness_ms", "2000", "How long a window waits for rows that come late."),
     key("stream.idle_after_s", "10", "A source silent for so long no longer holds windows open."),
+    key(
+        "stream.dead_after_s",
+        "600",
+        "A source silent for so long is dead: somebody should look at it.",
+    ),
     key("video.transport", "\"tcp\"", "How RTP travels: \"tcp\" (interleaved) or \"udp\"."),
     key("video.pre_roll_s", "10", "A clip filed for an alert starts so long before it."),
     key("video.post_roll_s", "10", "... and ends so long after it."),
