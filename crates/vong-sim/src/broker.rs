@@ -36,9 +36,10 @@ pub struct EmbeddedBroker {
 
 /// How long a new broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What each subscribed filter keeps for a subscriber that is away: ten segments of 4 MiB, about
-/// an hour of one kind of sensor.
-const SEGMENT_BYTES: usize = 4 << 20;
+/// What each subscribed filter keeps for a subscriber that is away: ten segments of 512 KiB, some
+/// minutes of one kind of sensor. The broker fills them all before it lets go of the oldest, so
+/// they are what a demonstration's memory grows by in its first hour.
+const SEGMENT_BYTES: usize = 512 << 10;
 const SEGMENTS: usize = 10;
 const MAX_CONNECTIONS: usize = 64;
 const MAX_PAYLOAD_BYTES: usize = 256 << 10;
