@@ -159,6 +159,7 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         log,
         query,
         rules,
+        backtests: Arc::default(),
         hub: handle,
         video: VideoHub::new(hub_metrics),
         footage,

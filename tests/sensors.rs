@@ -252,6 +252,17 @@ fn an_alert_is_explained_by_its_steps_and_the_rows_behind_it() {
         window.contains("source water") && window.contains("watermark of readings"),
         "{window}"
     );
+    let tried = |body: &serde_json::Value| -> serde_json::Value {
+        let mut answer = ureq::post(vong.url("/api/v1/backtest")).send_json(body).unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    let as_logged = tried(&serde_json::json!({}));
+    assert_eq!(as_logged["report"]["alerts"], 2, "{as_logged}");
+    let none = serde_json::json!({"only_live": 0, "only_backtest": 0});
+    assert_eq!(as_logged["difference"], none, "{as_logged}");
+    let lower = RULE.replace("value > 40", "value > 1");
+    let lower = tried(&serde_json::json!({"sql": lower, "operators": 3}));
+    assert_eq!(lower["report"]["alerts"], 50, "{lower}");
     let unknown = vong.sql("EXPLAIN ALERT 'nobody'").unwrap_err().to_string();
     assert!(unknown.contains("no alert 'nobody' is known"), "{unknown}");
     vong.stop().unwrap();

@@ -24,6 +24,8 @@ pub struct App {
     pub log: Arc<dyn Log>,
     pub query: QueryEngine,
     pub rules: RuleDesk,
+    /// Held by the one backtest that may run.
+    pub backtests: Arc<tokio::sync::Mutex<()>>,
     pub hub: HubHandle,
     pub video: VideoHub,
     pub footage: Footage,

@@ -4,6 +4,7 @@
 //! `Principal` and passes it to `authorize` before anything else happens.
 
 mod app;
+mod backtest;
 mod city;
 mod clips;
 mod commands;

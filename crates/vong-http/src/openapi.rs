@@ -17,6 +17,7 @@ use utoipa::OpenApi;
         crate::sql::run,
         crate::rules::list,
         crate::rules::change,
+        crate::backtest::run,
         crate::commands::act,
         crate::live::connect,
         crate::live::snapshot,

@@ -112,7 +112,7 @@ fn problem(error: &vong_stream::Error) -> Problem {
     }
 }
 
-fn of_statement(error: &vong_sql::Error) -> Problem {
+pub(crate) fn of_statement(error: &vong_sql::Error) -> Problem {
     let mut problem = Problem::from_error(error);
     if let Some(hint) = error.hint() {
         problem = problem.with_hint(hint);

@@ -15,7 +15,9 @@ use vong_runtime::Shutdown;
 use vong_telemetry::{Classify, Kind};
 
 use crate::app::App;
-use crate::{city, clips, commands, console, guard, live, live_video, openapi, rules, sql, system};
+use crate::{
+    backtest, city, clips, commands, console, guard, live, live_video, openapi, rules, sql, system,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -96,6 +98,7 @@ fn router(app: App) -> Router {
         .route("/map/{layer}", get(city::map_layer))
         .route("/api/v1/sql", post(sql::run))
         .route("/api/v1/rules", get(rules::list).post(rules::change))
+        .route("/api/v1/backtest", post(backtest::run))
         .route("/api/v1/alerts/{alert_id}/{action}", post(commands::act))
         .route("/api/v1/live", get(live::connect))
         .route("/api/v1/live/{view}/snapshot", get(live::snapshot))

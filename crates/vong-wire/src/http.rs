@@ -53,6 +53,22 @@ pub struct RuleView {
     pub sql: String,
 }
 
+/// `POST /api/v1/backtest`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BacktestRequest {
+    /// `CREATE ALERT RULE …`, one or several; left out: the rules of the log as they were.
+    pub sql: Option<String>,
+    /// Of the log's rules only this one.
+    pub rule_id: Option<String>,
+    /// What arrived from this instant on, Unix milliseconds; left out: everything.
+    pub from_ms: Option<i64>,
+    /// And before this one.
+    pub to_ms: Option<i64>,
+    /// How many people share the alarms; 1 when left out.
+    pub operators: Option<u32>,
+}
+
 /// One change of `POST /api/v1/rules`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleChange {

@@ -405,6 +405,7 @@ impl Ground {
             log: Arc::clone(&self.log),
             query,
             rules,
+            backtests: Arc::default(),
             hub,
             video,
             footage,
