@@ -124,7 +124,7 @@ impl Vong {
         }
         std::thread::sleep(Duration::from_secs(3));
         stop.store(true, Ordering::Relaxed);
-        load.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
+        load.join().map_err(|_panic| anyhow::anyhow!("the load panicked"))??;
         reader.abort();
         runtime.shutdown_background();
         let seen = seen.lock();

@@ -64,11 +64,11 @@ impl RuleDesk {
         let first = words.next().unwrap_or_default();
         let rest: Vec<String> = words.take(4).collect();
         let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-        match (first.as_str(), rest.as_slice()) {
-            ("CREATE", ["ALERT", "RULE", ..] | ["OR", "REPLACE", "ALERT", "RULE", ..]) => true,
-            ("DROP" | "ALTER", ["ALERT", "RULE", ..]) => true,
-            _ => false,
-        }
+        matches!(
+            (first.as_str(), rest.as_slice()),
+            ("CREATE", ["ALERT", "RULE", ..] | ["OR", "REPLACE", "ALERT", "RULE", ..])
+                | ("DROP" | "ALTER", ["ALERT", "RULE", ..])
+        )
     }
 
     /// Carries out every statement of `text`, all or none.
@@ -82,7 +82,7 @@ impl RuleDesk {
         let mut book = self.book();
         let mut changes = Vec::new();
         for statement in statements {
-            changes.push(self.one(&mut book, statement, actor)?);
+            changes.push(self.one(&mut book, &statement, actor)?);
         }
         self.write(actor, changes).await
     }
@@ -124,7 +124,7 @@ impl RuleDesk {
     fn one(
         &self,
         book: &mut Book,
-        statement: RuleStatement,
+        statement: &RuleStatement,
         actor: &str,
     ) -> Result<RuleChanged, Error> {
         let known = book.get(statement.rule_id()).cloned();
@@ -133,7 +133,7 @@ impl RuleDesk {
             let did_you_mean = nearest(statement.rule_id().as_str(), &names);
             Error::NoSuchRule { rule_id: statement.rule_id().clone(), did_you_mean }
         };
-        let (definition, action) = match &statement {
+        let (definition, action) = match statement {
             RuleStatement::Create(definition) => {
                 let action = if known.is_some() { "alter" } else { "create" };
                 (definition.as_ref().clone(), action)

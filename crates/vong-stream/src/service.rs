@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::{Offset, Stream};
+use vong_runtime::channel::{Capacity, Receiver, Sender, WhenFull, bounded};
 use vong_runtime::{Clock, Shutdown, UnixMicros};
 use vong_sql::rule::ExplainStatement;
 use vong_telemetry::{Classify, Retry};
@@ -36,7 +37,7 @@ const RETRY: Duration = Duration::from_millis(500);
 const ENTRIES_AN_APPEND: usize = 256;
 
 /// Questions that may wait for the engine.
-const QUESTIONS: usize = 16;
+const QUESTIONS: Capacity = Capacity::items(16);
 
 /// Settings of sequencer and engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -54,14 +55,14 @@ pub struct EngineService {
     metrics: StreamMetrics,
     planner: Arc<RulePlanner>,
     shared: Arc<Shared>,
-    questions: mpsc::Receiver<Question>,
+    questions: Receiver<Question>,
 }
 
 #[derive(Debug)]
 struct Shared {
     caught_up: watch::Sender<bool>,
     applied: watch::Sender<Offset>,
-    questions: mpsc::Sender<Question>,
+    questions: Sender<Question>,
     rules: RwLock<Vec<RuleStatus>>,
     counts: RwLock<Counts>,
     planner: Arc<RulePlanner>,
@@ -142,7 +143,7 @@ impl EngineService {
         metrics: StreamMetrics,
     ) -> Result<(Self, EngineHandle), Error> {
         let planner = Arc::new(RulePlanner::new().map_err(|e| Error::Planner(Box::new(e)))?);
-        let (asked, questions) = mpsc::channel(QUESTIONS);
+        let (asked, questions) = bounded("engine/questions", QUESTIONS, WhenFull::Wait);
         let shared = Arc::new(Shared {
             caught_up: watch::Sender::new(false),
             applied: watch::Sender::new(Offset(0)),

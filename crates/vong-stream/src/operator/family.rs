@@ -330,7 +330,8 @@ impl Family {
             for rule in &mut window.rules {
                 let mut out = Sink { steps, space: &spaces[rule.space], codes };
                 // A rule that fails on this window must not take the others with it.
-                done = done.and(rule.close(&mut find, &mut out));
+                let closed = rule.close(&mut find, &mut out);
+                done = done.and(closed);
             }
             next = next.saturating_add(window.slide_us);
         }

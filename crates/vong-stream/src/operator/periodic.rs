@@ -20,6 +20,9 @@ use super::keys::KeySpace;
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use crate::plan::PeriodicPlan;
 
+/// Key texts and value of one row of an answer.
+type Found = (Vec<Option<String>>, Option<f64>);
+
 /// Rows of one stream that some rule may still ask about.
 #[derive(Debug, Default)]
 struct Slice {
@@ -151,7 +154,8 @@ impl Periodic {
         let mut done = Ok(());
         for rule in self.rules.iter_mut().filter(|rule| rule.plan.streams.contains(&stream)) {
             // A rule that fails must not take the others with it.
-            done = done.and(rule.advance(&self.slices, cause, steps));
+            let advanced = rule.advance(&self.slices, cause, steps);
+            done = done.and(advanced);
         }
         self.forget();
         done
@@ -195,7 +199,8 @@ impl PeriodicRule {
         let mut done = Ok(());
         while next <= reached.micros() {
             if next >= whole {
-                done = done.and(self.ask(next, slices, cause, steps));
+                let asked = self.ask(next, slices, cause, steps);
+                done = done.and(asked);
             }
             next = next.saturating_add(every);
         }
@@ -250,7 +255,7 @@ impl PeriodicRule {
     }
 
     /// Key texts and value of each row of the answer.
-    fn found(&self, batches: &[RecordBatch]) -> Result<Vec<(Vec<Option<String>>, Option<f64>)>> {
+    fn found(&self, batches: &[RecordBatch]) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         for batch in batches {
             let keys = self.plan.keys.iter().enumerate();

@@ -147,7 +147,8 @@ impl Selection {
             done = self.advance_sealed(watermark, out);
         }
         for group in &mut self.windows {
-            done = done.and(group.advance(watermark, cause, &self.local_keys, out));
+            let advanced = group.advance(watermark, cause, &self.local_keys, out);
+            done = done.and(advanced);
         }
         done
     }
@@ -157,12 +158,14 @@ impl Selection {
         if let Some(sealed) = self.sealer.seal(watermark)? {
             done = self.sliding.push(&sealed, out);
             for session in &mut self.sessions {
-                done = done.and(session.push(&sealed, out));
+                let pushed = session.push(&sealed, out);
+                done = done.and(pushed);
             }
         }
         self.sliding.advance(watermark, out);
         for session in &mut self.sessions {
-            done = done.and(session.advance(watermark, out));
+            let advanced = session.advance(watermark, out);
+            done = done.and(advanced);
         }
         done
     }

@@ -43,11 +43,11 @@ impl Held {
         self.count += 1;
         self.sum.add(value);
         self.squares.add(value * value);
-        while self.least.back().is_some_and(|(_, known)| !(*known < value)) {
+        while self.least.back().is_some_and(|(_, known)| known.total_cmp(&value).is_ge()) {
             self.least.pop_back();
         }
         self.least.push_back((number, value));
-        while self.greatest.back().is_some_and(|(_, known)| !(*known > value)) {
+        while self.greatest.back().is_some_and(|(_, known)| known.total_cmp(&value).is_le()) {
             self.greatest.pop_back();
         }
         self.greatest.push_back((number, value));
@@ -259,7 +259,8 @@ impl Sliding {
         let mut done = Ok(());
         for rule in &mut self.rules {
             // A rule that fails on these rows must not take the others with it.
-            done = done.and(rule.push(sealed, &self.frames, out));
+            let pushed = rule.push(sealed, &self.frames, out);
+            done = done.and(pushed);
         }
         done
     }

@@ -223,7 +223,8 @@ impl StreamOperator {
         for selection in self.selections.iter_mut().flatten() {
             let Some(space) = self.spaces.get(selection.space) else { continue };
             let mut out = Sink { steps, space, codes: &self.codes };
-            done = done.and(selection.advance(watermark, offset, &mut out));
+            let advanced = selection.advance(watermark, offset, &mut out);
+            done = done.and(advanced);
         }
         for family in &mut self.families {
             let advanced = family.advance(watermark, offset, &self.spaces, &self.codes, steps);

@@ -91,7 +91,10 @@ fn rewritten(
             Expr::Column(column) => known.get(column).map(|stands_for| (*stands_for).clone()),
             _ => None,
         };
-        Ok(found.map_or(Transformed::no(part), Transformed::yes))
+        Ok(match found {
+            Some(found) => Transformed::yes(found),
+            None => Transformed::no(part),
+        })
     });
     done.map(|done| done.data).map_err(|e| select.refuse(e.strip_backtrace(), "select"))
 }

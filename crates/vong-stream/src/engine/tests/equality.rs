@@ -12,6 +12,26 @@ use super::*;
 use crate::outputs::{Cause, Outputs, last_cause};
 use crate::testing::{Row, SECOND, readings, rule_change, rule_sql, watermark};
 
+/// The first five are kept in panes and sessions.
+const AGGREGATES: [&str; 8] = [
+    "avg(value)",
+    "sum(value)",
+    "max(value)",
+    "min(value)",
+    "count(*)",
+    "stddev(value)",
+    "median(value)",
+    "avg(value) FILTER (WHERE metric = 'speed')",
+];
+
+const WINDOWS: [&str; 5] = [
+    "tumble(event_time, INTERVAL '3 seconds')",
+    "tumble(event_time, INTERVAL '6 seconds')",
+    "tumble(event_time, INTERVAL '7 seconds')",
+    "hop(event_time, INTERVAL '2 seconds', INTERVAL '6 seconds')",
+    "hop(event_time, INTERVAL '3 seconds', INTERVAL '12 seconds')",
+];
+
 /// A rule out of a few numbers.
 #[derive(Clone, Debug)]
 struct Rule {
@@ -30,25 +50,9 @@ impl Rule {
             [usize::from(self.filter % 4)];
         let key = ["sensor_id", "metric", "sensor_id, metric"][usize::from(self.key % 3)];
         let threshold = self.threshold;
-        let aggregate = [
-            "avg(value)",
-            "sum(value)",
-            "max(value)",
-            "min(value)",
-            "count(*)",
-            "stddev(value)",
-            "median(value)",
-            "avg(value) FILTER (WHERE metric = 'speed')",
-        ];
-        let mergeable = aggregate[usize::from(self.aggregate % 5)];
-        let aggregate = aggregate[usize::from(self.aggregate % 8)];
-        let window = [
-            "tumble(event_time, INTERVAL '3 seconds')",
-            "tumble(event_time, INTERVAL '6 seconds')",
-            "tumble(event_time, INTERVAL '7 seconds')",
-            "hop(event_time, INTERVAL '2 seconds', INTERVAL '6 seconds')",
-            "hop(event_time, INTERVAL '3 seconds', INTERVAL '12 seconds')",
-        ][usize::from(self.window % 5)];
+        let mergeable = AGGREGATES[usize::from(self.aggregate % 5)];
+        let aggregate = AGGREGATES[usize::from(self.aggregate % 8)];
+        let window = WINDOWS[usize::from(self.window % 5)];
         let frame = [
             "RANGE BETWEEN INTERVAL '5 seconds' PRECEDING AND CURRENT ROW",
             "ROWS BETWEEN 3 PRECEDING AND CURRENT ROW",
