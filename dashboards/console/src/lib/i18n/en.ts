@@ -208,7 +208,14 @@ export const en: Messages = {
       lost: 'lost',
       clock_ahead: 'clock wrong',
       clock_good: 'clock good',
+      dead: 'dead',
+      disk_good: 'good',
+      disk_full: 'full',
+      sync_failed: 'write failed',
+      log_good: 'good',
+      log_damaged: 'damaged',
     },
+    own: { vong_disk: 'disk', vong_log: 'log' },
   },
 
   help: {

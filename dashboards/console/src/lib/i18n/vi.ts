@@ -210,7 +210,14 @@ export const vi = {
       lost: 'mất',
       clock_ahead: 'đồng hồ sai',
       clock_good: 'đồng hồ đúng',
+      dead: 'chết',
+      disk_good: 'tốt',
+      disk_full: 'đầy',
+      sync_failed: 'ghi lỗi',
+      log_good: 'tốt',
+      log_damaged: 'hỏng',
     },
+    own: { vong_disk: 'ổ đĩa', vong_log: 'nhật ký' },
   },
 
   help: {
