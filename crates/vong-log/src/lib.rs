@@ -24,6 +24,7 @@ mod mem;
 mod metrics;
 mod retention;
 mod segment;
+mod snapshots;
 mod tail;
 
 use std::fmt::Debug;
@@ -43,6 +44,7 @@ pub use fsck::{Report, SegmentReport, SegmentState, fsck};
 pub use mem::MemLog;
 pub use metrics::LogMetrics;
 pub use retention::{Retention, Trimmed};
+pub use snapshots::{Found, Snapshots};
 
 /// A future that may be held in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -3,11 +3,14 @@
 //! Invariant: [`Engine::apply`] reads its record and its own state, nothing else: no clock, no
 //! randomness, no other thread. The same records in the same order give the same outputs.
 
+mod saved;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 use vong_alert::Act;
 use vong_log::Record;
@@ -18,6 +21,8 @@ use crate::Error;
 use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
 use crate::outputs::{LateRows, Outputs, TransitionRow, instants, text_at};
 use crate::plan::RulePlanner;
+
+pub(crate) use saved::{SavedEngine, SavedRule};
 
 /// Version of the engine's semantics, stamped on every transition. Raise it with any change that
 /// can make the same log give other alerts.
@@ -36,7 +41,7 @@ struct Known {
 }
 
 /// What was read so far, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub records: u64,
     /// Rows that took part in rules.

@@ -4,6 +4,8 @@ use datafusion::error::DataFusionError;
 use vong_model::{Offset, RuleId, Stream};
 use vong_telemetry::{Classify, Kind};
 
+use crate::operator::Unusable;
+
 /// A failure of the engine, the sequencer or a backtest.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,6 +57,8 @@ pub enum Error {
     },
     #[error("append what the engine decided")]
     Append(#[source] Box<vong_log::Error>),
+    #[error("the engine's snapshot is of no use")]
+    Snapshot(#[source] Unusable),
     #[error("start the engine thread")]
     Thread(#[source] std::io::Error),
 }
@@ -72,7 +76,9 @@ impl Classify for Error {
             Self::NotARule | Self::InhibitionRing { .. } | Self::Ring { .. } => Kind::InvalidInput,
             Self::NoSuchRule { .. } => Kind::NotFound,
             Self::Gone => Kind::Unavailable,
-            Self::Compute { .. } | Self::Rows { .. } | Self::Thread(_) => Kind::Internal,
+            Self::Compute { .. } | Self::Rows { .. } | Self::Snapshot(_) | Self::Thread(_) => {
+                Kind::Internal
+            }
             Self::Read { source, .. } => source.kind(),
             Self::Append(source) => source.kind(),
         }

@@ -21,11 +21,11 @@ pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
 pub use metrics::StreamMetrics;
-pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step};
+pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step, Unusable};
 pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};
 pub use sequencer::{Sequencer, SequencerConfig};
-pub use service::{EngineHandle, EngineService, StreamConfig};
+pub use service::{EngineHandle, EngineService, SnapshotConfig, StreamConfig};
 
 #[cfg(test)]
 mod testing;

@@ -1,5 +1,6 @@
 //! Counts of the engine.
 
+use vong_model::Offset;
 use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
 
 use crate::engine::Counts;
@@ -17,6 +18,8 @@ pub struct StreamMetrics {
     transitions: CounterVec,
     lag_records: Gauge,
     rules: Gauge,
+    snapshot_offset: Gauge,
+    snapshot_bytes: Gauge,
 }
 
 impl StreamMetrics {
@@ -48,7 +51,18 @@ impl StreamMetrics {
             lag_records: metrics
                 .gauge("vong_engine_lag_records", "Records of the log not yet applied."),
             rules: metrics.gauge("vong_engine_rules_count", "Rules in force."),
+            snapshot_offset: metrics.gauge(
+                "vong_engine_snapshot_offset",
+                "Log offset from which a restart would read.",
+            ),
+            snapshot_bytes: metrics
+                .gauge("vong_engine_snapshot_bytes", "Size of the last snapshot of the engine."),
         }
+    }
+
+    pub(crate) fn snapshot(&self, next: Offset, bytes: u64) {
+        self.snapshot_offset.set(i64::try_from(next.0).unwrap_or(i64::MAX));
+        self.snapshot_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn applied(&self, before: Counts, after: Counts) {

@@ -20,6 +20,7 @@ mod panes;
 mod part;
 mod periodic;
 mod rule;
+mod saved;
 mod sealed;
 mod selection;
 mod session;
@@ -48,6 +49,8 @@ use stream::StreamOperator;
 
 pub use keys::Key;
 pub use rule::{RuleMeta, Step};
+pub use saved::Unusable;
+pub(crate) use saved::{Plans, SavedOperator};
 
 /// What became of the rows of one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

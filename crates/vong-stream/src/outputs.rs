@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+use serde::{Deserialize, Serialize};
 use vong_log::{Entry, Record};
 use vong_model::{AlertId, EventTime, Offset, RuleId, Severity, Stream};
 
@@ -16,7 +17,7 @@ use crate::operator::Step;
 use crate::{ENGINE_VERSION, Error};
 
 /// The record and the place among the rows it caused: identity and order of an output row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cause {
     pub offset: Offset,
     pub ordinal: u32,

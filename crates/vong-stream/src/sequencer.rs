@@ -13,13 +13,14 @@
 //! Streams timed by ourselves (`camera_events`, …) simply follow our clock.
 
 mod rows;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use vong_log::{Entry, Record};
 use vong_model::{EventTime, Stream};
 use vong_runtime::UnixMicros;
@@ -27,6 +28,8 @@ use vong_runtime::UnixMicros;
 use crate::Error;
 use crate::outputs::{instants, text_at};
 use rows::{Change, WatermarkRow};
+
+pub(crate) use saved::SavedSequencer;
 
 /// How patient event time is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -57,7 +60,7 @@ impl Default for SequencerConfig {
 }
 
 /// One source of a stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct SourceClock {
     /// Latest event time of a good row.
     clock: Option<EventTime>,
@@ -70,7 +73,7 @@ struct SourceClock {
 }
 
 /// A device whose clock is, or was, ahead.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Device {
     ahead: bool,
     logged_ahead: bool,
@@ -78,7 +81,7 @@ struct Device {
     unit_code: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct StreamClock {
     seen: bool,
     watermark: Option<EventTime>,

@@ -4,12 +4,13 @@
 //! Invariant: every decision is appended exactly once. What the engine decides again during a
 //! replay is compared with what the log holds, by cause; only what lies past it is new.
 
+mod memory;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use serde::Deserialize;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 use vong_log::{Entry, Log, Record};
@@ -27,6 +28,9 @@ use crate::operator::RuleStatus;
 use crate::outputs::{Cause, LateRows, Outputs, last_cause};
 use crate::plan::RulePlanner;
 use crate::sequencer::{Sequencer, SequencerConfig};
+use memory::Memory;
+
+pub use memory::SnapshotConfig;
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -40,10 +44,11 @@ const ENTRIES_AN_APPEND: usize = 256;
 const QUESTIONS: Capacity = Capacity::items(16);
 
 /// Settings of sequencer and engine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamConfig {
     pub sequencer: SequencerConfig,
+    /// `None`: each start reads the whole log.
+    pub snapshots: Option<SnapshotConfig>,
 }
 
 /// The engine as a service: one per log.
@@ -177,7 +182,16 @@ impl EngineService {
     fn run_here(self, shutdown: &Shutdown) -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Error::Thread)?;
-        runtime.block_on(Follower::new(self).run(shutdown))
+        let mut memory = Memory::of(&self);
+        let mut follower = Follower::new(self);
+        if let Some(memory) = &mut memory {
+            memory.recall(&mut follower);
+        }
+        let ended = runtime.block_on(follower.run(shutdown, memory.as_mut()));
+        if let Some(memory) = memory.as_mut().filter(|_| ended.is_ok() && follower.is_settled()) {
+            memory.keep_last(&follower);
+        }
+        ended
     }
 }
 
@@ -217,7 +231,16 @@ impl Follower {
         }
     }
 
-    async fn run(mut self, shutdown: &Shutdown) -> Result<(), Error> {
+    /// The log holds everything that was decided.
+    fn is_settled(&self) -> bool {
+        self.pending.is_empty() && *self.service.shared.caught_up.borrow()
+    }
+
+    async fn run(
+        &mut self,
+        shutdown: &Shutdown,
+        mut memory: Option<&mut Memory>,
+    ) -> Result<(), Error> {
         let mut head = self.service.log.watch();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -244,6 +267,9 @@ impl Follower {
             self.read_to_head(shutdown)?;
             let decisions = self.sequencer.decide(self.service.clock.now())?;
             self.append(decisions, shutdown).await?;
+            if let Some(memory) = memory.as_mut() {
+                memory.keep(self);
+            }
         }
     }
 

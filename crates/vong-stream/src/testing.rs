@@ -93,7 +93,8 @@ pub(crate) fn rule_sql(rule_id: &str, clauses: &str, select: &str) -> String {
     )
 }
 
-fn command(alert: &str, action: &str, until_us: Option<i64>) -> RecordBatch {
+/// An operator's act.
+pub(crate) fn command(alert: &str, action: &str, until_us: Option<i64>) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         times([0].into_iter()),
         Arc::new(StringArray::from(vec![format!("{alert}-{action}")])),

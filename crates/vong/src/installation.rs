@@ -29,7 +29,8 @@ use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
 use vong_store::{Store, StoreConfig, StoreMetrics};
 use vong_stream::{
-    EngineHandle, EngineService, RuleDesk, SequencerConfig, StreamConfig, StreamMetrics,
+    EngineHandle, EngineService, RuleDesk, SequencerConfig, SnapshotConfig, StreamConfig,
+    StreamMetrics,
 };
 use vong_telemetry::Metrics;
 
@@ -42,6 +43,9 @@ const CONNECTING: usize = 8;
 
 /// How long each phase may take to stop.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often the engine writes down what it knows, at most: what a restart after a crash reads.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 
 /// How often footage that is too old is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -206,11 +210,13 @@ impl Ground {
             dead_after_ms: dead_after_s.saturating_mul(1_000),
             ..SequencerConfig::default()
         };
+        let snapshots =
+            SnapshotConfig { dir: config.data.directory.join("engine"), every: SNAPSHOT_EVERY };
         let metrics = StreamMetrics::new(&self.registry);
         let (engine, handle) = EngineService::new(
             Arc::clone(&self.log),
             Arc::clone(&self.clock),
-            StreamConfig { sequencer },
+            StreamConfig { sequencer, snapshots: Some(snapshots) },
             metrics,
         )?;
         self.engines.spawn("engine", OnFailure::StopProcess, engine.run(self.engines.shutdown()));

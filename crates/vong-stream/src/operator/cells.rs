@@ -5,12 +5,13 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::Float64Type;
+use serde::{Deserialize, Serialize};
 
 use super::exact::Sums;
 use crate::plan::Function;
 
 /// Which aggregates of its argument somebody needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Wants {
     /// Not every row counts; where every row does, the rows of the pane are the count.
     pub(super) count: bool,
@@ -31,7 +32,7 @@ impl Wants {
 }
 
 /// Count, sum, least and greatest of one argument, group by group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Cells {
     wants: Wants,
     counts: Vec<u64>,

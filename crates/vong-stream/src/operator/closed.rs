@@ -37,7 +37,7 @@ impl Closed {
         let mut closed =
             Self { start, end, keys: vec![], columns: vec![], key_columns: None, inputs: None };
         let Some(pane) = pane else { return Ok(closed) };
-        let Pane { accumulators, present, inputs } = pane;
+        let Pane { accumulators, present, inputs, .. } = pane;
         let keys = present.iter().zip(local_keys).filter(|(present, _)| **present);
         closed.keys = keys.map(|(_, key)| *key).collect();
         closed.inputs = Some(inputs);

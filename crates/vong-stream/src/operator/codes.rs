@@ -33,6 +33,11 @@ impl Interner {
         code
     }
 
+    /// Every text, in the order of the codes from 1 on.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.texts.iter().flatten().map(|text| text.to_string()).collect()
+    }
+
     pub(super) fn text(&self, code: u32) -> Option<&Arc<str>> {
         self.texts.get(code as usize).and_then(Option::as_ref)
     }

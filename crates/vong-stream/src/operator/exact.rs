@@ -10,6 +10,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Bits of a float's mantissa, the hidden one not counted.
 const MANTISSA_BITS: i32 = 52;
 const EXPONENT_BIAS: i32 = 1023;
@@ -23,7 +25,7 @@ const COARSE_BITS: i32 = MANTISSA_BITS - FINE_BELOW;
 const COARSE_BELOW: i32 = 79;
 
 /// Terms that are no ordinary numbers, of one sum.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Rare {
     coarse: i128,
     nan: bool,
@@ -32,7 +34,7 @@ struct Rare {
 }
 
 /// One sum for each group.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sums {
     fine: Vec<i128>,
     rare: BTreeMap<u32, Rare>,
@@ -89,7 +91,7 @@ impl Sums {
 }
 
 /// One sum, from which terms can be taken again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Exact {
     fine: i128,
     coarse: i128,

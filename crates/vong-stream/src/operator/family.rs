@@ -6,6 +6,8 @@
 //!
 //! Invariant: what a rule finds does not depend on the other rules of its family.
 
+mod saved;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ use super::spans::{Span, Times, spans_of};
 use super::stream::words;
 use super::tuples::Tuples;
 use crate::plan::{Conjunct, Form, Named, SharedAggregate, WindowPlan, columns_of};
+
+pub(super) use saved::SavedFamily;
 
 /// What is added up: an argument and a filter that some aggregates have in common.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ pub(super) struct FamilyRule {
     /// Output of each of the plan's aggregates.
     outputs: Vec<usize>,
     /// First window the rule speaks about.
-    active_from: i64,
+    pub(super) active_from: i64,
     /// The condition or the value reads a key column.
     reads_keys: bool,
 }

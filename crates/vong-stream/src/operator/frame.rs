@@ -91,6 +91,11 @@ impl Expressions {
         number
     }
 
+    /// Text of the expression of this number.
+    pub(super) fn text(&self, number: usize) -> &str {
+        self.all.get(number).map_or("", |named| &named.text)
+    }
+
     pub(super) fn forget(&mut self) {
         self.values.iter_mut().for_each(|value| *value = None);
     }

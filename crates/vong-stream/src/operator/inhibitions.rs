@@ -16,9 +16,9 @@ use super::rule::Step;
 
 /// What an alert is about, in the words inhibitions compare.
 #[derive(Clone, Debug)]
-struct About {
-    key: Key,
-    unit_code: Option<Arc<str>>,
+pub(super) struct About {
+    pub(super) key: Key,
+    pub(super) unit_code: Option<Arc<str>>,
 }
 
 impl About {
@@ -66,6 +66,17 @@ impl Inhibitions {
             }
         }
         kept_back
+    }
+
+    /// Alerts that fire now, by rule.
+    pub(super) fn firing(&self) -> impl Iterator<Item = (&RuleId, &BTreeMap<AlertId, About>)> {
+        self.firing.iter()
+    }
+
+    /// An alert that was firing when the state was written down.
+    pub(super) fn load(&mut self, rule: &RuleId, alert: AlertId, key: Key, unit: Option<String>) {
+        let about = About { key, unit_code: unit.map(Arc::from) };
+        self.firing.entry(rule.clone()).or_default().insert(alert, about);
     }
 
     pub(super) fn remove(&mut self, rule_id: &RuleId) {

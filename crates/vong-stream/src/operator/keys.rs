@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use serde::{Deserialize, Serialize};
 use vong_model::Stream;
 
 use super::codes::{Codes, Interner, NULL};
@@ -87,7 +88,38 @@ pub(super) struct KeySpace {
     units: Vec<Cell<u32>>,
 }
 
+/// A key space written down, in the codes of its interner.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedSpace {
+    /// Names of the columns.
+    pub(super) columns: Vec<String>,
+    tuples: Vec<u32>,
+    units: Vec<u32>,
+}
+
 impl KeySpace {
+    pub(super) fn save(&self) -> SavedSpace {
+        SavedSpace {
+            columns: self.names.iter().map(|name| (*name).to_owned()).collect(),
+            tuples: self.tuples.codes().to_vec(),
+            units: self.units.iter().map(Cell::get).collect(),
+        }
+    }
+
+    /// Takes in the keys of a space over the same columns; `interner` must know their codes.
+    pub(super) fn load(&mut self, saved: &SavedSpace, interner: &Interner) {
+        self.tuples.load(&saved.tuples);
+        self.name_new(interner);
+        for (place, unit) in self.units.iter().zip(&saved.units) {
+            place.set(*unit);
+        }
+    }
+
+    /// The key of this number; `None` when there is none, as in a snapshot that is not of us.
+    pub(super) fn get(&self, id: u32) -> Option<&Key> {
+        self.keys.get(id as usize)
+    }
+
     pub(super) fn new(stream: Stream, columns: &[usize], interner: &Interner) -> Self {
         let names = columns.iter().filter_map(|c| stream.columns().get(*c)).map(|c| c.name);
         let mut space = Self {

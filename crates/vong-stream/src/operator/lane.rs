@@ -13,7 +13,7 @@ use vong_model::{EventTime, RuleId};
 
 use super::frame::{Expressions, Frame, number_at};
 use super::index::Rows;
-use super::rule::{RuleCore, RuleMeta, Sink};
+use super::rule::{RuleCore, RuleMeta, SavedCore, Sink};
 use crate::plan::{Bound, Conjunct, Form, Named};
 
 #[derive(Debug)]
@@ -78,6 +78,12 @@ impl Lane {
 
     pub(super) fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
         self.rules.iter_mut().map(|rule| &mut rule.core)
+    }
+
+    /// Its rules and what is known of their alerts, in order.
+    pub(super) fn save(&self) -> Vec<(RuleId, SavedCore)> {
+        let rules = self.rules.iter();
+        rules.map(|rule| (rule.core.meta.rule_id().clone(), rule.core.save())).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -8,13 +8,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use serde::{Deserialize, Serialize};
 use vong_alert::Inputs;
 use vong_model::{EventTime, Offset};
 
 use super::cells::{Cells, Wants};
 
 /// The rows of one group.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Seen {
     /// 0: the group is not in this pane.
     rows: u64,
@@ -119,7 +120,7 @@ impl Pane {
 }
 
 /// Where a level has its panes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Finer {
     level: usize,
     /// Panes that begin before this are fed by rows: the narrower level was not there yet.
@@ -133,6 +134,22 @@ pub(super) struct Level {
     pub(super) width_us: i64,
     finer: Option<Finer>,
     panes: BTreeMap<i64, Pane>,
+}
+
+/// A pane written down; its cells in the order of the slots that were asked for.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedPane {
+    start: i64,
+    seen: Vec<Seen>,
+    cells: Vec<Option<Cells>>,
+}
+
+/// A level written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedLevel {
+    width_us: i64,
+    finer: Option<Finer>,
+    panes: Vec<SavedPane>,
 }
 
 /// All levels over one set of groups and slots.
@@ -171,6 +188,50 @@ impl Levels {
         }
         self.levels.push(Level { width_us, finer, panes: BTreeMap::new() });
         number
+    }
+
+    /// Everything, of the slots in `kept` alone.
+    pub(super) fn save(&self, kept: &[usize]) -> Vec<SavedLevel> {
+        let cells = |pane: &Pane| kept.iter().map(|slot| pane.slots.get(*slot).cloned()).collect();
+        let pane = |(start, pane): (&i64, &Pane)| SavedPane {
+            start: *start,
+            seen: pane.seen.clone(),
+            cells: cells(pane),
+        };
+        let level = |level: &Level| SavedLevel {
+            width_us: level.width_us,
+            finer: level.finer,
+            panes: level.panes.iter().map(pane).collect(),
+        };
+        self.levels.iter().map(level).collect()
+    }
+
+    /// Levels read back. `place_of`: where each of the slots that was written down stands now.
+    pub(super) fn load(
+        saved: Vec<SavedLevel>,
+        wants: &[Wants],
+        place_of: &[Option<usize>],
+    ) -> Self {
+        let pane = |saved: SavedPane| {
+            let SavedPane { start, seen, cells } = saved;
+            let mut pane = Pane::new(wants);
+            pane.slots.iter_mut().for_each(|slot| slot.resize(seen.len()));
+            for (cells, place) in cells.into_iter().zip(place_of) {
+                if let (Some(cells), Some(slot)) =
+                    (cells, place.and_then(|p| pane.slots.get_mut(p)))
+                {
+                    *slot = cells;
+                }
+            }
+            pane.seen = seen;
+            (start, pane)
+        };
+        let level = |saved: SavedLevel| Level {
+            width_us: saved.width_us,
+            finer: saved.finer,
+            panes: saved.panes.into_iter().map(pane).collect(),
+        };
+        Self { levels: saved.into_iter().map(level).collect() }
     }
 
     /// Levels that rows enter, and from which instant on they do not: number, width, end.

@@ -4,6 +4,8 @@
 //! far. Rows stand in the stretch by event time, ties as in the log, so that the answer depends
 //! neither on how rows were cut into records nor on when the watermark moved.
 
+mod saved;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use super::frame::number_at;
 use super::keys::KeySpace;
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use crate::plan::PeriodicPlan;
+
+pub(super) use saved::SavedPeriodic;
 
 /// Key texts and value of one row of an answer.
 type Found = (Vec<Option<String>>, Option<f64>);

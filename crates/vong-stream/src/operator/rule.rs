@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vong_alert::{Act, Machine, Observation, Policy, State, Timing, Transition};
+use serde::{Deserialize, Serialize};
+use vong_alert::{Act, Machine, Observation, Policy, Snapshot, State, Timing, Transition};
 use vong_model::{AlertId, EventTime, RuleId};
 use vong_sql::rule::{INHIBITED_ON, RuleDefinition};
 
 use super::bits::Bits;
 use super::codes::Codes;
 use super::keys::{Key, KeySpace};
+use super::saved::Unusable;
 
 /// A rule as it is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,15 @@ pub(super) struct RuleCore {
     kept_back: BTreeMap<String, RuleId>,
 }
 
+/// The state of a rule's alerts written down, keys by number.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedCore {
+    machine: Snapshot<u32>,
+    transitions: u64,
+    last_fired: Option<EventTime>,
+    kept_back: BTreeMap<String, RuleId>,
+}
+
 /// Where steps go, and what turns key numbers into words.
 pub(super) struct Sink<'a> {
     pub(super) steps: &'a mut Vec<Step>,
@@ -58,18 +69,34 @@ pub(super) struct Sink<'a> {
 
 impl RuleCore {
     pub(super) fn new(meta: Arc<RuleMeta>) -> Self {
-        let definition = &meta.definition;
-        let timing = Timing { for_: definition.for_, keep_firing_for: definition.keep_firing_for };
-        let policy = Policy {
-            severity: definition.severity,
-            timing,
-            ladder: definition.ladder.clone(),
-            cooldown: definition.cooldown,
-            limit: definition.limit,
-        };
-        let machine = Machine::new(definition.rule_id.clone(), meta.version, policy);
+        let machine = Machine::new(meta.rule_id().clone(), meta.version, policy(&meta.definition));
         let (open, scratch, kept_back) = (Bits::default(), Vec::new(), BTreeMap::new());
         Self { meta, machine, open, transitions: 0, last_fired: None, scratch, kept_back }
+    }
+
+    pub(super) fn save(&self) -> SavedCore {
+        let by_number = |key: Key| Ok::<_, std::convert::Infallible>(key.id());
+        let Ok(machine) = self.machine.snapshot().map_keys(by_number);
+        SavedCore {
+            machine,
+            transitions: self.transitions,
+            last_fired: self.last_fired,
+            kept_back: self.kept_back.clone(),
+        }
+    }
+
+    /// Goes on as the rule that was written down, whose keys are those of `space`.
+    pub(super) fn load(&mut self, saved: SavedCore, space: &KeySpace) -> Result<(), Unusable> {
+        let SavedCore { machine, transitions, last_fired, kept_back } = saved;
+        let key = |id| space.get(id).cloned().ok_or(Unusable("an alert of an unknown key"));
+        let definition = &self.meta.definition;
+        let (rule_id, version) = (definition.rule_id.clone(), self.meta.version);
+        let machine = machine.map_keys(key)?;
+        self.machine = Machine::restore(rule_id, version, policy(definition), machine);
+        (self.transitions, self.last_fired) = (transitions, last_fired);
+        self.kept_back = kept_back;
+        self.mirror_open();
+        Ok(())
     }
 
     /// Whether it matters which of two keys is judged first: for rules with a limit it does.
@@ -176,9 +203,12 @@ impl RuleCore {
     }
 
     fn resync(&mut self) {
-        if self.scratch.is_empty() {
-            return;
+        if !self.scratch.is_empty() {
+            self.mirror_open();
         }
+    }
+
+    fn mirror_open(&mut self) {
         self.open.clear();
         for key in self.machine.open_keys() {
             self.open.set(key.id(), true);
@@ -197,5 +227,15 @@ impl RuleCore {
             let rule = Arc::clone(&self.meta);
             out.steps.push(Step { rule, transition, unit_code, row });
         }
+    }
+}
+
+fn policy(definition: &RuleDefinition) -> Policy {
+    Policy {
+        severity: definition.severity,
+        timing: Timing { for_: definition.for_, keep_firing_for: definition.keep_firing_for },
+        ladder: definition.ladder.clone(),
+        cooldown: definition.cooldown,
+        limit: definition.limit,
     }
 }

@@ -6,12 +6,14 @@
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use datafusion::error::Result;
+use serde::{Deserialize, Serialize};
 use vong_model::{EventTime, Offset};
 
 use super::frame::Frame;
+use super::saved::{Unusable, decode, encode};
 
 /// Rows and what the batch does not say of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Rows {
     times: Vec<i64>,
     keys: Vec<u32>,
@@ -39,6 +41,14 @@ pub(super) struct Sealer {
     pub(super) pushed: u64,
 }
 
+/// Rows that wait, written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedSealer {
+    batch: Option<Vec<u8>>,
+    rows: Rows,
+    pushed: u64,
+}
+
 impl Rows {
     fn take(&self, places: &[u32]) -> Self {
         let of = |place: &u32| *place as usize;
@@ -52,6 +62,26 @@ impl Rows {
 }
 
 impl Sealer {
+    pub(super) fn save(&self) -> std::result::Result<SavedSealer, Unusable> {
+        let first = self.batches.first();
+        let whole = first.map(|first| concat_batches(&first.schema(), &self.batches)).transpose();
+        let whole = whole.or(Err(Unusable("rows that cannot be written")))?;
+        let batch = whole.as_ref().map(encode).transpose()?;
+        Ok(SavedSealer { batch, rows: self.rows.clone(), pushed: self.pushed })
+    }
+
+    pub(super) fn load(&mut self, saved: SavedSealer) -> std::result::Result<(), Unusable> {
+        let SavedSealer { batch, rows, pushed } = saved;
+        let batch = batch.as_deref().map(decode).transpose()?;
+        let count = batch.as_ref().map_or(0, RecordBatch::num_rows);
+        let lengths = [rows.times.len(), rows.keys.len(), rows.offsets.len(), rows.numbers.len()];
+        if lengths.iter().any(|length| *length != count) {
+            return Err(Unusable("rows without a time, a key or a number"));
+        }
+        (self.batches, self.rows, self.pushed) = (batch.into_iter().collect(), rows, pushed);
+        Ok(())
+    }
+
     pub(super) fn push(&mut self, frame: &Frame, keys: &[u32]) {
         let count = frame.len();
         self.batches.push(frame.batch.clone());

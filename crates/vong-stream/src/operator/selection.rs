@@ -1,5 +1,7 @@
 //! Rules with one scope and one key: their rows are selected once, their expressions evaluated once.
 
+mod saved;
+
 use std::collections::BTreeSet;
 
 use datafusion::error::Result;
@@ -15,6 +17,8 @@ use super::session::SessionRule;
 use super::silence::SilenceRule;
 use super::sliding::Sliding;
 use super::window::{Groups, WindowGroup};
+
+pub(super) use saved::SavedSelection;
 
 const NONE: u32 = u32::MAX;
 

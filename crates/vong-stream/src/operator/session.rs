@@ -3,6 +3,8 @@
 //! A run that has ended is judged once. Its alert lasts until a later run of the key does not meet
 //! the condition, or until the key has been quiet for another pause.
 
+mod saved;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use arrow::array::{
 };
 use arrow::datatypes::Float64Type;
 use datafusion::error::Result;
+use serde::{Deserialize, Serialize};
 use vong_alert::{Inputs, Observation};
 use vong_model::{EventTime, Offset};
 
@@ -21,8 +24,10 @@ use super::rule::{RuleCore, RuleMeta, Sink};
 use super::sealed::Sealed;
 use crate::plan::{Function, GroupColumn, SessionPlan, SharedAggregate};
 
+pub(super) use saved::SavedSession;
+
 /// One aggregate of one run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Tally {
     count: u64,
     sum: Exact,
@@ -55,7 +60,7 @@ impl Tally {
 }
 
 /// A run that has not ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
     start: i64,
     last: i64,

@@ -13,7 +13,7 @@ use super::rule::{RuleCore, RuleMeta, Sink};
 #[derive(Debug)]
 pub(super) struct SilenceRule {
     pub(super) core: RuleCore,
-    absence: Absence,
+    pub(super) absence: Absence,
 }
 
 impl SilenceRule {

@@ -3,6 +3,8 @@
 //! Rules with the same frame over the same expression share its state. A rule looks back to its own
 //! creation at most, so that what it finds does not depend on which rules were there before.
 
+mod saved;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use super::frame::{number_at, without_nulls};
 use super::rule::{RuleCore, RuleMeta, Sink};
 use super::sealed::Sealed;
 use crate::plan::{Frame, Named, SlidingFunction, SlidingPlan};
+
+pub(super) use saved::SavedSliding;
 
 /// One row of a frame; `None`: null.
 type Entry = (i64, Option<f64>);

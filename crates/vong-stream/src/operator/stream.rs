@@ -1,5 +1,7 @@
 //! All rules of one stream, sharing what they have in common.
 
+mod saved;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ use super::spans::Times;
 use super::window::WindowGroup;
 use super::{Pushed, RuleStatus};
 use crate::plan::{Kind, RulePlan, SharedAggregate, WindowPlan};
+
+pub(super) use saved::SavedStream;
 
 /// Rows of a batch for one selection.
 struct Selected {
@@ -458,12 +462,16 @@ impl StreamOperator {
             self.selections.push(None);
             self.selections.len() - 1
         });
-        self.index.insert(number, &scope);
         self.selection_of.insert(place, number);
+        self.place_selection(number, scope, space);
+        number
+    }
+
+    fn place_selection(&mut self, number: usize, scope: Scope, space: usize) {
+        self.index.insert(number, &scope);
         if let Some(place) = self.selections.get_mut(number) {
             *place = Some(Selection::new(scope, space));
         }
-        number
     }
 }
 

@@ -66,6 +66,20 @@ impl Tuples {
         number
     }
 
+    /// The codes of tuple after tuple, in the order of their numbers.
+    pub(super) fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// Takes in tuples that were written down, in the order of their numbers.
+    pub(super) fn load(&mut self, codes: &[u32]) {
+        if !self.columns.is_empty() {
+            for tuple in codes.chunks_exact(self.columns.len()) {
+                self.intern(tuple);
+            }
+        }
+    }
+
     /// Number of each row's tuple.
     pub(super) fn ids(&mut self, codes: &mut Codes, batch: &RecordBatch, out: &mut Vec<u32>) {
         out.clear();

@@ -4,6 +4,8 @@
 //! Invariant: rows enter an accumulator in log order, whatever the batches, so a sum is the same
 //! number live, after a restart and in a backtest.
 
+mod saved;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use super::rule::{RuleCore, RuleMeta, Sink};
 use super::spans::{Span, spans};
 use crate::plan::{AggregatePlan, WindowPlan};
 
+pub(super) use saved::SavedGroup;
+
 /// One aggregate that some rule of the group needs.
 #[derive(Debug)]
 struct Slot {
@@ -39,6 +43,17 @@ pub(super) struct Pane {
     /// By local key: whether any row of the window is of it.
     pub(super) present: Vec<bool>,
     pub(super) inputs: Inputs,
+    /// What the accumulators were fed, because they cannot be written down themselves.
+    fed: Vec<Fed>,
+}
+
+/// Rows that accumulators are fed.
+struct Fed {
+    /// Group of each row, and how many groups there are in all.
+    groups: Vec<usize>,
+    total: usize,
+    /// Slot, arguments, which rows count.
+    slots: Vec<(usize, Vec<ArrayRef>, Option<BooleanArray>)>,
 }
 
 impl std::fmt::Debug for Pane {
@@ -233,8 +248,11 @@ impl WindowGroup {
         for group in of_row {
             pane.present[*group] = true;
         }
-        for (slot, accumulator) in slots.iter().zip(&mut pane.accumulators) {
-            let Some(accumulator) = accumulator else { continue };
+        let mut fed = Fed { groups: of_row.to_vec(), total: groups.total, slots: Vec::new() };
+        for (number, slot) in slots.iter().enumerate() {
+            if pane.accumulators.get(number).is_none_or(Option::is_none) {
+                continue;
+            }
             let mut arguments = Vec::with_capacity(slot.arguments.len());
             for argument in &slot.arguments {
                 arguments.push(span.cut(expressions.get(*argument, frame)?)?);
@@ -246,9 +264,9 @@ impl WindowGroup {
                 }
                 None => None,
             };
-            accumulator.update_batch(&arguments, of_row, mask.as_ref(), groups.total)?;
+            fed.slots.push((number, arguments, mask));
         }
-        Ok(())
+        pane.feed(fed)
     }
 
     fn close(
@@ -288,7 +306,17 @@ impl Pane {
             if slot.users == 0 { Ok(None) } else { accumulator(&slot.function).map(Some) }
         });
         let accumulators = accumulators.collect::<Result<Vec<_>>>()?;
-        Ok(Self { accumulators, present: Vec::new(), inputs })
+        Ok(Self { accumulators, present: Vec::new(), inputs, fed: Vec::new() })
+    }
+
+    fn feed(&mut self, fed: Fed) -> Result<()> {
+        for (slot, arguments, mask) in &fed.slots {
+            if let Some(Some(accumulator)) = self.accumulators.get_mut(*slot) {
+                accumulator.update_batch(arguments, &fed.groups, mask.as_ref(), fed.total)?;
+            }
+        }
+        self.fed.push(fed);
+        Ok(())
     }
 }
 

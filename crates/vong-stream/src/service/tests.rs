@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vong_log::MemLog;
+use vong_log::{MemLog, Snapshots};
 use vong_runtime::ManualClock;
 use vong_telemetry::Metrics;
 
@@ -38,16 +38,20 @@ struct World {
     log: MemLog,
     clock: ManualClock,
     runtime: tokio::runtime::Runtime,
-    follower: Option<Follower>,
+    follower: Option<(Follower, Option<Memory>)>,
     shutdown: Shutdown,
+    /// Where snapshots are kept, if they are.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(keeps_snapshots: bool) -> Self {
         let clock = ManualClock::new(1_000 * SECOND);
         let log = MemLog::new(Arc::new(clock.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let mut world = Self { log, clock, runtime, follower: None, shutdown: Shutdown::new() };
+        let dir = keeps_snapshots.then(|| tempfile::tempdir().unwrap());
+        let shutdown = Shutdown::new();
+        let mut world = Self { log, clock, runtime, follower: None, shutdown, dir };
         for (rule_id, clauses, select) in RULES {
             let sql = rule_sql(rule_id, clauses, select);
             world.append(Stream::RuleChanges, rule_change("create", rule_id, 1, &sql));
@@ -64,12 +68,20 @@ impl World {
         let log: Arc<dyn Log> = Arc::new(self.log.clone());
         let metrics = StreamMetrics::new(&Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        let (service, _handle) =
-            EngineService::new(log, clock, StreamConfig::default(), metrics).unwrap();
+        let snapshots = self
+            .dir
+            .as_ref()
+            .map(|dir| SnapshotConfig { dir: dir.path().to_owned(), every: Duration::ZERO });
+        let config = StreamConfig { snapshots, ..StreamConfig::default() };
+        let (service, _handle) = EngineService::new(log, clock, config, metrics).unwrap();
+        let mut memory = Memory::of(&service);
         let mut follower = Follower::new(service);
+        if let Some(memory) = &mut memory {
+            memory.recall(&mut follower);
+        }
         follower.read_to_head(&self.shutdown).unwrap();
         follower.sequencer.resume(self.clock.now());
-        self.follower = Some(follower);
+        self.follower = Some((follower, memory));
     }
 
     /// One turn of the loop; the kill comes before the append when `append` is false.
@@ -77,11 +89,14 @@ impl World {
         if self.follower.is_none() {
             self.start();
         }
-        let Some(follower) = self.follower.as_mut() else { return };
+        let Some((follower, memory)) = self.follower.as_mut() else { return };
         follower.read_to_head(&self.shutdown).unwrap();
         let decisions = follower.sequencer.decide(self.clock.now()).unwrap();
         if append {
             self.runtime.block_on(follower.append(decisions, &self.shutdown)).unwrap();
+            if let Some(memory) = memory {
+                memory.keep(follower);
+            }
         } else {
             self.follower = None;
         }
@@ -134,10 +149,13 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn kills_lose_nothing_double_nothing_and_equal_a_backtest(events in events()) {
-        let mut world = World::new();
+    fn kills_lose_nothing_double_nothing_and_equal_a_backtest(
+        events in events(),
+        keeps_snapshots in any::<bool>(),
+    ) {
+        let mut world = World::new(keeps_snapshots);
         for event in &events {
             match event {
                 Event::Rows(rows) => {
@@ -218,4 +236,48 @@ async fn the_service_catches_up_follows_and_stops() {
         })
         .collect();
     assert_eq!(states, ["firing", "resolved"]);
+}
+
+/// One life of a service with snapshots, in which one more row comes.
+async fn live(log: &MemLog, dir: &std::path::Path, value: f64) -> Counts {
+    let snapshots = SnapshotConfig { dir: dir.to_owned(), every: Duration::from_secs(3_600) };
+    let config = StreamConfig { snapshots: Some(snapshots), ..StreamConfig::default() };
+    let clock = Arc::new(ManualClock::new(1_000 * SECOND));
+    let metrics = StreamMetrics::new(&Metrics::new());
+    let (service, handle) =
+        EngineService::new(Arc::new(log.clone()), clock, config, metrics).unwrap();
+    let shutdown = Shutdown::new();
+    let stop = shutdown.clone();
+    let watching = async {
+        handle.caught_up().await;
+        let rows = readings(&[Row::new(1_000 * SECOND, "S-1", "level", value)]);
+        let appended = log.append(vec![Entry::new(Stream::Readings, rows)]).await.unwrap();
+        handle.wait_applied(appended.end).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        shutdown.request();
+    };
+    let (ended, ()) = tokio::join!(service.run(stop), watching);
+    ended.unwrap();
+    handle.counts()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_the_log_has_forgotten_is_known_from_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = MemLog::new(Arc::new(ManualClock::new(1_000 * SECOND)));
+    let sql = rule_sql("high", "", "SELECT value FROM readings WHERE value > 50");
+    let rule = Entry::new(Stream::RuleChanges, rule_change("create", "high", 1, &sql));
+    log.append(vec![rule]).await.unwrap();
+    live(&log, dir.path(), 80.0).await;
+    log.seal();
+    live(&log, dir.path(), 90.0).await;
+    live(&log, dir.path(), 70.0).await;
+    let low_water = Snapshots::new(dir.path(), log.epoch(), 0).low_water().unwrap();
+    log.trim(low_water).unwrap();
+    assert!(log.floor() > Offset::ZERO, "the rule and the first row are gone");
+    let counts = live(&log, dir.path(), 10.0).await;
+    assert_eq!(counts.rows, 4, "counting goes on");
+    let records = log.read(log.floor(), usize::MAX).unwrap();
+    let last = records.iter().rfind(|r| r.stream == Stream::AlertTransitions).unwrap();
+    assert_eq!(text_at(last, "state", 0), Some("resolved"), "the alert of the first life");
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::outputs::{Cause, Outputs, last_cause};
-use crate::testing::{Row, SECOND, readings, rule_change, rule_sql, watermark};
+use crate::testing::{Row, SECOND, command, readings, rule_change, rule_sql, watermark};
 
 /// The first five are kept in panes and sessions.
 const AGGREGATES: [&str; 8] = [
@@ -42,10 +42,12 @@ struct Rule {
     aggregate: u8,
     threshold: u8,
     timing: u8,
+    extra: u8,
 }
 
 impl Rule {
-    fn sql(&self, name: &str) -> String {
+    /// `number`: the rule of the next lesser one may keep its alerts back, so that there is no ring.
+    fn sql(&self, name: &str, number: u8) -> String {
         let scope = ["true", "metric = 'level'", "sensor_id IN ('S-0', 'S-1')", "value < 70"]
             [usize::from(self.filter % 4)];
         let key = ["sensor_id", "metric", "sensor_id, metric"][usize::from(self.key % 3)];
@@ -109,7 +111,24 @@ impl Rule {
                 ),
             ),
         };
-        rule_sql(name, timing, &select)
+        let extra = self.extra(number, kind, &select);
+        rule_sql(name, &format!("{timing} {extra}"), &select)
+    }
+
+    /// What few rules have.
+    fn extra(&self, number: u8, kind: u8, select: &str) -> String {
+        // A column that both rules may have in their keys.
+        let on = if select.starts_with("SELECT sensor_id") { "ON sensor_id" } else { "" };
+        match self.extra % 10 {
+            0 => "COOLDOWN INTERVAL '5 seconds'".to_owned(),
+            1 => "LIMIT 2 PER INTERVAL '10 seconds'".to_owned(),
+            2 if kind != 1 => format!(
+                "RAISE TO critical WHEN > {} FOR INTERVAL '2 seconds' LOWER AFTER INTERVAL '1 second'",
+                self.threshold + 5
+            ),
+            3 | 4 if number > 0 => format!("INHIBITED BY rule_{} {on}", number - 1),
+            _ => String::new(),
+        }
     }
 }
 
@@ -123,14 +142,25 @@ enum Event {
         number: u8,
         rule: Rule,
     },
+    /// Somebody acts on one of the alerts there were.
+    Act {
+        action: u8,
+        alert: u8,
+    },
     /// Decisions reach the log.
     Flush,
-    Crash,
+    /// What the engine knows is written down.
+    Snapshot,
+    /// The engine goes on from its last snapshot, or reads the log from its start.
+    Crash {
+        keeps_snapshot: bool,
+    },
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), 0..100_u8, any::<u8>())
-        .prop_map(|(kind, filter, key, window, aggregate, threshold, timing)| Rule {
+    let shape = (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), 0..100_u8);
+    (shape, any::<u8>(), any::<u8>()).prop_map(
+        |((kind, filter, key, window, aggregate, threshold), timing, extra)| Rule {
             kind,
             filter,
             key,
@@ -138,7 +168,9 @@ fn rule() -> impl Strategy<Value = Rule> {
             aggregate,
             threshold,
             timing,
-        })
+            extra,
+        },
+    )
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -149,8 +181,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => (0..6_u8, 0..4_u8, rule()).prop_map(|(action, number, rule)| {
             Event::Rule { action, number, rule }
         }),
+        2 => (0..4_u8, any::<u8>()).prop_map(|(action, alert)| Event::Act { action, alert }),
         3 => Just(Event::Flush),
-        1 => Just(Event::Crash),
+        2 => Just(Event::Snapshot),
+        2 => any::<bool>().prop_map(|keeps_snapshot| Event::Crash { keeps_snapshot }),
     ];
     proptest::collection::vec(event, 10..60)
 }
@@ -163,6 +197,20 @@ struct Live {
     applied: usize,
     pending: Outputs,
     logged: (Option<Cause>, Option<Cause>),
+    snapshot: Option<Snapshot>,
+}
+
+/// What outlives the engine: how far the log was read, its decisions in the log, rules, state.
+#[derive(Clone)]
+struct Snapshot {
+    applied: usize,
+    logged: (Option<Cause>, Option<Cause>),
+    rules: Vec<SavedRule>,
+    state: Vec<u8>,
+}
+
+fn state(engine: &Engine) -> Vec<u8> {
+    postcard::to_stdvec(&engine.save().unwrap()).unwrap()
 }
 
 impl Live {
@@ -174,6 +222,7 @@ impl Live {
             applied: 0,
             pending: Outputs::default(),
             logged: (None, None),
+            snapshot: None,
         }
     }
 
@@ -195,6 +244,19 @@ impl Live {
         self.pending.forget(self.logged.0, self.logged.1);
     }
 
+    /// An act on one of the alerts in the log, new or long over.
+    fn act(&mut self, action: u8, alert: u8, clock: i64) {
+        let alerts = self.decided(Stream::AlertTransitions);
+        if alerts.num_rows() == 0 {
+            return;
+        }
+        let ids = alerts.column(Stream::AlertTransitions.column_index("alert_id"));
+        let id = ids.as_string::<i32>().value(usize::from(alert) % alerts.num_rows()).to_owned();
+        let action = ["acknowledge", "shelve", "unshelve", "comment"][usize::from(action)];
+        let until = (!alert.is_multiple_of(3)).then_some(clock + i64::from(alert % 16) * SECOND);
+        self.append(Stream::Commands, command(&id, action, until));
+    }
+
     fn flush(&mut self) {
         self.read();
         for entry in self.pending.entries().unwrap() {
@@ -204,11 +266,31 @@ impl Live {
         assert!(self.pending.is_empty(), "what is in the log is not decided again");
     }
 
-    fn crash(&mut self) {
-        self.engine = Engine::new(Arc::clone(&self.planner));
-        self.applied = 0;
+    /// Taken when every decision is in the log, as the service does.
+    fn save(&mut self) {
+        self.flush();
+        self.snapshot = Some(Snapshot {
+            applied: self.applied,
+            logged: self.logged,
+            rules: self.engine.save_rules(),
+            state: state(&self.engine),
+        });
+    }
+
+    fn crash(&mut self, keeps_snapshot: bool) {
         self.pending = Outputs::default();
-        self.logged = (None, None);
+        let planner = Arc::clone(&self.planner);
+        match self.snapshot.clone().filter(|_| keeps_snapshot) {
+            Some(Snapshot { applied, logged, rules, state }) => {
+                let saved = postcard::from_bytes(&state).unwrap();
+                self.engine = Engine::load(planner, &rules, saved).unwrap();
+                (self.applied, self.logged) = (applied, logged);
+            }
+            None => {
+                self.engine = Engine::new(planner);
+                (self.applied, self.logged) = (0, (None, None));
+            }
+        }
     }
 
     fn decided(&self, stream: Stream) -> RecordBatch {
@@ -218,7 +300,7 @@ impl Live {
     }
 
     /// What one reading of the finished log decides.
-    fn backtest(&self) -> (RecordBatch, RecordBatch) {
+    fn backtest(&self) -> (RecordBatch, RecordBatch, Engine) {
         let mut engine = Engine::new(Arc::clone(&self.planner));
         let mut outputs = Outputs::default();
         for record in &self.log {
@@ -232,7 +314,7 @@ impl Live {
             let batches = entries.iter().filter(|e| e.stream == stream).map(|e| e.batch.clone());
             concat_batches(&stream.schema(), &batches.collect::<Vec<_>>()).unwrap()
         };
-        (of(Stream::AlertTransitions), of(Stream::LateEvents))
+        (of(Stream::AlertTransitions), of(Stream::LateEvents), engine)
     }
 }
 
@@ -265,11 +347,13 @@ fn tell(planner: &Arc<RulePlanner>, events: &[Event]) -> Live {
                 let version = u32::try_from(live.log.len()).unwrap();
                 live.append(
                     Stream::RuleChanges,
-                    rule_change(action, &name, version, &rule.sql(&name)),
+                    rule_change(action, &name, version, &rule.sql(&name, *number)),
                 );
             }
+            Event::Act { action, alert } => live.act(*action, *alert, clock),
             Event::Flush => live.flush(),
-            Event::Crash => live.crash(),
+            Event::Snapshot => live.save(),
+            Event::Crash { keeps_snapshot } => live.crash(*keeps_snapshot),
         }
         if matches!(event, Event::Rows(_) | Event::Watermark(_)) && clock % 3 == 0 {
             live.read();
@@ -291,9 +375,10 @@ fn live_recovered_and_backtest_are_one() {
         let live = tell(&planner, &events);
         prop_assert_eq!(live.engine.counts().refused_rules, 0, "a rule of the story is refused");
         prop_assert_eq!(live.engine.counts().failed, 0);
-        let (transitions, late) = live.backtest();
+        let (transitions, late, again) = live.backtest();
         prop_assert_eq!(&live.decided(Stream::AlertTransitions), &transitions);
         prop_assert_eq!(&live.decided(Stream::LateEvents), &late);
+        prop_assert!(state(&live.engine) == state(&again), "rebuilt state equals what was kept");
         let (stories, alerts) = told.get();
         told.set((stories + 1, alerts + transitions.num_rows()));
         Ok(())

@@ -1,0 +1,131 @@
+//! A family written down: groups and panes, and what each rule knows of its own.
+
+use serde::{Deserialize, Serialize};
+use vong_model::{RuleId, Stream};
+
+use super::{Codes, Family, KeySpace, NewRule, WindowClass};
+use crate::operator::panes::{Levels, SavedLevel};
+use crate::operator::rule::SavedCore;
+use crate::operator::saved::{Plans, Unusable};
+use crate::plan::{Kind, RulePlan, WindowPlan};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::operator) struct SavedFamily {
+    /// Names of the columns whose ids are told apart.
+    columns: Vec<String>,
+    /// Codes of tuple after tuple.
+    tuples: Vec<u32>,
+    windows: Vec<SavedWindow>,
+    /// Texts of what is added up: cells of panes stand in this order.
+    slots: Vec<String>,
+    levels: Vec<SavedLevel>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedWindow {
+    width_us: i64,
+    slide_us: i64,
+    level: usize,
+    closed_to: Option<i64>,
+    /// Rule, first window it speaks about, alerts.
+    rules: Vec<(RuleId, i64, SavedCore)>,
+}
+
+impl Family {
+    pub(in crate::operator) fn save(&self, stream: Stream) -> SavedFamily {
+        let name = |column: &usize| stream.columns().get(*column).map_or("", |c| c.name).to_owned();
+        let window = |window: &WindowClass| SavedWindow {
+            width_us: window.width_us,
+            slide_us: window.slide_us,
+            level: window.level,
+            closed_to: window.closed_to,
+            rules: window
+                .rules
+                .iter()
+                .map(|rule| (rule.core.meta.rule_id().clone(), rule.active_from, rule.core.save()))
+                .collect(),
+        };
+        let kept = self.slots_in_use();
+        SavedFamily {
+            columns: self.tuples.columns().iter().map(name).collect(),
+            tuples: self.tuples.codes().to_vec(),
+            windows: self.windows.iter().map(window).collect(),
+            slots: kept.iter().map(|(text, _)| text.clone()).collect(),
+            levels: self.levels.save(&kept.iter().map(|(_, slot)| *slot).collect::<Vec<_>>()),
+        }
+    }
+
+    /// A family that goes on as the one that was written down.
+    pub(in crate::operator) fn load(
+        saved: SavedFamily,
+        stream: Stream,
+        plans: &Plans,
+        mut space_of: impl FnMut(&RulePlan) -> Result<usize, Unusable>,
+        (spaces, codes): (&mut [KeySpace], &mut Codes),
+    ) -> Result<Self, Unusable> {
+        let column = |name: &String| stream.columns().iter().position(|c| c.name == name.as_str());
+        let columns = saved.columns.iter().map(column).collect::<Option<_>>();
+        let columns = columns.ok_or(Unusable("a column the stream does not have"))?;
+        let first = saved.windows.iter().find_map(|window| window.rules.first());
+        let (_, first) = first
+            .and_then(|(rule_id, ..)| plans.get(rule_id))
+            .ok_or(Unusable("windows without a rule"))?;
+        let mut family = Self::new(&first.scope, &columns);
+        family.tuples.load(&saved.tuples);
+        let window = |window: &SavedWindow| WindowClass {
+            width_us: window.width_us,
+            slide_us: window.slide_us,
+            level: window.level,
+            closed_to: window.closed_to,
+            rules: Vec::new(),
+        };
+        family.windows = saved.windows.iter().map(window).collect();
+        if saved.windows.iter().any(|window| window.level >= saved.levels.len()) {
+            return Err(Unusable("windows without panes"));
+        }
+        for (number, window) in saved.windows.into_iter().enumerate() {
+            for (rule_id, active_from, core) in window.rules {
+                let (meta, plan) = plans.get(&rule_id).ok_or(Unusable("an unknown rule"))?;
+                let Kind::Window(shape @ WindowPlan { shared: Some(aggregates), .. }) = &plan.kind
+                else {
+                    return Err(Unusable("a rule of another kind"));
+                };
+                let space = space_of(plan)?;
+                let meta = std::sync::Arc::clone(meta);
+                let (scope, keys) = (&plan.scope, &plan.keys);
+                let rule = NewRule { meta, scope, keys, space, window: shape, aggregates };
+                family.add(rule, None, spaces, codes);
+                let added = family.windows.get_mut(number).and_then(|w| w.rules.last_mut());
+                let added = added.filter(|rule| *rule.core.meta.rule_id() == rule_id);
+                let added = added.ok_or(Unusable("a rule with another window"))?;
+                added.active_from = active_from;
+                added.core.load(core, &spaces[space])?;
+            }
+        }
+        // Groups are numbered as before, and every class has been given its own of them.
+        family.classes.admit_new(&family.tuples, spaces, codes);
+        let known = family.slots_in_use();
+        let place = |text: &String| known.iter().find(|(k, _)| k == text).map(|(_, slot)| *slot);
+        let place_of: Vec<Option<usize>> = saved.slots.iter().map(place).collect();
+        family.levels = Levels::load(saved.levels, &family.wants, &place_of);
+        Ok(family)
+    }
+
+    /// What some rule still reads, by its text, in order.
+    fn slots_in_use(&self) -> Vec<(String, usize)> {
+        let rules = self.windows.iter().flat_map(|window| &window.rules);
+        let outputs = rules.flat_map(|rule| rule.reads().0);
+        let slots = outputs.filter_map(|output| self.outputs.get(*output)?.slot);
+        let text = |slot: usize| {
+            let of = |number: &usize| self.expressions.text(*number);
+            let argument = self.slots[slot].argument.as_ref().map_or("*", of);
+            let mut masks: Vec<&str> = self.slots[slot].masks.iter().map(of).collect();
+            masks.sort_unstable();
+            (format!("{argument} WHERE {}", masks.join(" AND ")), slot)
+        };
+        let mut known: Vec<(String, usize)> = slots.map(text).collect();
+        known.sort();
+        known.dedup();
+        known
+    }
+}
