@@ -3,7 +3,10 @@
 //! Alerts are applied with every commit; the state views once per tick, so that many small commits
 //! cost subscribers one delta. Both ways read the same log, each from its own position.
 
+mod memory;
+
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -12,7 +15,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use vong_log::{Log, Record};
+use vong_log::{Log, Record, Snapshots};
 use vong_model::columns::WrongSchema;
 use vong_model::{Columns, EventTime, Offset, Stream};
 use vong_runtime::Shutdown;
@@ -43,6 +46,11 @@ pub struct HubConfig {
     pub clips_keep_s: u64,
     /// How long a reader may be away and still go on where it was, log time.
     pub resume_s: u64,
+    /// Where the views are written down; `None`: each start reads the whole log.
+    #[serde(skip)]
+    pub snapshots: Option<PathBuf>,
+    /// How often they are.
+    pub snapshot_every_s: u64,
 }
 
 impl Default for HubConfig {
@@ -53,6 +61,8 @@ impl Default for HubConfig {
             resolved_keep_s: 3_600,
             clips_keep_s: 86_400,
             resume_s: 900,
+            snapshots: None,
+            snapshot_every_s: 60,
         }
     }
 }
@@ -67,6 +77,8 @@ pub struct Hub {
     ready: watch::Sender<bool>,
     alerts: Follower,
     states: Follower,
+    snapshots: Option<Snapshots>,
+    snapshot_every: Duration,
 }
 
 /// Opens subscriptions; cheap to clone.
@@ -123,7 +135,7 @@ struct Followed {
 impl Hub {
     /// Nothing is read yet; views fill while [`Self::run`] replays the log from its floor.
     pub fn new(config: &HubConfig, log: Arc<dyn Log>, metrics: HubMetrics) -> (Self, HubHandle) {
-        let HubConfig { tick_ms, mark_ms, resolved_keep_s, clips_keep_s, resume_s } = config;
+        let HubConfig { tick_ms, mark_ms, resolved_keep_s, clips_keep_s, resume_s, .. } = config;
         let (floor, head) = (log.floor(), log.head());
         let keep = Keep {
             resolved: Duration::from_secs(*resolved_keep_s),
@@ -159,11 +171,19 @@ impl Hub {
         let handle = HubHandle { shared: Arc::clone(&shared), ready: ready_receiver };
         let tick = Duration::from_millis((*tick_ms).max(1));
         let resume = Duration::from_secs(*resume_s);
-        (Self { log, tick, resume, shared, ready, alerts, states }, handle)
+        let snapshots = config.snapshots.as_deref().map(|dir| memory::snapshots(dir, &*log));
+        let snapshot_every = Duration::from_secs(config.snapshot_every_s.max(1));
+        let hub =
+            Self { log, tick, resume, shared, ready, alerts, states, snapshots, snapshot_every };
+        (hub, handle)
     }
 
     /// Replays the log, then follows it until `shutdown`.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Error> {
+        if let Some(snapshots) = self.snapshots.clone() {
+            self.recall(&snapshots);
+        }
+        let from = self.states.position;
         let mut head = self.log.watch();
         let until = *head.borrow_and_update();
         tokio::select! {
@@ -171,12 +191,18 @@ impl Hub {
             () = shutdown.requested() => return Ok(()),
         }
         self.ready.send_replace(true);
-        tracing::info!(records = until.0 - self.log.floor().0, "live views are up to date");
+        tracing::info!(records = until.0.saturating_sub(from.0), "live views are up to date");
         let mut tick = tokio::time::interval(self.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let first = tokio::time::Instant::now() + self.snapshot_every;
+        let mut keep = tokio::time::interval_at(first, self.snapshot_every);
         loop {
             tokio::select! {
-                () = shutdown.requested() => return Ok(()),
+                () = shutdown.requested() => break,
+                _ = keep.tick() => {
+                    let until = *head.borrow();
+                    self.write_down(until).await?;
+                }
                 changed = head.changed() => {
                     changed.map_err(|_closed| Error::LogClosed)?;
                     let until = *head.borrow_and_update();
@@ -190,10 +216,23 @@ impl Hub {
                 }
             }
         }
+        let until = self.log.head();
+        self.write_down(until).await
     }
 }
 
 impl Hub {
+    /// Brings both followers to the same offset and writes the views down as they are there.
+    async fn write_down(&mut self, until: Offset) -> Result<(), Error> {
+        let Some(snapshots) = self.snapshots.clone() else { return Ok(()) };
+        for follower in [&mut self.alerts, &mut self.states] {
+            follower.catch_up(&self.log, &self.shared, until, self.resume).await?;
+        }
+        let (next, state) = self.save();
+        let write = move || memory::write(&snapshots, next, state);
+        tokio::task::spawn_blocking(write).await.map_err(|_ended| Error::ReaderGone)
+    }
+
     /// Brings both followers to `until` with one pass over the log.
     async fn replay(&mut self, until: Offset) -> Result<(), Error> {
         let Self { log, shared, alerts, states, resume, .. } = self;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use vong_model::{EventTime, Offset};
 
 /// What can be watched.
@@ -50,7 +51,7 @@ impl View {
 }
 
 /// The value of one field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum FieldValue {
     Null,
     Bool(bool),

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use vong_model::{EventTime, Offset};
 
 use crate::message::{FieldValue, Op, Row};
@@ -15,7 +16,7 @@ use crate::message::{FieldValue, Op, Row};
 /// How many numbers remember their count of changes; 15 minutes of ticks.
 const HISTORY: usize = 9_000;
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Table {
     slots: BTreeMap<Arc<str>, Slot>,
     by_rev: BTreeSet<(Offset, Arc<str>)>,
@@ -31,7 +32,7 @@ pub(crate) struct Table {
     tombstones: VecDeque<(EventTime, Offset, Arc<str>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     rev: Offset,
     /// When the key last began to exist.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, StringArray};
+use serde::{Deserialize, Serialize};
 use vong_log::Record;
 use vong_model::columns::WrongSchema;
 use vong_model::{EventTime, Offset};
@@ -23,6 +24,16 @@ use crate::table::Table;
 pub(crate) trait Projection: Send + Debug {
     /// Called with every record, in order. Log time is the record's `appended_at`.
     fn apply(&mut self, record: &Record, table: &mut Table) -> Result<(), WrongSchema>;
+
+    /// What it knows beyond its table, written down.
+    fn save(&self) -> Result<Vec<u8>, postcard::Error> {
+        Ok(Vec::new())
+    }
+
+    /// Goes on from what was written down; unchanged when that cannot be read.
+    fn load(&mut self, _saved: &[u8]) -> Result<(), postcard::Error> {
+        Ok(())
+    }
 }
 
 /// How long rows stay, in log time.
@@ -48,7 +59,7 @@ pub(crate) fn text_at(column: &StringArray, row: usize) -> Option<&str> {
 }
 
 /// Keys that leave at a known log time.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Departures {
     by_time: BTreeSet<(EventTime, Arc<str>)>,
     by_key: BTreeMap<Arc<str>, EventTime>,

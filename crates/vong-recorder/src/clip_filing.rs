@@ -17,9 +17,6 @@ use vong_runtime::{Clock, Shutdown};
 
 use crate::error::Error;
 
-/// The cursor's name in the log.
-const CURSOR: &str = "clip-filer";
-
 /// One read of the log.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
@@ -57,6 +54,9 @@ struct Clip {
 }
 
 impl ClipFiler {
+    /// The name in the log under which it remembers how far it has come.
+    pub const CURSOR: &'static str = "clip-filer";
+
     pub fn new(
         config: ClipConfig,
         assets: Arc<Assets>,
@@ -69,7 +69,8 @@ impl ClipFiler {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Error> {
         let mut head = self.log.watch();
-        let mut next = self.log.cursor_get(CURSOR)?.unwrap_or(Offset::ZERO).max(self.log.floor());
+        let mut next =
+            self.log.cursor_get(Self::CURSOR)?.unwrap_or(Offset::ZERO).max(self.log.floor());
         self.remember_filed(next)?;
         loop {
             let records = self.log.read(next, READ_BYTES)?;
@@ -78,7 +79,7 @@ impl ClipFiler {
                 self.file(&records).await?;
                 // Coarse, and missing on a full disk: what is read twice is filed once.
                 if after.0 / 1_024 != next.0 / 1_024
-                    && let Err(e) = self.log.cursor_set(CURSOR, after)
+                    && let Err(e) = self.log.cursor_set(Self::CURSOR, after)
                 {
                     warn!(error = %e, "could not note how far clips are filed");
                 }

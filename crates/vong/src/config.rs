@@ -46,6 +46,8 @@ pub struct DataConfig {
     pub directory: PathBuf,
     pub log_segment_mib: u64,
     pub log_segment_age_s: u64,
+    pub log_keep_days: u32,
+    pub log_keep_gib: u64,
     pub footage_keep_days: u32,
     pub footage_keep_gib: u64,
 }
@@ -122,6 +124,8 @@ impl Default for DataConfig {
             directory: PathBuf::from("data"),
             log_segment_mib: 16,
             log_segment_age_s: 300,
+            log_keep_days: 30,
+            log_keep_gib: 40,
             footage_keep_days: 30,
             footage_keep_gib: 100,
         }

@@ -15,7 +15,7 @@ use vong_decode::Decoder;
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
-use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics};
+use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::AccessUnitSink;
 use vong_model::{Assets, Camera};
 use vong_mqtt::{MqttIntake, MqttMetrics};
@@ -36,13 +36,17 @@ use vong_telemetry::Metrics;
 
 use crate::config::{self, Config};
 use crate::site::Site;
-use crate::{log_watch, sources};
+use crate::{log_retention, log_watch, sources};
 
 /// How many cameras connect at the same time.
 const CONNECTING: usize = 8;
 
 /// How long each phase may take to stop.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Where, below the data directory, engine and live views write down what they know.
+const ENGINE_DIR: &str = "engine";
+const VIEWS_DIR: &str = "views";
 
 /// How often the engine writes down what it knows, at most: what a restart after a crash reads.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
@@ -106,9 +110,10 @@ impl Installation {
         let (footage, recovered) = ground.open_footage(&config)?;
         let engine = ground.start_engine(&config)?;
         let live = HubMetrics::new(&ground.registry);
-        let hub = ground.start_hub(live.clone());
+        let hub = ground.start_hub(&config, live.clone());
         let video = VideoHub::new(live);
         let dimensions = Dimensions::new(&ground.assets).with("sources", sources::table(&mappings));
+        ground.trim_log(&config, store.clone());
         let query = ground.start_queries(&config, store, dimensions)?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
@@ -211,7 +216,7 @@ impl Ground {
             ..SequencerConfig::default()
         };
         let snapshots =
-            SnapshotConfig { dir: config.data.directory.join("engine"), every: SNAPSHOT_EVERY };
+            SnapshotConfig { dir: config.data.directory.join(ENGINE_DIR), every: SNAPSHOT_EVERY };
         let metrics = StreamMetrics::new(&self.registry);
         let (engine, handle) = EngineService::new(
             Arc::clone(&self.log),
@@ -223,8 +228,24 @@ impl Ground {
         Ok(handle)
     }
 
-    fn start_hub(&self, metrics: HubMetrics) -> HubHandle {
-        let (hub, handle) = Hub::new(&HubConfig::default(), Arc::clone(&self.log), metrics);
+    /// Engine and live views are on record up to some offset; only below it the log may be cut.
+    fn trim_log(&self, config: &Config, store: Store) {
+        let days = Duration::from_secs(86_400).saturating_mul(config.data.log_keep_days);
+        let keep = Retention {
+            keep_age: Some(days),
+            keep_bytes: Some(config.data.log_keep_gib.saturating_mul(1 << 30)),
+        };
+        let of = |dir: &str| Snapshots::new(&config.data.directory.join(dir), self.log.epoch(), 0);
+        let readers = log_retention::Readers { store, snapshots: [of(ENGINE_DIR), of(VIEWS_DIR)] };
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+        let trimming = log_retention::run(log, readers, keep, clock, self.engines.shutdown());
+        self.engines.spawn("log/retention", OnFailure::Continue, trimming);
+    }
+
+    fn start_hub(&self, config: &Config, metrics: HubMetrics) -> HubHandle {
+        let snapshots = Some(config.data.directory.join(VIEWS_DIR));
+        let settings = HubConfig { snapshots, ..HubConfig::default() };
+        let (hub, handle) = Hub::new(&settings, Arc::clone(&self.log), metrics);
         self.engines.spawn("hub", OnFailure::StopProcess, hub.run(self.engines.shutdown()));
         self.readiness.wait_for("live views");
         let (waiting, readiness) = (handle.clone(), self.readiness.clone());

@@ -10,6 +10,7 @@ pub mod config;
 mod demo;
 mod fsck;
 mod installation;
+mod log_retention;
 mod log_watch;
 mod serve;
 mod site;

@@ -36,8 +36,12 @@ impl City {
 
     /// A hub that starts over a log that exists. Called inside a runtime.
     fn over(log: Arc<MemLog>, clock: Arc<ManualClock>) -> Self {
+        Self::with(&config(), log, clock)
+    }
+
+    fn with(config: &HubConfig, log: Arc<MemLog>, clock: Arc<ManualClock>) -> Self {
         let metrics = HubMetrics::new(&Metrics::new());
-        let (service, hub) = Hub::new(&config(), Arc::clone(&log) as Arc<dyn Log>, metrics);
+        let (service, hub) = Hub::new(config, Arc::clone(&log) as Arc<dyn Log>, metrics);
         let tasks = Tasks::new("engines", Shutdown::new());
         tasks.spawn("hub", OnFailure::StopProcess, service.run(tasks.shutdown()));
         Self { log, clock, hub, tasks }
@@ -299,6 +303,46 @@ fn subscribers_in_step_share_one_delta_and_its_encoding() {
         }
         assert_eq!(encoded, 1);
         city.end().await;
+    });
+}
+
+#[test]
+fn views_go_on_from_a_snapshot_when_the_log_has_forgotten() {
+    runtime().block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = Some(dir.path().to_owned());
+        let config = HubConfig { snapshots, resolved_keep_s: 1, ..config() };
+        let city = City::new();
+        let City { log, clock, .. } = &city;
+        let with = || City::with(&config, Arc::clone(log), Arc::clone(clock));
+        let first = with();
+        city.speed(1, 40);
+        for (alert, state) in [(1, "firing"), (1, "acknowledged"), (2, "firing"), (2, "resolved")] {
+            city.alert(alert, state);
+        }
+        city.say(Stream::Watermarks, "stream=readings watermark=77");
+        let reached = log.head();
+        let mut client = Client::default();
+        client.reach(&mut first.hub.subscribe(View::Sensors, None), reached).await;
+        first.tasks.stop(Duration::from_secs(5)).await;
+        log.seal();
+        log.trim(reached).unwrap();
+        assert_eq!(log.floor(), reached, "nothing of it is left");
+
+        let second = with();
+        assert!(second.hub.ready().await);
+        assert_eq!(second.hub.watermark(), city.hub.watermark());
+        for view in [View::Sensors, View::Alerts] {
+            assert_eq!(fresh_rows(&second.hub, view), fresh_rows(&city.hub, view), "{view:?}");
+        }
+        // A reader that was there before goes on; what ended leaves when its time comes.
+        let mut subscription = second.hub.subscribe(View::Sensors, Some((log.epoch(), reached)));
+        clock.advance(Duration::from_secs(2));
+        city.speed(1, 50);
+        client.reach(&mut subscription, log.head()).await;
+        let rows = fresh_rows(&second.hub, View::Alerts);
+        assert_eq!(rows.keys().collect::<Vec<_>>(), ["a1"]);
+        second.tasks.stop(Duration::from_secs(5)).await;
     });
 }
 

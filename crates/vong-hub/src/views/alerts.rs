@@ -175,4 +175,13 @@ impl Projection for Alerts {
             _ => Ok(()),
         }
     }
+
+    fn save(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_stdvec(&(&self.departures, &self.shelve_until, &self.fired))
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), postcard::Error> {
+        (self.departures, self.shelve_until, self.fired) = postcard::from_bytes(saved)?;
+        Ok(())
+    }
 }

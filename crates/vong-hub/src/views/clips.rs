@@ -61,4 +61,12 @@ impl Projection for Clips {
         }
         Ok(())
     }
+    fn save(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_stdvec(&self.departures)
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), postcard::Error> {
+        self.departures = postcard::from_bytes(saved)?;
+        Ok(())
+    }
 }

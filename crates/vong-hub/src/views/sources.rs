@@ -121,4 +121,24 @@ impl Projection for Sources {
         self.show_counts(record, table);
         Ok(())
     }
+
+    fn save(&self) -> Result<Vec<u8>, postcard::Error> {
+        let states = self.sources.iter().map(|(id, source)| {
+            let Source { state, detail, event_time, .. } = source;
+            (id, (state, detail, event_time))
+        });
+        postcard::to_stdvec(&states.collect::<BTreeMap<_, _>>())
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), postcard::Error> {
+        let saved: BTreeMap<Arc<str>, (FieldValue, FieldValue, FieldValue)> =
+            postcard::from_bytes(saved)?;
+        self.sources.clear();
+        for (id, (state, detail, event_time)) in saved {
+            // Shown again with the next record, because the counts begin anew.
+            *self.source(&id) =
+                Source { state, detail, event_time, rows_in: 0, rows_rejected: 0, waiting: 1 };
+        }
+        Ok(())
+    }
 }

@@ -26,6 +26,12 @@ const KEYS: &[Key] = &[
     ),
     key("data.log_segment_age_s", "300", "... or at this age, whichever comes first."),
     key(
+        "data.log_keep_days",
+        "30",
+        "Log files older than this are deleted, once history has them; backtests reach back so far.",
+    ),
+    key("data.log_keep_gib", "40", "Log files beyond this size are deleted in the same way."),
+    key(
         "data.footage_keep_days",
         "30",
         "Footage older than this is deleted, oldest first, never what is on hold.",
