@@ -30,7 +30,7 @@ const RULE: &str = "CREATE ALERT RULE level_high SEVERITY high \
 /// A vong that listens to this broker.
 pub(crate) fn on_broker(port: u16, source: &str, rules: &str) -> Result<Vong> {
     let vong = Vong::new(&format!(
-        "[[broker]]\nid = \"city\"\nhost = \"127.0.0.1\"\nport = {port}\n[data]\nlog_segment_mib = 1\n[telemetry]\nlog_filter = \"info\"\n"
+        "[[broker]]\nid = \"city\"\nhost = \"127.0.0.1\"\nport = {port}\n[data]\nlog_segment_mib = 1\nsnapshot_every_s = 0\n[telemetry]\nlog_filter = \"info\"\n"
     ))?;
     vong.write("sources/test.toml", source)?;
     vong.write("rules/test.sql", rules)?;

@@ -26,7 +26,7 @@ pub(crate) use saved::{SavedEngine, SavedRule};
 
 /// Version of the engine's semantics, stamped on every transition. Raise it with any change that
 /// can make the same log give other alerts.
-pub const ENGINE_VERSION: u32 = 2;
+pub const ENGINE_VERSION: u32 = 3;
 
 /// Commands remembered, so that one sent twice is done once: a limit of ours.
 const REMEMBERED_COMMANDS: usize = 10_000;

@@ -48,9 +48,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const ENGINE_DIR: &str = "engine";
 const VIEWS_DIR: &str = "views";
 
-/// How often the engine writes down what it knows, at most: what a restart after a crash reads.
-const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
-
 /// How often footage that is too old is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -215,8 +212,10 @@ impl Ground {
             dead_after_ms: dead_after_s.saturating_mul(1_000),
             ..SequencerConfig::default()
         };
-        let snapshots =
-            SnapshotConfig { dir: config.data.directory.join(ENGINE_DIR), every: SNAPSHOT_EVERY };
+        let snapshots = SnapshotConfig {
+            dir: config.data.directory.join(ENGINE_DIR),
+            every: Duration::from_secs(config.data.snapshot_every_s),
+        };
         let metrics = StreamMetrics::new(&self.registry);
         let (engine, handle) = EngineService::new(
             Arc::clone(&self.log),
@@ -244,7 +243,11 @@ impl Ground {
 
     fn start_hub(&self, config: &Config, metrics: HubMetrics) -> HubHandle {
         let snapshots = Some(config.data.directory.join(VIEWS_DIR));
-        let settings = HubConfig { snapshots, ..HubConfig::default() };
+        let settings = HubConfig {
+            snapshots,
+            snapshot_every_s: config.data.snapshot_every_s,
+            ..HubConfig::default()
+        };
         let (hub, handle) = Hub::new(&settings, Arc::clone(&self.log), metrics);
         self.engines.spawn("hub", OnFailure::StopProcess, hub.run(self.engines.shutdown()));
         self.readiness.wait_for("live views");

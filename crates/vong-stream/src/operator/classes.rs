@@ -34,8 +34,14 @@ impl Class {
         self.place_of.get(&key).map(|place| *place as usize)
     }
 
-    fn wants(&self, tuple: &[u32]) -> bool {
+    pub(super) fn wants(&self, tuple: &[u32]) -> bool {
         self.wanted.iter().all(|(at, codes)| tuple.get(*at).is_some_and(|c| codes.contains(c)))
+    }
+
+    /// Number of the key of a tuple that the class wants.
+    pub(super) fn key_of(&self, tuple: &[u32], spaces: &mut [KeySpace], codes: &Codes) -> u32 {
+        let key: Vec<u32> = self.key.iter().filter_map(|at| tuple.get(*at).copied()).collect();
+        spaces[self.space].id(&key, &codes.interner)
     }
 
     fn admit(&mut self, group: u32, tuple: &[u32], space: &mut KeySpace, codes: &Codes) {
@@ -99,6 +105,22 @@ impl Classes {
         }
         self.all.push(class);
         number
+    }
+
+    /// Forgets the classes that nobody asks for; the numbers of the others hold.
+    pub(super) fn keep(&mut self, used: &BTreeSet<usize>) {
+        let Self { all, numbers, by_code, always, .. } = self;
+        numbers.retain(|_, number| used.contains(number));
+        always.retain(|number| used.contains(number));
+        by_code.retain(|_, of_code| {
+            of_code.retain(|number| used.contains(number));
+            !of_code.is_empty()
+        });
+        for (_, class) in all.iter_mut().enumerate().filter(|(number, _)| !used.contains(number)) {
+            class.keys = Vec::new();
+            class.groups = Vec::new();
+            class.place_of = HashMap::new();
+        }
     }
 
     /// Offers groups that are new.

@@ -6,6 +6,7 @@
 //!
 //! Invariant: what a rule finds does not depend on the other rules of its family.
 
+mod early;
 mod saved;
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +31,8 @@ use super::stream::words;
 use super::tuples::Tuples;
 use crate::plan::{Conjunct, Form, Named, SharedAggregate, WindowPlan, columns_of};
 
+use early::Early;
+pub(super) use early::deciding;
 pub(super) use saved::SavedFamily;
 
 /// What is added up: an argument and a filter that some aggregates have in common.
@@ -37,6 +40,7 @@ pub(super) use saved::SavedFamily;
 struct Slot {
     argument: Option<usize>,
     masks: Vec<usize>,
+    is_read: bool,
 }
 
 /// All windows of one width and slide.
@@ -67,6 +71,8 @@ pub(super) struct Family {
     windows: Vec<WindowClass>,
     needed: BTreeSet<usize>,
     groups: Vec<u32>,
+    /// Rules that one row decides; `None` after a change of rules.
+    early: Option<Early>,
 }
 
 /// What a rule is made of, for [`Family::add`].
@@ -119,6 +125,7 @@ impl Family {
             windows: Vec::new(),
             needed: BTreeSet::new(),
             groups: Vec::new(),
+            early: None,
         }
     }
 
@@ -168,15 +175,35 @@ impl Family {
         let active_from = seen_to.map_or(i64::MIN, begins);
         let rule = FamilyRule::new(meta, window, (class, space), outputs, active_from);
         self.windows[number].rules.push(rule);
+        self.early = None;
     }
 
     pub(super) fn remove(&mut self, rule_id: &RuleId) -> Option<(RuleCore, usize)> {
-        self.windows.iter_mut().find_map(|window| {
+        let found = self.windows.iter_mut().find_map(|window| {
             let mut rules = window.rules.iter();
             let found = rules.position(|rule| rule.core.meta.rule_id() == rule_id)?;
-            let rule = window.rules.remove(found);
-            Some((rule.core, rule.space))
-        })
+            Some(window.rules.remove(found))
+        })?;
+        self.early = None;
+        self.keep_what_is_read();
+        Some((found.core, found.space))
+    }
+
+    /// What no rule reads any more is not added up and not looked up.
+    fn keep_what_is_read(&mut self) {
+        let rules = self.windows.iter().flat_map(|window| &window.rules);
+        let (mut classes, mut slots) = (BTreeSet::new(), BTreeSet::new());
+        for (outputs, class, _) in rules.map(FamilyRule::reads) {
+            let read = outputs.iter().filter_map(|output| self.outputs.get(*output));
+            classes.insert(class);
+            classes.extend(read.clone().map(|output| output.class));
+            slots.extend(read.filter_map(|output| output.slot));
+        }
+        self.output_of.retain(|(class, ..), _| classes.contains(class));
+        self.classes.keep(&classes);
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            slot.is_read = slots.contains(&number);
+        }
     }
 
     /// Every rule, with the key space it speaks of.
@@ -225,6 +252,11 @@ impl Family {
                 class.keys.len()
             ),
             format!("aggregates: {}, {shared} of them shared with other rules", outputs.len()),
+            match rule.deciding() {
+                Some(_) => "fires with the row that meets its condition, before its window ends",
+                None => "fires when its window ends",
+            }
+            .to_owned(),
             format!(
                 "marginal cost: nothing a row; at the close of a window {}",
                 if tested {
@@ -236,20 +268,24 @@ impl Family {
         ])
     }
 
-    /// Adds the rows of one record that take part.
+    /// Adds the rows of one record that take part. What one row decides is raised at once.
     pub(super) fn push(
         &mut self,
         batch: &RecordBatch,
         (event_time, unit): (usize, Option<usize>),
         offset: Offset,
-        spaces: &mut [KeySpace],
-        codes: &mut Codes,
+        (spaces, codes): (&mut [KeySpace], &mut Codes),
+        steps: &mut Vec<Step>,
     ) -> Result<()> {
         let passed;
+        let mut rows: Option<Vec<u32>> = None;
         let batch = if self.conditions.is_empty() {
             batch
         } else {
-            passed = filter_record_batch(batch, &self.condition(batch)?)?;
+            let condition = self.condition(batch)?;
+            let taken = condition.values().set_indices().filter_map(|row| u32::try_from(row).ok());
+            rows = Some(taken.collect());
+            passed = filter_record_batch(batch, &condition)?;
             &passed
         };
         if batch.num_rows() == 0 {
@@ -263,8 +299,13 @@ impl Family {
         frame.units = unit.map(|unit| codes.column(batch, unit));
         self.expressions.forget();
         let pushed = self.push_frame(&frame, &groups, offset);
+        let row_of = |row: usize| {
+            let of_batch = rows.as_ref().and_then(|rows| rows.get(row)).copied();
+            of_batch.unwrap_or_else(|| u32::try_from(row).unwrap_or(u32::MAX))
+        };
+        let told = self.push_early(&frame, &groups, row_of, (spaces, codes), steps);
         self.groups = groups;
-        pushed
+        pushed.and(told)
     }
 
     /// Closes every window that ends at or before the watermark.
@@ -277,6 +318,7 @@ impl Family {
         steps: &mut Vec<Step>,
     ) -> Result<()> {
         self.levels.absorb(watermark, &self.wants);
+        self.look_again();
         let mut windows = std::mem::take(&mut self.windows);
         let mut done = Ok(());
         for window in &mut windows {
@@ -340,6 +382,7 @@ impl Family {
             next = next.saturating_add(window.slide_us);
         }
         window.closed_to = Some(next);
+        window.rules.iter_mut().for_each(|rule| rule.forget_before(next));
         done
     }
 
@@ -382,7 +425,8 @@ impl Family {
         (frame, span): (&Frame, &Span),
         groups: &[u32],
     ) -> Result<()> {
-        for (slot, cells) in slots.iter().zip(pane.slots_mut()) {
+        let slots = slots.iter().zip(pane.slots_mut());
+        for (slot, cells) in slots.filter(|(slot, _)| slot.is_read) {
             let argument = match slot.argument {
                 Some(number) => Some(span.cut(expressions.get(number, frame)?)?),
                 None => None,
@@ -444,10 +488,11 @@ impl Family {
         }
         let known = self.slots.iter().position(|s| s.argument == argument && s.masks == masks);
         let number = known.unwrap_or_else(|| {
-            self.slots.push(Slot { argument, masks });
+            self.slots.push(Slot { argument, masks, is_read: true });
             self.wants.push(Wants::default());
             self.slots.len() - 1
         });
+        self.slots[number].is_read = true;
         self.wants[number].count |= aggregate.nullable || !aggregate.masks.is_empty();
         self.wants[number].add(aggregate.function);
         Some(number)

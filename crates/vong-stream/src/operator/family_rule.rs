@@ -1,6 +1,7 @@
 //! One window rule of a family: what a closed window means for its alerts.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,7 +16,7 @@ use super::closed::{blank, key_columns};
 use super::frame::{number_at, without_nulls};
 use super::panes::Pane;
 use super::rule::{RuleCore, RuleMeta, Sink};
-use crate::plan::{Function, GroupColumn, Test, WindowPlan};
+use crate::plan::{Bound, Function, GroupColumn, Test, WindowPlan};
 
 /// One aggregate over the groups of a class; rules that need the same one share it.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,10 @@ pub(super) struct FamilyRule {
     pub(super) active_from: i64,
     /// The condition or the value reads a key column.
     reads_keys: bool,
+    /// What a single row can decide for its whole window: aggregate and bound.
+    deciding: Option<(usize, Bound)>,
+    /// Start of the window and key, where a row has decided.
+    pub(super) decided: BTreeSet<(i64, u32)>,
 }
 
 impl Find<'_> {
@@ -110,13 +115,37 @@ impl FamilyRule {
     ) -> Self {
         let reads_keys = plan.reads_keys();
         let (core, plan) = (RuleCore::new(meta), plan.clone());
-        Self { core, space, class, plan, outputs, active_from, reads_keys }
+        // Places under a limit are given in the order of time, which rows need not come in.
+        let deciding = super::family::deciding(&plan).filter(|_| !core.is_limited());
+        let decided = BTreeSet::new();
+        Self { core, space, class, plan, outputs, active_from, reads_keys, deciding, decided }
     }
 
     /// Which of the family's outputs it reads, which class it is about, and whether its condition
     /// is made of plain tests.
     pub(super) fn reads(&self) -> (&[usize], usize, bool) {
         (&self.outputs, self.class, self.plan.tests.is_some())
+    }
+
+    /// The aggregate and the bound that a single row can meet for its whole window.
+    pub(super) fn deciding(&self) -> Option<(usize, Bound)> {
+        self.deciding
+    }
+
+    pub(super) fn has_value(&self) -> bool {
+        self.plan.value.is_some()
+    }
+
+    /// Windows before this one are closed.
+    pub(super) fn forget_before(&mut self, start: i64) {
+        if !self.decided.is_empty() {
+            self.decided = self.decided.split_off(&(start, 0));
+        }
+    }
+
+    /// Whether the key's alert is of a later window than the one that ends at `at`.
+    fn is_of_later(&self, key: u32, at: EventTime, out: &Sink<'_>) -> bool {
+        self.deciding.is_some() && self.core.opened_at(key, out).is_some_and(|opened| opened >= at)
     }
 
     /// Looks at a closed window, then lets the rule's timers run to its end.
@@ -171,7 +200,8 @@ impl FamilyRule {
             };
             for ((place, holds), value) in present.iter().zip(holds).zip(values) {
                 let key = class.keys[*place];
-                if !holds && !self.core.open.contains(key) {
+                let is_open = self.core.open.contains(key);
+                if (!holds && !is_open) || (is_open && self.is_of_later(key, at, out)) {
                     continue;
                 }
                 let seen = find.pane.and_then(|pane| pane.inputs(&class.groups[*place]));
@@ -184,6 +214,9 @@ impl FamilyRule {
             }
         }
         for key in unseen {
+            if self.is_of_later(key, at, out) {
+                continue;
+            }
             let seen = Observation { condition: false, value: None, since, at, inputs: nothing };
             self.core.observe(key, &seen, 0, out);
         }

@@ -93,7 +93,13 @@ impl Index {
         for code in wanted {
             if let Some(numbers) = by_code.get_mut(code) {
                 numbers.retain(|n| *n != number);
+                if numbers.is_empty() {
+                    by_code.remove(code);
+                }
             }
+        }
+        if by_code.is_empty() {
+            self.by_code.remove(column);
         }
     }
 

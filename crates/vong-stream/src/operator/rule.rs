@@ -151,6 +151,11 @@ impl RuleCore {
         }
     }
 
+    /// When the key's open alert began.
+    pub(super) fn opened_at(&self, key: u32, out: &Sink<'_>) -> Option<EventTime> {
+        self.machine.status(out.space.key(key)).map(|status| status.started)
+    }
+
     pub(super) fn open_keys(&self) -> Vec<Key> {
         self.machine.open_keys().cloned().collect()
     }

@@ -5,11 +5,14 @@
 //! an expression); what can be made again from the rules is not written. Each part writes itself:
 //! `…/saved.rs` beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
@@ -111,15 +114,20 @@ impl Inhibitions {
     }
 }
 
-/// Rows as an Arrow IPC stream of one batch.
+/// Mark on a field whose texts stood in a dictionary.
+const DICTIONARY: &str = "vong.dictionary";
+
+/// Rows as an Arrow IPC stream of one batch. Texts are written out: what a dictionary looks like
+/// depends on how rows came together.
 pub(super) fn encode(batch: &RecordBatch) -> Result<Vec<u8>, Unusable> {
     let write = || {
+        let plain = plain(batch)?;
         let mut bytes = Vec::new();
-        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema())?;
-        writer.write(batch)?;
+        let mut writer = StreamWriter::try_new(&mut bytes, &plain.schema())?;
+        writer.write(&plain)?;
         writer.finish()?;
         drop(writer);
-        Ok::<_, arrow::error::ArrowError>(bytes)
+        Ok::<_, ArrowError>(bytes)
     };
     write().or(Err(Unusable("rows that cannot be written")))
 }
@@ -128,5 +136,37 @@ pub(super) fn encode(batch: &RecordBatch) -> Result<Vec<u8>, Unusable> {
 pub(super) fn decode(bytes: &[u8]) -> Result<RecordBatch, Unusable> {
     let reader = StreamReader::try_new(Cursor::new(bytes), None);
     let first = reader.ok().and_then(|mut reader| reader.next()).and_then(Result::ok);
-    first.ok_or(Unusable("rows that cannot be read"))
+    let restored = first.and_then(|batch| with_dictionaries(&batch).ok());
+    restored.ok_or(Unusable("rows that cannot be read"))
+}
+
+fn plain(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    recast(batch, |field| match field.data_type() {
+        DataType::Dictionary(_, texts) => {
+            let mark = [(DICTIONARY.to_owned(), String::new())].into();
+            field.clone().with_data_type((**texts).clone()).with_metadata(mark)
+        }
+        _ => field.clone(),
+    })
+}
+
+fn with_dictionaries(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    recast(batch, |field| {
+        if !field.metadata().contains_key(DICTIONARY) {
+            return field.clone();
+        }
+        let texts = Box::new(field.data_type().clone());
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), texts);
+        field.clone().with_data_type(dictionary).with_metadata(HashMap::new())
+    })
+}
+
+fn recast(batch: &RecordBatch, field: impl Fn(&Field) -> Field) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    let fields: Vec<Field> = schema.fields().iter().map(|old| field(old)).collect();
+    let columns = batch.columns().iter().zip(&fields);
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
 }

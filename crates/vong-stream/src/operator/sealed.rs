@@ -82,6 +82,12 @@ impl Sealer {
         Ok(())
     }
 
+    /// Nobody waits for the rows any more.
+    pub(super) fn forget(&mut self) {
+        self.batches.clear();
+        self.rows = Rows::default();
+    }
+
     pub(super) fn push(&mut self, frame: &Frame, keys: &[u32]) {
         let count = frame.len();
         self.batches.push(frame.batch.clone());

@@ -2,7 +2,7 @@
 
 mod saved;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::error::Result;
 use vong_alert::Inputs;
@@ -34,6 +34,8 @@ pub(super) struct Selection {
     pub(super) sliding: Sliding,
     pub(super) sessions: Vec<SessionRule>,
     pub(super) expressions: Expressions,
+    /// Columns that each rule reads.
+    reads: BTreeMap<RuleId, BTreeSet<usize>>,
     pub(super) needed: BTreeSet<usize>,
     /// Local number of each key of the space, so that panes hold only keys that occur here.
     local_of: Vec<u32>,
@@ -52,6 +54,7 @@ impl Selection {
             sliding: Sliding::default(),
             sessions: Vec::new(),
             expressions: Expressions::default(),
+            reads: BTreeMap::new(),
             needed: BTreeSet::new(),
             local_of: Vec::new(),
             local_keys: Vec::new(),
@@ -79,7 +82,23 @@ impl Selection {
         lane.cores().chain(silences).chain(windows).chain(sliding.cores()).chain(sessions)
     }
 
+    /// Rows are gathered with the columns that a rule reads.
+    pub(super) fn read(&mut self, rule_id: &RuleId, columns: BTreeSet<usize>) {
+        self.needed.extend(&columns);
+        self.reads.insert(rule_id.clone(), columns);
+    }
+
     pub(super) fn remove(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
+        let core = self.take(rule_id)?;
+        self.reads.remove(rule_id);
+        self.needed = self.reads.values().flatten().copied().collect();
+        if !self.is_sealing() {
+            self.sealer.forget();
+        }
+        Some(core)
+    }
+
+    fn take(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
         if let Some(core) = self.lane.remove(rule_id) {
             return Some(core);
         }

@@ -88,6 +88,7 @@ impl StreamOperator {
         let Some(selection) = self.selections.get_mut(number).and_then(Option::as_mut) else {
             return Ok(());
         };
+        let rule_id = meta.rule_id().clone();
         match &plan.kind {
             Kind::Stateless { condition, value } => {
                 selection.lane.add(meta, condition, value.as_ref());
@@ -110,8 +111,8 @@ impl StreamOperator {
                 selection.sessions.push(SessionRule::new(meta, plan, selection.sealer.pushed));
             }
         }
-        selection.needed.extend(plan.columns());
-        selection.needed.extend([self.event_time].into_iter().chain(self.unit));
+        let always = [self.event_time].into_iter().chain(self.unit);
+        selection.read(&rule_id, plan.columns().into_iter().chain(always).collect());
         Ok(())
     }
 
@@ -391,7 +392,8 @@ impl StreamOperator {
         if part.windows {
             for family in &mut self.families {
                 let columns = (self.event_time, self.unit);
-                let pushed = family.push(batch, columns, offset, &mut self.spaces, &mut self.codes);
+                let known = (&mut self.spaces[..], &mut self.codes);
+                let pushed = family.push(batch, columns, offset, known, steps);
                 failed = failed.and(pushed);
             }
         }

@@ -26,6 +26,11 @@ const KEYS: &[Key] = &[
     ),
     key("data.log_segment_age_s", "300", "... or at this age, whichever comes first."),
     key(
+        "data.snapshot_every_s",
+        "60",
+        "Engine and live views write down what they know this often, so that a restart reads on from there. 0: as often as a fiftieth of the engine's time allows.",
+    ),
+    key(
         "data.log_keep_days",
         "30",
         "Log files older than this are deleted, once history has them; backtests reach back so far.",

@@ -1,5 +1,7 @@
 //! A family written down: groups and panes, and what each rule knows of its own.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use vong_model::{RuleId, Stream};
 
@@ -27,8 +29,17 @@ struct SavedWindow {
     slide_us: i64,
     level: usize,
     closed_to: Option<i64>,
-    /// Rule, first window it speaks about, alerts.
-    rules: Vec<(RuleId, i64, SavedCore)>,
+    rules: Vec<SavedRule>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedRule {
+    rule_id: RuleId,
+    /// First window it speaks about.
+    active_from: i64,
+    /// Start of the window and key, where a row has decided.
+    decided: BTreeSet<(i64, u32)>,
+    core: SavedCore,
 }
 
 impl Family {
@@ -42,7 +53,12 @@ impl Family {
             rules: window
                 .rules
                 .iter()
-                .map(|rule| (rule.core.meta.rule_id().clone(), rule.active_from, rule.core.save()))
+                .map(|rule| SavedRule {
+                    rule_id: rule.core.meta.rule_id().clone(),
+                    active_from: rule.active_from,
+                    decided: rule.decided.clone(),
+                    core: rule.core.save(),
+                })
                 .collect(),
         };
         let kept = self.slots_in_use();
@@ -68,7 +84,7 @@ impl Family {
         let columns = columns.ok_or(Unusable("a column the stream does not have"))?;
         let first = saved.windows.iter().find_map(|window| window.rules.first());
         let (_, first) = first
-            .and_then(|(rule_id, ..)| plans.get(rule_id))
+            .and_then(|rule| plans.get(&rule.rule_id))
             .ok_or(Unusable("windows without a rule"))?;
         let mut family = Self::new(&first.scope, &columns);
         family.tuples.load(&saved.tuples);
@@ -84,7 +100,7 @@ impl Family {
             return Err(Unusable("windows without panes"));
         }
         for (number, window) in saved.windows.into_iter().enumerate() {
-            for (rule_id, active_from, core) in window.rules {
+            for SavedRule { rule_id, active_from, decided, core } in window.rules {
                 let (meta, plan) = plans.get(&rule_id).ok_or(Unusable("an unknown rule"))?;
                 let Kind::Window(shape @ WindowPlan { shared: Some(aggregates), .. }) = &plan.kind
                 else {
@@ -98,7 +114,7 @@ impl Family {
                 let added = family.windows.get_mut(number).and_then(|w| w.rules.last_mut());
                 let added = added.filter(|rule| *rule.core.meta.rule_id() == rule_id);
                 let added = added.ok_or(Unusable("a rule with another window"))?;
-                added.active_from = active_from;
+                (added.active_from, added.decided) = (active_from, decided);
                 added.core.load(core, &spaces[space])?;
             }
         }
