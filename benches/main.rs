@@ -11,6 +11,7 @@ mod decode;
 mod fanout;
 mod latency;
 mod log;
+mod recovery;
 mod report;
 mod windows;
 
@@ -22,7 +23,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
@@ -34,6 +35,7 @@ const BENCHES: [Bench; 10] = [
     ("latency", latency::run),
     ("fanout", fanout::run),
     ("clip", clips::run),
+    ("recovery", recovery::run),
 ];
 
 fn main() -> Result<()> {
