@@ -17,3 +17,4 @@ mod replay;
 mod rules;
 mod sensors;
 mod support;
+mod views;

@@ -17,11 +17,13 @@ pub enum View {
     Clips,
     /// State and counts per source; key `source_id`.
     Sources,
+    /// Latest row per key of each continuous view; key `view/` and the row's texts.
+    Views,
 }
 
 impl View {
-    pub const ALL: [Self; 5] =
-        [Self::Sensors, Self::Cameras, Self::Alerts, Self::Clips, Self::Sources];
+    pub const ALL: [Self; 6] =
+        [Self::Sensors, Self::Cameras, Self::Alerts, Self::Clips, Self::Sources, Self::Views];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl View {
             Self::Alerts => "alerts",
             Self::Clips => "clips",
             Self::Sources => "sources",
+            Self::Views => "views",
         }
     }
 
@@ -41,6 +44,7 @@ impl View {
             Self::Alerts => crate::views::alerts::COLUMNS,
             Self::Clips => crate::views::clips::COLUMNS,
             Self::Sources => crate::views::sources::COLUMNS,
+            Self::Views => crate::views::continuous::COLUMNS,
         }
     }
 
@@ -57,6 +61,7 @@ pub enum FieldValue {
     Int(i64),
     Float(f64),
     Text(Arc<str>),
+    List(Arc<[FieldValue]>),
 }
 
 impl PartialEq for FieldValue {
@@ -68,6 +73,7 @@ impl PartialEq for FieldValue {
             (Self::Int(a), Self::Int(b)) => a == b,
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
             (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a == b,
             _ => false,
         }
     }

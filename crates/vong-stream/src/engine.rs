@@ -11,6 +11,7 @@ use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
 use tracing::warn;
 use vong_alert::Act;
 use vong_log::Record;
+use vong_model::view::ViewTable;
 use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse_one};
 
@@ -18,6 +19,7 @@ use crate::Error;
 use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
 use crate::outputs::{LateRows, Outputs, TransitionRow, instants, text_at};
 use crate::plan::RulePlanner;
+use crate::view_rows::ViewRows;
 
 /// Version of the engine's semantics, stamped on every transition. Raise it with any change that
 /// can make the same log give other alerts.
@@ -55,6 +57,7 @@ pub struct Engine {
     planner: Arc<RulePlanner>,
     operator: Operator,
     known: BTreeMap<RuleId, Known>,
+    views: BTreeMap<String, ViewTable>,
     commands: BTreeSet<String>,
     command_order: VecDeque<String>,
     counts: Counts,
@@ -68,6 +71,7 @@ impl Engine {
             planner,
             operator: Operator::new(),
             known: BTreeMap::new(),
+            views: BTreeMap::new(),
             commands: BTreeSet::new(),
             command_order: VecDeque::new(),
             counts: Counts::default(),
@@ -112,13 +116,27 @@ impl Engine {
             _ => Ok(()),
         };
         if let Err(e) = done {
-            self.counts.failed += 1;
-            warn!(offset = record.offset.0, error = &e as &dyn std::error::Error, "rule failed");
+            self.failed(record, &e);
         }
-        let numbered = (0_u32..).zip(&steps);
-        outputs.transitions =
-            numbered.map(|(ordinal, step)| TransitionRow::new(step, record, ordinal)).collect();
+        let numbered = (0_u32..).zip(steps.iter().filter(|step| step.transition().is_some()));
+        outputs.transitions = numbered
+            .filter_map(|(ordinal, step)| TransitionRow::new(step, record, ordinal))
+            .collect();
+        match ViewRows::of(&steps, record) {
+            Ok(views) => outputs.views = views,
+            Err(e) => self.failed(record, &e),
+        }
         outputs
+    }
+
+    fn failed(&mut self, record: &Record, error: &Error) {
+        self.counts.failed += 1;
+        warn!(offset = record.offset.0, error = error as &dyn std::error::Error, "rule failed");
+    }
+
+    /// Every view that was not dropped, as queries see it.
+    pub fn views(&self) -> &BTreeMap<String, ViewTable> {
+        &self.views
     }
 
     /// Every rule the log knows, by name, also those that are switched off.
@@ -206,6 +224,9 @@ impl Engine {
         let versions = record.batch.column(Stream::RuleChanges.column_index("version"));
         let version = versions.as_primitive_opt::<UInt32Type>().map_or(0, |v| v.value(row));
         let at = record.appended_at;
+        if matches!(text("action"), "create" | "alter" | "drop") {
+            self.views.remove(rule_id.as_str());
+        }
         match text("action") {
             "create" | "alter" => {
                 self.operator.remove(&rule_id, at, "rule changed", steps);
@@ -252,6 +273,10 @@ impl Engine {
             return Err(Error::InhibitionRing { rule_id, offset, ring });
         }
         let Known { version, definition, .. } = known.clone();
+        if let Some(layout) = plan.layout() {
+            let table = ViewTable { layout: layout.clone(), sql: definition.sql.clone() };
+            self.views.insert(rule_id.to_string(), table);
+        }
         self.operator.add(Arc::new(RuleMeta { version, definition }), &plan)?;
         self.known.insert(rule_id, known);
         Ok(())

@@ -17,6 +17,7 @@ use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics};
 use vong_media::AccessUnitSink;
+use vong_model::view::ViewTables;
 use vong_model::{Assets, Camera};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
@@ -105,7 +106,7 @@ impl Installation {
         let hub = ground.start_hub(live.clone());
         let video = VideoHub::new(live);
         let dimensions = Dimensions::new(&ground.assets).with("sources", sources::table(&mappings));
-        let query = ground.start_queries(&config, store, dimensions)?;
+        let query = ground.start_queries(&config, store, dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
         ground.start_cameras(&config.video, &logins, &recorder, &video);
@@ -236,6 +237,7 @@ impl Ground {
         config: &Config,
         store: Store,
         dimensions: Dimensions,
+        views: watch::Receiver<ViewTables>,
     ) -> Result<QueryEngine> {
         let config::QueryConfig { concurrent, deadline_s, max_rows, memory_mib } = config.query;
         let memory_bytes =
@@ -253,6 +255,7 @@ impl Ground {
             store: store.clone(),
             dimensions,
             clock: Arc::clone(&clock),
+            views,
         };
         let query = QueryEngine::new(limits, sources, QueryMetrics::new(&self.registry))?;
         let metrics = ArchiverMetrics::new(&self.registry);
