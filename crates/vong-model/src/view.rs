@@ -138,17 +138,17 @@ impl ValueType {
     /// # Errors
     /// When they are no such lists.
     pub fn item(self, lists: &ArrayRef, place: usize) -> Result<ArrayRef, ArrowError> {
-        self.from_lane(nth(lists, place)?)
+        self.typed(&nth(lists, place)?)
     }
 
-    fn from_lane(self, column: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    fn typed(self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::UInt => {
                 let bits: &Int64Array = column.as_primitive();
                 let whole: UInt64Array = bits.unary(i64::cast_unsigned);
                 Ok(Arc::new(whole))
             }
-            _ => cast(&column, &self.data_type()),
+            _ => cast(column, &self.data_type()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod conjunct;
 mod periodic;
+mod plain;
 mod refuse;
 mod shape;
 mod shared;

@@ -134,7 +134,7 @@ fn whole(
 /// The query: every token up to the semicolon, checked to be one reading statement.
 fn select(cursor: &mut Cursor<'_>) -> Result<Select, Error> {
     let first = cursor.at();
-    if !cursor.is_word("select") {
+    if !cursor.is_word("select") && !cursor.is_word("with") {
         return Err(cursor.unexpected("SELECT"));
     }
     while cursor.peek().is_some_and(|token| *token != Token::SemiColon) {

@@ -19,6 +19,7 @@ use vong_sql::functions::MAX_OVERLAP;
 use vong_sql::rule::{RuleDefinition, Select};
 
 use super::conjunct::Roles;
+use super::plain::plain;
 use super::view::Selected;
 use super::{
     AggregatePlan, Conjunct, Form, Function, GroupColumn, Kind, Named, RulePlan, SessionPlan,
@@ -258,10 +259,10 @@ impl Lowering<'_> {
         let (width_us, slide_us) = match window {
             WindowCall::Fixed { width_us, slide_us } => (width_us, slide_us),
             WindowCall::Session { gap_us, longest_us } => {
-                let Some(aggregates) = shared else {
+                let aggregates = shared.ok_or_else(|| {
                     let message = "a session keeps count, sum, avg, min and max of floats only";
-                    return Err(self.select.refuse(message, "session"));
-                };
+                    self.select.refuse(message, "session")
+                })?;
                 let value = number.map(|(_, named)| named.expr);
                 let plan = SessionPlan {
                     gap_us,
@@ -273,14 +274,12 @@ impl Lowering<'_> {
                     value,
                     view,
                 };
-                let kind = Kind::Session(plan);
-                return Ok(RulePlan { stream: self.stream, scope, keys, kind });
+                let (stream, kind) = (self.stream, Kind::Session(plan));
+                return Ok(RulePlan { stream, scope, keys, kind });
             }
         };
-        let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
-        for expr in &aggregate.aggr_expr {
-            aggregates.push(self.aggregate(expr)?);
-        }
+        let aggregates = aggregate.aggr_expr.iter().map(|expr| self.aggregate(expr));
+        let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
         let aggregate_of = |expr: &Expr| match expr {
             Expr::Column(column) => {
                 let place = output.index_of_column(column).ok()?;
@@ -349,8 +348,10 @@ impl Lowering<'_> {
 
     fn aggregate(&self, expr: &Expr) -> Result<AggregatePlan, Error> {
         let text = expr.clone().unalias().to_string();
+        let said = plain(expr.clone(), &self.schema, &self.state);
+        let said = said.map_err(|e| self.plan_error(&e.strip_backtrace()))?;
         let lowered = LoweredAggregateBuilder::new(
-            expr,
+            &said,
             &self.schema,
             self.schema.as_arrow(),
             &ExecutionProps::new(),
@@ -525,8 +526,8 @@ impl Lowering<'_> {
     }
 
     fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Error> {
-        self.state
-            .create_physical_expr(expr.clone(), schema)
+        plain(expr.clone(), schema, &self.state)
+            .and_then(|expr| self.state.create_physical_expr(expr, schema))
             .map_err(|e| self.plan_error(&e.strip_backtrace()))
     }
 
