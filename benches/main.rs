@@ -10,7 +10,9 @@ mod clips;
 mod decode;
 mod fanout;
 mod latency;
+mod linear_road;
 mod log;
+mod nexmark;
 mod report;
 mod windows;
 
@@ -22,7 +24,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 12] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
@@ -31,6 +33,8 @@ const BENCHES: [Bench; 10] = [
     ("windows, one rule", windows::one_rule),
     ("windows, many rules", windows::many_rules),
     ("windows, city mix", windows::city_mix),
+    ("nexmark", nexmark::run),
+    ("linear_road", linear_road::run),
     ("latency", latency::run),
     ("fanout", fanout::run),
     ("clip", clips::run),

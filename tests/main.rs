@@ -13,6 +13,7 @@ mod cameras;
 mod demo;
 mod generated;
 mod house;
+mod linear_road;
 mod nexmark;
 mod replay;
 mod rules;

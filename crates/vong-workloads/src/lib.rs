@@ -2,6 +2,7 @@
 //!
 //! Both tests and benches use them, so that what is measured is what was checked.
 
+mod chance;
 mod feed;
 pub mod linear_road;
 pub mod nexmark;

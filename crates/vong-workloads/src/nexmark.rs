@@ -22,6 +22,7 @@
 use anyhow::Result;
 use vong_model::Stream;
 
+use crate::chance::Chance;
 use crate::{Column, Feed};
 
 /// 2026-11-22T00:00:00Z.
@@ -197,7 +198,7 @@ struct Rows {
 /// A generator of our own: the events follow from the seed alone.
 #[derive(Debug)]
 pub struct Generator {
-    state: u64,
+    chance: Chance,
     next: u64,
     /// Time from one event to the next.
     step_us: i64,
@@ -207,7 +208,7 @@ impl Generator {
     /// `rate`: events a second of event time.
     pub fn new(seed: u64, rate: u32) -> Self {
         let step_us = 1_000_000 / i64::from(rate.max(1));
-        Self { state: seed ^ 0x9e37_79b9_7f4a_7c15, next: 0, step_us }
+        Self { chance: Chance::new(seed), next: 0, step_us }
     }
 
     /// `count` events, `a_batch` in each batch.
@@ -245,37 +246,37 @@ impl Generator {
     fn person(&mut self, number: u64, rows: &mut Rows) {
         rows.metrics.push("person");
         rows.ids.push((FIRST_ID + number).to_string());
-        rows.units.push(Some(format!("person-{}", self.below(500))));
-        rows.sources.push(self.one_of(&CITIES));
-        rows.codes.push(self.one_of(&STATES).to_owned());
+        rows.units.push(Some(format!("person-{}", self.chance.below(500))));
+        rows.sources.push(self.chance.one_of(&CITIES));
+        rows.codes.push(self.chance.one_of(&STATES).to_owned());
         rows.values.push(0.0);
     }
 
     fn auction(&mut self, number: u64, people: u64, rows: &mut Rows) {
-        let hot = !self.below(4).eq(&0);
+        let hot = !self.chance.below(4).eq(&0);
         let seller = self.person_of(people, hot, 100);
         rows.metrics.push("auction");
         rows.ids.push((FIRST_ID + number).to_string());
-        rows.units.push(Some((10 + self.below(CATEGORIES)).to_string()));
-        rows.sources.push(self.one_of(&CHANNELS));
+        rows.units.push(Some((10 + self.chance.below(CATEGORIES)).to_string()));
+        rows.sources.push(self.chance.one_of(&CHANNELS));
         rows.codes.push((FIRST_ID + seller).to_string());
-        rows.values.push((1 + self.below(20)) as f64);
+        rows.values.push((1 + self.chance.below(20)) as f64);
     }
 
     fn bid(&mut self, opened: u64, people: u64, rows: &mut Rows) {
         let latest = opened - 1;
-        let auction = match self.below(2) {
+        let auction = match self.chance.below(2) {
             0 => latest / 100 * 100,
-            _ => latest.saturating_sub(self.below(LATEST_AUCTIONS)),
+            _ => latest.saturating_sub(self.chance.below(LATEST_AUCTIONS)),
         };
-        let hot = !self.below(4).eq(&0);
+        let hot = !self.chance.below(4).eq(&0);
         let bidder = self.person_of(people, hot, 101);
         // From 100 to 100,000,000, each order of magnitude as often.
-        let price = (10_f64.powf(self.unit() * 6.0) * 100.0).round();
+        let price = (10_f64.powf(self.chance.unit() * 6.0) * 100.0).round();
         rows.metrics.push("bid");
         rows.ids.push((FIRST_ID + auction).to_string());
         rows.units.push(None);
-        rows.sources.push(self.one_of(&CHANNELS));
+        rows.sources.push(self.chance.one_of(&CHANNELS));
         rows.codes.push((FIRST_ID + bidder).to_string());
         rows.values.push(price);
     }
@@ -285,30 +286,8 @@ impl Generator {
         let latest = people - 1;
         match hot {
             true => latest / spread * spread,
-            false => latest.saturating_sub(self.below(LATEST_PEOPLE)),
+            false => latest.saturating_sub(self.chance.below(LATEST_PEOPLE)),
         }
-    }
-
-    fn one_of(&mut self, all: &[&'static str]) -> &'static str {
-        let place = usize::try_from(self.below(all.len() as u64)).unwrap_or_default();
-        all.get(place).copied().unwrap_or_default()
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random() % bound
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.random() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// `SplitMix64` (Steele, Lea and Flood, 2014).
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use vong_log::Record;
 use vong_sql::SessionLimits;
 use vong_sql::rule::{RuleDefinition, RuleStatement, parse_one};
-use vong_stream::{Engine, RulePlanner, TransitionRow};
+use vong_stream::{Engine, Outputs, RulePlanner, TransitionRow};
 
 use crate::Feed;
 
@@ -69,16 +69,29 @@ pub fn prepare(rules: &[RuleDefinition]) -> Result<Prepared> {
 }
 
 impl Prepared {
-    /// Lets the engine read the records; `told` is given what each caused.
+    /// Lets the engine read the records.
     ///
     /// # Errors
     /// When the engine failed on a record, or found a row late.
-    pub fn run(mut self, records: &[Record]) -> Result<Live> {
+    pub fn run(self, records: &[Record]) -> Result<Live> {
+        self.run_told(records, |_| {})
+    }
+
+    /// As [`Self::run`]; `told` is given what each record caused, before the next is read.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_told(
+        mut self,
+        records: &[Record],
+        mut told: impl FnMut(&Outputs),
+    ) -> Result<Live> {
         let mut live = Live::default();
         for record in records {
             let outputs = self.engine.apply(record);
             let failed = self.engine.counts().failed;
             ensure!(failed == 0, "a rule or view fails on the record at {}", record.offset);
+            told(&outputs);
             live.transitions.extend(outputs.transitions);
             for found in outputs.views {
                 let rows = live.views.entry(found.view().to_string()).or_default();
