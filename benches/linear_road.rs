@@ -22,10 +22,9 @@ struct Drive {
 }
 
 pub(crate) fn run(scale: &Scale) -> Result<Vec<Row>> {
-    let cars = u32::try_from(scale.of(20_000)).context("cars")?;
+    let cars = u32::try_from(scale.of(10_000)).context("cars")?;
     let road = road(1, Size { cars, minutes: 60, accidents: 20, slow: 5 })?;
-    let drives: Vec<Drive> =
-        (0..scale.rounds).map(|_| drive(&road)).collect::<Result<Vec<_>>>()?;
+    let drives: Vec<Drive> = (0..scale.rounds).map(|_| drive(&road)).collect::<Result<Vec<_>>>()?;
     let rate = median(drives.iter().map(|drive| drive.rate).collect());
     // The road's own pace: an hour of reports in an hour.
     let pace = road.feed.len() as f64 / 3_600.0;

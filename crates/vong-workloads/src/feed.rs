@@ -134,12 +134,7 @@ fn times(stream: Stream, batch: &RecordBatch) -> Result<&[i64]> {
 }
 
 fn watermark_of(stream: Stream, at: i64) -> Result<RecordBatch> {
-    let at = || time_column([Some(EventTime(at))].into_iter());
-    let columns = vec![
-        at(),
-        key_column([Some(stream.name())].into_iter()),
-        at(),
-        key_column([Some("data")].into_iter()),
-    ];
+    let at = || time_column([Some(EventTime(at))]);
+    let columns = vec![at(), key_column([Some(stream.name())]), at(), key_column([Some("data")])];
     Ok(RecordBatch::try_new(Stream::Watermarks.schema(), columns)?)
 }

@@ -280,14 +280,17 @@ fn feed(reports: &[Report]) -> Result<Feed> {
         let speeds = second.iter().map(|report| report.mph);
         let positions = second.iter().map(|report| report.feet);
         let times = second.iter().chain(second).map(|report| instant(report.at_s));
-        feed.push(Stream::Readings, &[
-            ("event_time", Column::Times(times.collect())),
-            ("sensor_id", twice(cars.iter().map(String::as_str))),
-            ("unit_code", twice(segments.iter().map(String::as_str))),
-            ("unit", twice(second.iter().map(|report| report.lane))),
-            ("metric", Column::Texts(metrics("speed").chain(metrics("position")).collect())),
-            ("value", Column::Floats(speeds.chain(positions).collect())),
-        ])?;
+        feed.push(
+            Stream::Readings,
+            &[
+                ("event_time", Column::Times(times.collect())),
+                ("sensor_id", twice(cars.iter().map(String::as_str))),
+                ("unit_code", twice(segments.iter().map(String::as_str))),
+                ("unit", twice(second.iter().map(|report| report.lane))),
+                ("metric", Column::Texts(metrics("speed").chain(metrics("position")).collect())),
+                ("value", Column::Floats(speeds.chain(positions).collect())),
+            ],
+        )?;
     }
     Ok(feed)
 }

@@ -81,11 +81,7 @@ impl Prepared {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_told(
-        mut self,
-        records: &[Record],
-        mut told: impl FnMut(&Outputs),
-    ) -> Result<Live> {
+    pub fn run_told(mut self, records: &[Record], mut told: impl FnMut(&Outputs)) -> Result<Live> {
         let mut live = Live::default();
         for record in records {
             let outputs = self.engine.apply(record);

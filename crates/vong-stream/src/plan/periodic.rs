@@ -42,6 +42,7 @@ pub(crate) struct PeriodicPlan {
     /// Output that is the value.
     pub(crate) value: Option<usize>,
     pub(crate) view: Option<ViewPlan>,
+    /// Optimized: that does not depend on the rows, and is done once.
     plan: LogicalPlan,
     session: SessionContext,
     tables: Vec<(Stream, Arc<MemTable>)>,
@@ -68,7 +69,7 @@ impl PeriodicPlan {
             *partition.try_write().map_err(busy)? = batch.into_iter().collect();
         }
         let state = self.session.state();
-        let physical = now(state.create_physical_plan(&self.plan))?;
+        let physical = now(state.query_planner().create_physical_plan(&self.plan, &state))?;
         now(collect(physical, self.session.task_ctx()))
     }
 }
@@ -98,6 +99,8 @@ pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
     let stream = *streams.first().unwrap_or(&Stream::Readings);
     let of_stream = keys.iter().filter_map(|k| stream.columns().iter().position(|c| c.name == *k));
     let of_stream = of_stream.collect();
+    let plan = session.state().optimize(&plan);
+    let plan = plan.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
     let us = |span: std::time::Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
     let plan =
