@@ -129,12 +129,19 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
     let (hub, handle) = Hub::new(&hub_config, Arc::clone(&log), hub_metrics.clone());
     tasks.spawn("hub", OnFailure::Continue, hub.run(tasks.shutdown()));
     let assets = Arc::new(Assets::default());
+    let (_, engine) = EngineService::new(
+        Arc::clone(&log),
+        Arc::clone(&clock),
+        StreamConfig::default(),
+        StreamMetrics::new(&registry),
+    )?;
     let store = StoreConfig { dir: dir.path().join("store"), ..StoreConfig::default() };
     let sources = Sources {
         log: Arc::clone(&log),
         store: Store::open(store, log.epoch(), None)?,
         dimensions: Dimensions::new(&assets),
         clock: Arc::clone(&clock),
+        views: engine.views(),
     };
     let query = QueryEngine::new(QueryConfig::default(), sources, QueryMetrics::new(&registry))?;
     let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
@@ -146,12 +153,6 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         simulated: true,
         map: dir.path().join("map"),
     };
-    let (_, engine) = EngineService::new(
-        Arc::clone(&log),
-        Arc::clone(&clock),
-        StreamConfig::default(),
-        StreamMetrics::new(&registry),
-    )?;
     let rules = RuleDesk::new(Arc::clone(&log), Arc::clone(&clock), engine);
     let app = App {
         city: Arc::new(city),

@@ -10,7 +10,9 @@ mod clips;
 mod decode;
 mod fanout;
 mod latency;
+mod linear_road;
 mod log;
+mod nexmark;
 mod recovery;
 mod report;
 mod windows;
@@ -23,7 +25,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 13] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
@@ -32,6 +34,8 @@ const BENCHES: [Bench; 11] = [
     ("windows, one rule", windows::one_rule),
     ("windows, many rules", windows::many_rules),
     ("windows, city mix", windows::city_mix),
+    ("nexmark", nexmark::run),
+    ("linear_road", linear_road::run),
     ("latency", latency::run),
     ("fanout", fanout::run),
     ("clip", clips::run),

@@ -59,7 +59,7 @@ impl Vong {
         let directory = tempfile::tempdir()?;
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let own = Self { directory, http, process: None };
-        for folder in ["rules", "sources"] {
+        for folder in ["rules", "sources", "views"] {
             std::fs::create_dir(own.path(folder))?;
         }
         own.write("vong.toml", &format!("[http]\nlisten = \"{http}\"\n{more}"))?;

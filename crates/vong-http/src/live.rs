@@ -295,6 +295,7 @@ fn hub_view(view: wire::View) -> View {
         wire::View::Alerts => View::Alerts,
         wire::View::Clips => View::Clips,
         wire::View::Sources => View::Sources,
+        wire::View::Views => View::Views,
     }
 }
 
@@ -348,5 +349,6 @@ fn json(value: &FieldValue) -> Value {
         FieldValue::Int(value) => Value::from(*value),
         FieldValue::Float(value) => Value::from(*value),
         FieldValue::Text(value) => Value::from(&**value),
+        FieldValue::List(values) => Value::Array(values.iter().map(json).collect()),
     }
 }

@@ -16,6 +16,7 @@ use utoipa::OpenApi;
         crate::city::map_layer,
         crate::sql::run,
         crate::rules::list,
+        crate::rules::list_views,
         crate::rules::change,
         crate::backtest::run,
         crate::commands::act,

@@ -11,7 +11,7 @@ use axum::extract::State;
 use vong_model::{Action, Principal, authorize, columns};
 use vong_sql::rule::ExplainStatement;
 use vong_stream::{RuleDesk, RuleStatus};
-use vong_wire::http::{RuleChange, RuleView, SqlRequest};
+use vong_wire::http::{ContinuousView, RuleChange, RuleView, SqlRequest};
 
 use crate::app::App;
 use crate::error::Problem;
@@ -25,11 +25,34 @@ pub(crate) async fn list(
     Caller(caller): Caller,
 ) -> Result<Json<Vec<RuleView>>, Problem> {
     authorize(&caller, Action::QuerySql, "rules")?;
-    Ok(Json(app.rules.in_force().iter().map(view).collect()))
+    let known = app.rules.in_force();
+    let rules = known.iter().filter(|status| !status.rule.definition.is_view());
+    Ok(Json(rules.map(view).collect()))
 }
 
-/// Carries out statements about rules, all or none: `CREATE`, `ALTER`, `DROP ALERT RULE`. Answers
-/// when the engine obeys them.
+/// Every continuous view, by name, also those that are switched off.
+#[utoipa::path(get, path = "/api/v1/views", responses((status = 200, body = [ContinuousView])))]
+pub(crate) async fn list_views(
+    State(app): State<App>,
+    Caller(caller): Caller,
+) -> Result<Json<Vec<ContinuousView>>, Problem> {
+    authorize(&caller, Action::QuerySql, "views")?;
+    let known = app.rules.in_force();
+    let views = known.iter().filter(|status| status.rule.definition.is_view());
+    let view = |status: &RuleStatus| ContinuousView {
+        view: status.rule.definition.rule_id.to_string(),
+        version: status.rule.version,
+        enabled: status.enabled,
+        kind: status.kind.to_owned(),
+        changed_by: status.by.clone(),
+        rows: status.transitions,
+        sql: status.rule.definition.sql.clone(),
+    };
+    Ok(Json(views.map(view).collect()))
+}
+
+/// Carries out statements about rules and continuous views, all or none: `CREATE`, `ALTER`, `DROP`
+/// `ALERT RULE` or `CONTINUOUS VIEW`. Answers when the engine obeys them.
 #[utoipa::path(post, path = "/api/v1/rules", request_body = SqlRequest, responses(
     (status = 200, body = [RuleChange]),
     (status = 400, body = vong_wire::http::Problem, description = "what is wrong with a statement, and where")

@@ -98,6 +98,7 @@ fn router(app: App) -> Router {
         .route("/map/{layer}", get(city::map_layer))
         .route("/api/v1/sql", post(sql::run))
         .route("/api/v1/rules", get(rules::list).post(rules::change))
+        .route("/api/v1/views", get(rules::list_views))
         .route("/api/v1/backtest", post(backtest::run))
         .route("/api/v1/alerts/{alert_id}/{action}", post(commands::act))
         .route("/api/v1/live", get(live::connect))

@@ -44,6 +44,8 @@ pub struct HubConfig {
     pub resolved_keep_s: u64,
     /// How long a clip is shown, log time.
     pub clips_keep_s: u64,
+    /// How long a row of a continuous view stays when none of its key follows, in log time.
+    pub views_keep_s: u64,
     /// How long a reader may be away and still go on where it was, log time.
     pub resume_s: u64,
     /// Where the views are written down; `None`: each start reads the whole log.
@@ -60,6 +62,7 @@ impl Default for HubConfig {
             mark_ms: 1_000,
             resolved_keep_s: 3_600,
             clips_keep_s: 86_400,
+            views_keep_s: 86_400,
             resume_s: 900,
             snapshots: None,
             snapshot_every_s: 60,
@@ -135,11 +138,20 @@ struct Followed {
 impl Hub {
     /// Nothing is read yet; views fill while [`Self::run`] replays the log from its floor.
     pub fn new(config: &HubConfig, log: Arc<dyn Log>, metrics: HubMetrics) -> (Self, HubHandle) {
-        let HubConfig { tick_ms, mark_ms, resolved_keep_s, clips_keep_s, resume_s, .. } = config;
+        let HubConfig {
+            tick_ms,
+            mark_ms,
+            resolved_keep_s,
+            clips_keep_s,
+            views_keep_s,
+            resume_s,
+            ..
+        } = config;
         let (floor, head) = (log.floor(), log.head());
         let keep = Keep {
             resolved: Duration::from_secs(*resolved_keep_s),
             clips: Duration::from_secs(*clips_keep_s),
+            views: Duration::from_secs(*views_keep_s),
         };
         let mut alerts = Follower { position: floor, views: Vec::new() };
         let mut states = Follower { position: floor, views: Vec::new() };

@@ -18,11 +18,13 @@ pub enum View {
     Clips,
     /// State and counts per source; key `source_id`.
     Sources,
+    /// Latest row per key of each continuous view; key `view/` and the row's texts.
+    Views,
 }
 
 impl View {
-    pub const ALL: [Self; 5] =
-        [Self::Sensors, Self::Cameras, Self::Alerts, Self::Clips, Self::Sources];
+    pub const ALL: [Self; 6] =
+        [Self::Sensors, Self::Cameras, Self::Alerts, Self::Clips, Self::Sources, Self::Views];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl View {
             Self::Alerts => "alerts",
             Self::Clips => "clips",
             Self::Sources => "sources",
+            Self::Views => "views",
         }
     }
 
@@ -42,6 +45,7 @@ impl View {
             Self::Alerts => crate::views::alerts::COLUMNS,
             Self::Clips => crate::views::clips::COLUMNS,
             Self::Sources => crate::views::sources::COLUMNS,
+            Self::Views => crate::views::continuous::COLUMNS,
         }
     }
 
@@ -58,6 +62,7 @@ pub enum FieldValue {
     Int(i64),
     Float(f64),
     Text(Arc<str>),
+    List(Arc<[FieldValue]>),
 }
 
 impl PartialEq for FieldValue {
@@ -69,6 +74,7 @@ impl PartialEq for FieldValue {
             (Self::Int(a), Self::Int(b)) => a == b,
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
             (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a == b,
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod cameras;
 pub(crate) mod clips;
+pub(crate) mod continuous;
 pub(crate) mod sensors;
 pub(crate) mod sources;
 
@@ -41,6 +42,8 @@ pub(crate) trait Projection: Send + Debug {
 pub(crate) struct Keep {
     pub(crate) resolved: Duration,
     pub(crate) clips: Duration,
+    /// Of a row of a continuous view that no other replaces.
+    pub(crate) views: Duration,
 }
 
 pub(crate) fn projection(view: View, keep: Keep, counts_from: Offset) -> Box<dyn Projection> {
@@ -50,6 +53,7 @@ pub(crate) fn projection(view: View, keep: Keep, counts_from: Offset) -> Box<dyn
         View::Alerts => Box::new(alerts::Alerts::new(keep.resolved)),
         View::Clips => Box::new(clips::Clips::new(keep.clips)),
         View::Sources => Box::new(sources::Sources::new(counts_from)),
+        View::Views => Box::new(continuous::Continuous::new(keep.views)),
     }
 }
 

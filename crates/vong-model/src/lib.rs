@@ -13,6 +13,7 @@ mod ids;
 mod severity;
 pub mod streams;
 mod time;
+pub mod view;
 
 pub use access::{AccessDenied, Action, Principal, Role, authorize};
 pub use assets::{Assets, Camera, Place, Sensor, Unit};

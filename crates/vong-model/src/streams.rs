@@ -46,6 +46,12 @@ pub enum ColumnType {
     Float64,
     UInt32,
     UInt64,
+    /// `List(Utf8)`: as many in each row as its writer says, as of all lists.
+    Texts,
+    /// `List(Float64)`.
+    Floats,
+    /// `List(Int64)`.
+    Ints,
 }
 
 /// One column and its documentation.
@@ -68,8 +74,15 @@ impl ColumnType {
             Self::Float64 => DataType::Float64,
             Self::UInt32 => DataType::UInt32,
             Self::UInt64 => DataType::UInt64,
+            Self::Texts => list_of(DataType::Utf8),
+            Self::Floats => list_of(DataType::Float64),
+            Self::Ints => list_of(DataType::Int64),
         }
     }
+}
+
+fn list_of(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(item, true)))
 }
 
 /// The type of every instant.
@@ -98,11 +111,13 @@ pub enum Stream {
     LateEvents = 5,
     /// Footage filed for an alert: a reference to recorded bytes, not a copy.
     Clips = 6,
+    /// A row that a continuous view found, decided by the engine from the log alone.
+    ViewRows = 7,
     /// An advance of a stream's event-time clock; decided once, then a fact.
     Watermarks = 16,
     /// A change of a source's or sensor's own state.
     SourceEvents = 17,
-    /// A rule was created, changed or dropped.
+    /// A rule or a continuous view was created, changed or dropped.
     RuleChanges = 18,
     /// An operator's act.
     Commands = 19,
@@ -113,13 +128,14 @@ pub enum Stream {
 }
 
 impl Stream {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Readings,
         Self::CameraEvents,
         Self::VideoSegments,
         Self::RejectedEvents,
         Self::LateEvents,
         Self::Clips,
+        Self::ViewRows,
         Self::Watermarks,
         Self::SourceEvents,
         Self::RuleChanges,
@@ -196,6 +212,7 @@ impl Stream {
             Self::RejectedEvents => &REJECTEDEVENTS,
             Self::LateEvents => &LATEEVENTS,
             Self::Clips => &CLIPS,
+            Self::ViewRows => &VIEWROWS,
             Self::Watermarks => &WATERMARKS,
             Self::SourceEvents => &SOURCEEVENTS,
             Self::RuleChanges => &RULECHANGES,
@@ -236,7 +253,7 @@ const fn nullable(column: Column) -> Column {
     Column { nullable: true, ..column }
 }
 
-use ColumnType::{Bytes, Float64, Key, Text, Time, UInt32, UInt64};
+use ColumnType::{Bytes, Float64, Floats, Ints, Key, Text, Texts, Time, UInt32, UInt64};
 use Role::{Dimension, Measure, Provenance};
 
 static READINGS: Definition = Definition {
@@ -392,6 +409,45 @@ static CLIPS: Definition = Definition {
     ],
 };
 
+static VIEWROWS: Definition = Definition {
+    name: "view_rows",
+    kind: RecordKind::Data,
+    entity: None,
+    doc: "A row of a continuous view; the table of the view's own name shows it with its columns.",
+    columns: &[
+        column(
+            "event_time",
+            Time,
+            Role::Time,
+            "End of the window, instant of the asking, or time of the row: when it became known.",
+        ),
+        column("cause_time", Time, Role::Time, "Arrival time of the record that caused the row."),
+        column("view", Key, Dimension, "Name of the view."),
+        column("version", UInt32, Measure, "Its version."),
+        column(
+            "layout",
+            Key,
+            Measure,
+            "The view's columns in order, as in `sensor_id:text n:int avg:float`: the first text stands first in `texts`, and so on.",
+        ),
+        column("texts", Texts, Measure, "Its columns of type `text`, in order."),
+        column("floats", Floats, Measure, "Its columns of type `float`, in order."),
+        column(
+            "ints",
+            Ints,
+            Measure,
+            "Its columns of type `int`, `uint` (the same 64 bits), `bool` (0 or 1) and `time` (microseconds since 1970), in order.",
+        ),
+        column(
+            "cause_offset",
+            UInt64,
+            Provenance,
+            "Log offset of the record that caused this row.",
+        ),
+        column("cause_ordinal", UInt32, Provenance, "Place among the rows that one record caused."),
+    ],
+};
+
 static WATERMARKS: Definition = Definition {
     name: "watermarks",
     kind: RecordKind::Watermark,
@@ -435,10 +491,10 @@ static RULECHANGES: Definition = Definition {
     name: "rule_changes",
     kind: RecordKind::Rule,
     entity: None,
-    doc: "A rule was created, changed or dropped.",
+    doc: "A rule or a continuous view was created, changed or dropped.",
     columns: &[
         column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
-        column("rule_id", Key, Dimension, "Name of the rule."),
+        column("rule_id", Key, Dimension, "Name of the rule or view."),
         column("version", UInt32, Measure, "Counts up with each change."),
         column("action", Key, Measure, "`create`, `alter`, `drop`, `enable`, `disable`."),
         column("sql", Text, Measure, "The statement, whole."),

@@ -1,8 +1,9 @@
-//! What a query can name: streams, views over them, dimension tables, and `vong.*`.
+//! What a query can name: streams, views over them, continuous views, dimension tables, `vong.*`.
 //!
 //! Built anew for each query around its one moment; views and system tables cost nothing until
 //! they are named.
 
+mod continuous;
 mod dimensions;
 mod docs;
 mod system;
@@ -19,7 +20,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
+use tokio::sync::watch;
 use vong_model::Stream;
+use vong_model::view::ViewTables;
 use vong_sql::SessionLimits;
 
 use crate::registry::Registry;
@@ -40,7 +43,9 @@ pub(crate) struct City {
 
 impl City {
     pub(crate) fn new(moment: &Arc<Moment>, around: &Surroundings) -> Self {
-        let tables = Arc::new(Tables { moment: Arc::clone(moment), around: around.clone() });
+        let continuous = Arc::clone(&around.views.borrow());
+        let (moment, around) = (Arc::clone(moment), around.clone());
+        let tables = Arc::new(Tables { moment, around, continuous });
         let system = Arc::new(System { tables: Arc::clone(&tables) });
         Self { tables, system }
     }
@@ -53,6 +58,8 @@ pub(crate) struct Surroundings {
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) dimensions: Arc<BTreeMap<String, RecordBatch>>,
     pub(crate) registry: Arc<Registry>,
+    /// Continuous views, as the engine knows them.
+    pub(crate) views: watch::Receiver<ViewTables>,
 }
 
 impl CatalogProvider for City {
@@ -74,6 +81,7 @@ impl CatalogProvider for City {
 struct Tables {
     moment: Arc<Moment>,
     around: Surroundings,
+    continuous: ViewTables,
 }
 
 impl Tables {
@@ -101,7 +109,8 @@ impl SchemaProvider for Tables {
         // Every stream: nothing the system decided is hidden from those who audit it.
         let streams = Stream::ALL.into_iter().map(|stream| stream.name().to_owned());
         let views = views::ALL.iter().map(|view| view.name.to_owned());
-        streams.chain(views).chain(self.around.dimensions.keys().cloned()).collect()
+        let dimensions = self.around.dimensions.keys().cloned();
+        streams.chain(views).chain(dimensions).chain(self.continuous.keys().cloned()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -111,14 +120,15 @@ impl SchemaProvider for Tables {
         if let Some(view) = views::find(name) {
             return self.view(view.sql).await.map(Some);
         }
-        match self.around.dimensions.get(name) {
-            Some(rows) => table_of(rows.clone()).map(Some),
-            None => Ok(None),
+        if let Some(rows) = self.around.dimensions.get(name) {
+            return table_of(rows.clone()).map(Some);
         }
+        let continuous = self.continuous.get(name);
+        continuous.map(|known| continuous::table(name, known, &self.moment)).transpose()
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        if views::find(name).is_some() {
+        if views::find(name).is_some() || self.continuous.contains_key(name) {
             return Ok(Some(TableType::View));
         }
         Ok(self.table_exist(name).then_some(TableType::Base))
@@ -128,6 +138,7 @@ impl SchemaProvider for Tables {
         Stream::from_name(name).is_some()
             || views::find(name).is_some()
             || self.around.dimensions.contains_key(name)
+            || self.continuous.contains_key(name)
     }
 }
 
@@ -144,7 +155,7 @@ impl SchemaProvider for System {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let Tables { moment, around } = self.tables.as_ref();
+        let Tables { moment, around, continuous: _ } = self.tables.as_ref();
         let rows = match name {
             "tables" => docs::tables(&self.tables)?,
             "streams" => system::streams(moment)?,

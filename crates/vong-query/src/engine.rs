@@ -11,10 +11,11 @@ use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tracing::debug;
 use vong_log::Log;
+use vong_model::view::ViewTables;
 use vong_model::{Action, Principal, authorize};
 use vong_runtime::Clock;
 use vong_runtime::channel::{Capacity, Sender, WhenFull, bounded};
@@ -85,6 +86,8 @@ pub struct Sources {
     pub store: Store,
     pub dimensions: Dimensions,
     pub clock: Arc<dyn Clock>,
+    /// Continuous views, now and later.
+    pub views: watch::Receiver<ViewTables>,
 }
 
 impl QueryEngine {
@@ -93,7 +96,7 @@ impl QueryEngine {
         sources: Sources,
         metrics: QueryMetrics,
     ) -> Result<Self, Error> {
-        let Sources { log, store, dimensions, clock } = sources;
+        let Sources { log, store, dimensions, clock, views } = sources;
         let limits = SessionLimits {
             target_partitions: config.partitions,
             memory_bytes: config.memory_bytes,
@@ -109,6 +112,7 @@ impl QueryEngine {
             runtime,
             dimensions: Arc::new(dimensions.into_tables()),
             registry: Arc::new(Registry::default()),
+            views,
         };
         let inner = Inner {
             tail: TailCache::new(log, store, config.max_tail_rows),

@@ -152,13 +152,14 @@ fn failed(format: Format, source: ArrowError) -> Error {
     Error::Format { format: format.name(), source }
 }
 
-/// Dictionary columns as plain text, which CSV knows.
+/// Dictionary columns as plain text, which CSV knows, and lists as they are shown.
 fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let plain = match field.data_type() {
             DataType::Dictionary(_, value) => cast(column, value)?,
+            DataType::List(_) => cast(column, &DataType::Utf8)?,
             _ => Arc::clone(column),
         };
         fields.push(Field::new(field.name(), plain.data_type().clone(), true));

@@ -6,9 +6,11 @@ use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, UInt32Array, UI
 use arrow::datatypes::Int64Type;
 use arrow::util::pretty::pretty_format_batches;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use vong_log::{Entry, Log, MemLog};
 use vong_model::columns::{key_column, text_column, time_column};
 use vong_model::streams::ColumnType;
+use vong_model::view::ViewTables;
 use vong_model::{Assets, Camera, EventTime, Place, Principal, Sensor, Stream};
 use vong_runtime::ManualClock;
 use vong_store::{Store, StoreConfig};
@@ -30,6 +32,7 @@ pub(crate) struct TestCity {
     pub(crate) engine: QueryEngine,
     pub(crate) metrics: Metrics,
     pub(crate) clock: ManualClock,
+    pub(crate) views: watch::Sender<ViewTables>,
     _dir: TempDir,
 }
 
@@ -45,14 +48,16 @@ impl TestCity {
         let store = Store::open(history, log.epoch(), None).unwrap();
         let metrics = Metrics::new();
         let clock = ManualClock::new(TEN_O_CLOCK);
+        let views = watch::Sender::new(ViewTables::default());
         let sources = Sources {
             log: Arc::clone(&log),
             store: store.clone(),
             dimensions: Dimensions::new(&assets()),
             clock: Arc::new(clock.clone()),
+            views: views.subscribe(),
         };
         let engine = QueryEngine::new(config, sources, QueryMetrics::new(&metrics)).unwrap();
-        Self { log, store, engine, metrics, clock, _dir: dir }
+        Self { log, store, engine, metrics, clock, views, _dir: dir }
     }
 
     /// A city whose log is in memory, and that log.
@@ -159,6 +164,9 @@ pub(crate) fn rows(stream: Stream, rows: &[&[(&str, Cell)]]) -> RecordBatch {
                 Arc::new(UInt32Array::from_iter_values(cells.map(|c| count(c) as u32)))
             }
             ColumnType::UInt64 => Arc::new(UInt64Array::from_iter_values(cells.map(count))),
+            ColumnType::Texts | ColumnType::Floats | ColumnType::Ints => {
+                arrow::array::new_null_array(&column.column_type.data_type(), rows.len())
+            }
             ColumnType::Bytes => Arc::new(arrow::array::BinaryArray::from_iter_values(
                 cells.map(|_| b"\x00\xff".as_slice()),
             )),

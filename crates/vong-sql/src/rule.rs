@@ -1,4 +1,4 @@
-//! The statements about rules: `CREATE`, `ALTER`, `DROP` and `EXPLAIN ALERT RULE`.
+//! The statements about rules and continuous views: `CREATE`, `ALTER`, `DROP`, `EXPLAIN`.
 //!
 //! ```sql
 //! CREATE [OR REPLACE] ALERT RULE name
@@ -14,7 +14,11 @@
 //! AS SELECT …;
 //! DROP ALERT RULE name;
 //! ALTER ALERT RULE name ENABLE | DISABLE | SET <clauses as above, except NO DATA FOR>;
-//! EXPLAIN ALERT RULE name; EXPLAIN WINDOW stream; EXPLAIN ALERT 'id';
+//! CREATE [OR REPLACE] CONTINUOUS VIEW name
+//!   [EVERY INTERVAL '…' OVER LAST INTERVAL '…']
+//! AS SELECT …;
+//! DROP CONTINUOUS VIEW name; ALTER CONTINUOUS VIEW name ENABLE | DISABLE;
+//! EXPLAIN ALERT RULE name; EXPLAIN CONTINUOUS VIEW name; EXPLAIN WINDOW stream; EXPLAIN ALERT 'id';
 //! ```
 //!
 //! Clauses stand in any order; only a `FOR` straight after `WHEN …` is that rung's. A text may hold
@@ -45,12 +49,15 @@ pub enum RuleStatement {
     Create(Box<RuleDefinition>),
     Drop {
         rule_id: RuleId,
+        purpose: Purpose,
     },
     Enable {
         rule_id: RuleId,
+        purpose: Purpose,
     },
     Disable {
         rule_id: RuleId,
+        purpose: Purpose,
     },
     /// `ALTER … SET`: [`RuleDefinition::altered`] makes the new definition.
     Alter {
@@ -64,10 +71,21 @@ impl RuleStatement {
     pub fn rule_id(&self) -> &RuleId {
         match self {
             Self::Create(definition) => &definition.rule_id,
-            Self::Drop { rule_id }
-            | Self::Enable { rule_id }
-            | Self::Disable { rule_id }
+            Self::Drop { rule_id, .. }
+            | Self::Enable { rule_id, .. }
+            | Self::Disable { rule_id, .. }
             | Self::Alter { rule_id, .. } => rule_id,
+        }
+    }
+
+    /// Whether it is about a rule or a view.
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::Create(definition) => definition.purpose,
+            Self::Drop { purpose, .. }
+            | Self::Enable { purpose, .. }
+            | Self::Disable { purpose, .. } => *purpose,
+            Self::Alter { .. } => Purpose::Alert,
         }
     }
 
@@ -83,6 +101,26 @@ impl RuleStatement {
     }
 }
 
+/// What the rows that a query finds are for. Rules and views have their names in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// An alert rule: they say whether there is an alert.
+    #[default]
+    Alert,
+    /// A continuous view: they are kept.
+    View,
+}
+
+impl Purpose {
+    /// As the statements call it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Alert => "ALERT RULE",
+            Self::View => "CONTINUOUS VIEW",
+        }
+    }
+}
+
 /// `EVERY … OVER LAST …`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Periodic {
@@ -92,10 +130,12 @@ pub struct Periodic {
     pub over_last: Duration,
 }
 
-/// What `CREATE ALERT RULE` says.
+/// What `CREATE ALERT RULE` or `CREATE CONTINUOUS VIEW` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleDefinition {
     pub rule_id: RuleId,
+    /// A view has nothing of what follows but [`Self::periodic`], [`Self::sql`], [`Self::select`].
+    pub purpose: Purpose,
     pub severity: Severity,
     /// How long the condition must hold before the alert fires; zero: at once.
     pub for_: Duration,
@@ -128,6 +168,7 @@ impl RuleDefinition {
     fn bare(rule_id: RuleId, severity: Severity, select: Select) -> Self {
         Self {
             rule_id,
+            purpose: Purpose::Alert,
             severity,
             for_: Duration::ZERO,
             keep_firing_for: Duration::ZERO,
@@ -145,6 +186,10 @@ impl RuleDefinition {
             sql: String::new(),
             select,
         }
+    }
+
+    pub fn is_view(&self) -> bool {
+        self.purpose == Purpose::View
     }
 
     /// The rule with these changes. Its [`Self::sql`] is a whole `CREATE` statement, written anew,

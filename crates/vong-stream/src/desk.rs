@@ -58,17 +58,17 @@ impl RuleDesk {
         Self { log, clock, engine, turn: Arc::new(Mutex::new(())) }
     }
 
-    /// Whether the text is about rules, so that it belongs here and not to the query engine.
+    /// Whether the text is about rules or views, so that it belongs here and not to the query engine.
     pub fn is_about_rules(text: &str) -> bool {
         let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
         let first = words.next().unwrap_or_default();
         let rest: Vec<String> = words.take(4).collect();
         let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-        matches!(
-            (first.as_str(), rest.as_slice()),
-            ("CREATE", ["ALERT", "RULE", ..] | ["OR", "REPLACE", "ALERT", "RULE", ..])
-                | ("DROP" | "ALTER", ["ALERT", "RULE", ..])
-        )
+        let what = match (first.as_str(), rest.as_slice()) {
+            ("CREATE", ["OR", "REPLACE", what @ ..]) | ("CREATE" | "DROP" | "ALTER", what) => what,
+            _ => return false,
+        };
+        matches!(what, ["ALERT", "RULE", ..] | ["CONTINUOUS", "VIEW", ..])
     }
 
     /// Carries out every statement of `text`, all or none.
@@ -128,6 +128,11 @@ impl RuleDesk {
         actor: &str,
     ) -> Result<RuleChanged, Error> {
         let known = book.get(statement.rule_id()).cloned();
+        if let Some(known) = known.as_ref().filter(|k| k.definition.purpose != statement.purpose())
+        {
+            let is = known.definition.purpose;
+            return Err(Error::OtherPurpose { rule_id: statement.rule_id().clone(), is });
+        }
         let missing = || {
             let names = book.keys().map(ToString::to_string).collect();
             let did_you_mean = nearest(statement.rule_id().as_str(), &names);
@@ -163,13 +168,13 @@ impl RuleDesk {
     fn check(&self, book: &Book, definition: &RuleDefinition) -> Result<(), Error> {
         let planned = self.engine.planner().plan(definition);
         planned.map_err(|e| Error::RuleText(Box::new(e)))?;
-        let others = book.values().map(|known| &known.definition);
+        let others = book.values().map(|known| &known.definition).filter(|d| !d.is_view());
         let others = others.filter(|other| other.rule_id != definition.rule_id);
         inhibition_order(others.chain([definition]))
             .map(drop)
             .map_err(|ring| Error::Ring { ring: ring.into_iter().cloned().collect() })?;
         for by in definition.inhibited_by.iter().flat_map(|inhibition| &inhibition.rules) {
-            if !book.contains_key(by) {
+            if book.get(by).is_none_or(|known| known.definition.is_view()) {
                 let names = book.keys().map(ToString::to_string).collect();
                 let did_you_mean = nearest(by.as_str(), &names);
                 return Err(Error::NoSuchRule { rule_id: by.clone(), did_you_mean });
@@ -204,7 +209,7 @@ fn differences(files: &[RuleStatement], book: &Book) -> Vec<RuleChanged> {
                 wanted.insert(&rule.rule_id, rule.sql.as_str());
             }
             // Files say what there is: a rule that is switched off in them is not there.
-            RuleStatement::Drop { rule_id } | RuleStatement::Disable { rule_id } => {
+            RuleStatement::Drop { rule_id, .. } | RuleStatement::Disable { rule_id, .. } => {
                 wanted.remove(rule_id);
             }
             // A file with an ALTER … SET is refused when it is read.
@@ -291,11 +296,18 @@ mod tests {
 
     #[test]
     fn statements_about_rules_are_known_by_their_first_words() {
-        for text in ["create alert rule x", "DROP  ALERT\nRULE x", "create or replace alert rule x"]
-        {
+        for text in [
+            "create alert rule x",
+            "DROP  ALERT\nRULE x",
+            "create or replace alert rule x",
+            "Create Or Replace Continuous View x",
+            "drop continuous view x",
+        ] {
             assert!(RuleDesk::is_about_rules(text), "{text}");
         }
-        for text in ["SELECT 1", "explain alert rule x", "create table t", "", "alter"] {
+        for text in
+            ["SELECT 1", "explain alert rule x", "create table t", "", "alter", "create view v"]
+        {
             assert!(!RuleDesk::is_about_rules(text), "{text}");
         }
     }

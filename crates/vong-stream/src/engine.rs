@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 use vong_alert::Act;
 use vong_log::Record;
+use vong_model::view::ViewTable;
 use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse_one};
 
@@ -21,6 +22,7 @@ use crate::Error;
 use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
 use crate::outputs::{LateRows, Outputs, TransitionRow, instants, text_at};
 use crate::plan::RulePlanner;
+use crate::view_rows::ViewRows;
 
 pub(crate) use saved::{SavedEngine, SavedRule};
 
@@ -60,6 +62,7 @@ pub struct Engine {
     planner: Arc<RulePlanner>,
     operator: Operator,
     known: BTreeMap<RuleId, Known>,
+    views: BTreeMap<String, ViewTable>,
     commands: BTreeSet<String>,
     command_order: VecDeque<String>,
     counts: Counts,
@@ -73,6 +76,7 @@ impl Engine {
             planner,
             operator: Operator::new(),
             known: BTreeMap::new(),
+            views: BTreeMap::new(),
             commands: BTreeSet::new(),
             command_order: VecDeque::new(),
             counts: Counts::default(),
@@ -117,13 +121,27 @@ impl Engine {
             _ => Ok(()),
         };
         if let Err(e) = done {
-            self.counts.failed += 1;
-            warn!(offset = record.offset.0, error = &e as &dyn std::error::Error, "rule failed");
+            self.failed(record, &e);
         }
-        let numbered = (0_u32..).zip(&steps);
-        outputs.transitions =
-            numbered.map(|(ordinal, step)| TransitionRow::new(step, record, ordinal)).collect();
+        let numbered = (0_u32..).zip(steps.iter().filter(|step| step.transition().is_some()));
+        outputs.transitions = numbered
+            .filter_map(|(ordinal, step)| TransitionRow::new(step, record, ordinal))
+            .collect();
+        match ViewRows::of(&steps, record) {
+            Ok(views) => outputs.views = views,
+            Err(e) => self.failed(record, &e),
+        }
         outputs
+    }
+
+    fn failed(&mut self, record: &Record, error: &Error) {
+        self.counts.failed += 1;
+        warn!(offset = record.offset.0, error = error as &dyn std::error::Error, "rule failed");
+    }
+
+    /// Every view that was not dropped, as queries see it.
+    pub fn views(&self) -> &BTreeMap<String, ViewTable> {
+        &self.views
     }
 
     /// Every rule the log knows, by name, also those that are switched off.
@@ -211,6 +229,9 @@ impl Engine {
         let versions = record.batch.column(Stream::RuleChanges.column_index("version"));
         let version = versions.as_primitive_opt::<UInt32Type>().map_or(0, |v| v.value(row));
         let at = record.appended_at;
+        if matches!(text("action"), "create" | "alter" | "drop") {
+            self.views.remove(rule_id.as_str());
+        }
         match text("action") {
             "create" | "alter" => {
                 self.operator.remove(&rule_id, at, "rule changed", steps);
@@ -257,6 +278,10 @@ impl Engine {
             return Err(Error::InhibitionRing { rule_id, offset, ring });
         }
         let Known { version, definition, .. } = known.clone();
+        if let Some(layout) = plan.layout() {
+            let table = ViewTable { layout: layout.clone(), sql: definition.sql.clone() };
+            self.views.insert(rule_id.to_string(), table);
+        }
         self.operator.add(Arc::new(RuleMeta { version, definition }), &plan)?;
         self.known.insert(rule_id, known);
         Ok(())

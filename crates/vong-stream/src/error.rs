@@ -2,6 +2,7 @@
 
 use datafusion::error::DataFusionError;
 use vong_model::{Offset, RuleId, Stream};
+use vong_sql::rule::Purpose;
 use vong_telemetry::{Classify, Kind};
 
 use crate::operator::Unusable;
@@ -31,6 +32,11 @@ pub enum Error {
         ring.iter().map(RuleId::as_str).collect::<Vec<_>>().join(" -> ")
     )]
     Ring { ring: Vec<RuleId> },
+    #[error("'{rule_id}' is {}", match is {
+        Purpose::Alert => "an alert rule, not a view",
+        Purpose::View => "a continuous view, not a rule",
+    })]
+    OtherPurpose { rule_id: RuleId, is: Purpose },
     #[error("the engine is not running")]
     Gone,
     #[error("rule text is not one CREATE ALERT RULE statement")]
@@ -73,7 +79,10 @@ impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Planner(e) | Self::RuleText(e) | Self::Rule { source: e, .. } => e.kind(),
-            Self::NotARule | Self::InhibitionRing { .. } | Self::Ring { .. } => Kind::InvalidInput,
+            Self::NotARule
+            | Self::InhibitionRing { .. }
+            | Self::Ring { .. }
+            | Self::OtherPurpose { .. } => Kind::InvalidInput,
             Self::NoSuchRule { .. } => Kind::NotFound,
             Self::Gone => Kind::Unavailable,
             Self::Compute { .. } | Self::Rows { .. } | Self::Snapshot(_) | Self::Thread(_) => {

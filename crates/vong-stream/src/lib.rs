@@ -1,4 +1,4 @@
-//! Sequencer, watermarks, shared rule operator, backtest.
+//! Sequencer, watermarks, shared operator of rules and views, backtest.
 //!
 //! Alerts are a function of the log: the engine reads nothing else, so that live, after a restart
 //! and in a backtest the same records give the same alerts, to the byte.
@@ -14,6 +14,7 @@ mod outputs;
 mod plan;
 mod sequencer;
 mod service;
+mod view_rows;
 
 pub use alarm_report::{AlarmReport, Label, LabelReport};
 pub use backtest::{Backtest, BacktestRules, Difference, Told, backtest, difference, offset_at};
@@ -21,11 +22,14 @@ pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
 pub use metrics::StreamMetrics;
-pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step, Unusable};
+pub use operator::{
+    Decided, FoundRows, Key, Operator, Pushed, RuleMeta, RuleStatus, Step, Unusable,
+};
 pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};
 pub use sequencer::{Sequencer, SequencerConfig};
 pub use service::{EngineHandle, EngineService, SnapshotConfig, StreamConfig};
+pub use view_rows::ViewRows;
 
 #[cfg(test)]
 mod testing;

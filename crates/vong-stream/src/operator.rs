@@ -19,6 +19,7 @@ mod lane;
 mod panes;
 mod part;
 mod periodic;
+mod row_view;
 mod rule;
 mod saved;
 mod sealed;
@@ -48,7 +49,7 @@ use rule::{RuleCore, Sink};
 use stream::StreamOperator;
 
 pub use keys::Key;
-pub use rule::{RuleMeta, Step};
+pub use rule::{Decided, FoundRows, RuleMeta, Step};
 pub use saved::Unusable;
 pub(crate) use saved::{Plans, SavedOperator};
 
@@ -71,11 +72,11 @@ pub struct RuleStatus {
     pub enabled: bool,
     /// Who made or last changed it.
     pub by: String,
-    /// `stateless`, `window`, `absence`, `sliding` or `session`.
+    /// As [`RulePlan::kind_name`].
     pub kind: &'static str,
     /// Open episodes now.
     pub open: usize,
-    /// Transitions since the start.
+    /// Transitions since the start; of a view, rows.
     pub transitions: u64,
     /// Event time at which an alert of it last fired since the start.
     pub last_fired: Option<EventTime>,

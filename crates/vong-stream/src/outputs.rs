@@ -1,4 +1,4 @@
-//! What the engine decides, as rows of `alert_transitions` and `late_events`.
+//! What the engine decides, as rows of `alert_transitions`, `late_events` and `view_rows`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use vong_log::{Entry, Record};
 use vong_model::{AlertId, EventTime, Offset, RuleId, Severity, Stream};
 
-use crate::operator::Step;
+use crate::operator::{Decided, Step};
+use crate::view_rows::ViewRows;
 use crate::{ENGINE_VERSION, Error};
 
 /// The record and the place among the rows it caused: identity and order of an output row.
@@ -83,11 +84,42 @@ impl LateRows {
 pub struct Outputs {
     pub transitions: Vec<TransitionRow>,
     pub(crate) late: Vec<LateRows>,
+    pub views: Vec<ViewRows>,
+}
+
+/// The last of our decisions that the log holds, of each kind.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Logged {
+    pub(crate) transitions: Option<Cause>,
+    pub(crate) late: Option<Cause>,
+    pub(crate) views: Option<Cause>,
+}
+
+impl Logged {
+    /// Takes in a record of the log; false when it is none of our decisions.
+    pub(crate) fn saw(&mut self, record: &Record) -> bool {
+        let place = match record.stream {
+            Stream::AlertTransitions => &mut self.transitions,
+            Stream::LateEvents => &mut self.late,
+            Stream::ViewRows => &mut self.views,
+            _ => return false,
+        };
+        *place = (*place).max(last_cause(record));
+        true
+    }
+
+    /// Takes in decisions that were just appended.
+    pub(crate) fn wrote(&mut self, outputs: &Outputs) {
+        let last = outputs.transitions.last().map(|row| row.cause);
+        self.transitions = self.transitions.max(last);
+        self.late = self.late.max(outputs.last_late());
+        self.views = self.views.max(outputs.views.last().map(ViewRows::last));
+    }
 }
 
 impl Outputs {
     pub fn is_empty(&self) -> bool {
-        self.transitions.is_empty() && self.late.is_empty()
+        self.transitions.is_empty() && self.late.is_empty() && self.views.is_empty()
     }
 
     /// Number of late rows.
@@ -97,13 +129,19 @@ impl Outputs {
 
     /// Adds what a later record caused.
     pub fn extend(&mut self, more: Self) {
-        let Self { transitions, late } = more;
+        let Self { transitions, late, views } = more;
         self.transitions.extend(transitions);
         self.late.extend(late);
+        self.views.extend(views);
     }
 
-    /// Forgets everything caused at or before these places, because the log holds it already.
-    pub(crate) fn forget(&mut self, transitions: Option<Cause>, late: Option<Cause>) {
+    /// Forgets everything that the log holds already.
+    pub(crate) fn forget(&mut self, logged: Logged) {
+        let Logged { transitions, late, views } = logged;
+        if let Some(known) = views {
+            self.views.iter_mut().for_each(|rows| rows.forget(known));
+            self.views.retain(|rows| !rows.is_empty());
+        }
         self.transitions.retain(|row| transitions.is_none_or(|known| row.cause > known));
         for rows in &mut self.late {
             let cause = rows.cause;
@@ -117,7 +155,7 @@ impl Outputs {
         self.late.retain(|rows| !rows.rows.is_empty());
     }
 
-    pub(crate) fn last_late(&self) -> Option<Cause> {
+    fn last_late(&self) -> Option<Cause> {
         let last = self.late.last()?;
         let ordinal = u32::try_from(last.rows.len().saturating_sub(1)).unwrap_or(u32::MAX);
         Some(Cause { offset: last.cause, ordinal })
@@ -145,16 +183,21 @@ impl Outputs {
                 (batches, count) = (Vec::new(), 0);
             }
         }
+        for rows in &self.views {
+            let batches = rows.batches(ROWS_AN_ENTRY)?;
+            entries.extend(batches.into_iter().map(|b| Entry::new(Stream::ViewRows, b)));
+        }
         Ok(entries)
     }
 }
 
 impl TransitionRow {
-    pub(crate) fn new(step: &Step, record: &Record, ordinal: u32) -> Self {
-        let Step { rule, transition, unit_code, .. } = step;
+    pub(crate) fn new(step: &Step, record: &Record, ordinal: u32) -> Option<Self> {
+        let Decided::Transition { transition, unit_code } = &step.decided else { return None };
+        let rule = &step.rule;
         let definition = &rule.definition;
         let key = &transition.key;
-        Self {
+        Some(Self {
             event_time: transition.at,
             cause_time: record.appended_at,
             alert_id: transition.alert_id.clone(),
@@ -177,16 +220,16 @@ impl TransitionRow {
             input_from_offset: transition.inputs.from,
             input_to_offset: transition.inputs.to,
             cause: Cause { offset: record.offset, ordinal },
-        }
+        })
     }
 }
 
-/// The greatest cause among the rows of a record of `alert_transitions` or `late_events`.
+/// The greatest cause among the rows of a record of decisions.
 pub(crate) fn last_cause(record: &Record) -> Option<Cause> {
     causes(record).max()
 }
 
-/// The cause of each row of a record of `alert_transitions` or `late_events`.
+/// The cause of each row of a record of decisions.
 pub(crate) fn causes(record: &Record) -> impl Iterator<Item = Cause> {
     let column = |name| record.batch.column(record.stream.column_index(name));
     let offsets = column("cause_offset").as_primitive::<arrow::datatypes::UInt64Type>();

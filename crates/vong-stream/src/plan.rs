@@ -6,10 +6,12 @@
 
 mod conjunct;
 mod periodic;
+mod plain;
 mod refuse;
 mod shape;
 mod shared;
 mod sliding;
+mod view;
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -25,12 +27,14 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use vong_model::Stream;
+use vong_model::view::Layout;
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
 pub(crate) use conjunct::{Bound, Conjunct, Form};
 pub(crate) use periodic::PeriodicPlan;
 pub(crate) use shared::{Function, SharedAggregate, Test};
+pub(crate) use view::ViewPlan;
 
 /// Polls after which work that should wait for nothing is given up.
 const MOST_POLLS: usize = 1_000_000;
@@ -67,6 +71,8 @@ pub(crate) enum Kind {
     Session(SessionPlan),
     /// A query asked again and again says it.
     Periodic(PeriodicPlan),
+    /// Each row of the scope is a row of a view.
+    Rows(ViewPlan),
 }
 
 /// How far a frame looks back from its row, the row included.
@@ -106,6 +112,7 @@ pub(crate) struct SlidingPlan {
     pub(crate) schema: SchemaRef,
     pub(crate) condition: Arc<dyn PhysicalExpr>,
     pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) view: Option<ViewPlan>,
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +127,7 @@ pub(crate) struct SessionPlan {
     pub(crate) groups: Vec<GroupColumn>,
     pub(crate) having: Option<Arc<dyn PhysicalExpr>>,
     pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) view: Option<ViewPlan>,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +149,7 @@ pub(crate) struct WindowPlan {
     pub(crate) tests: Option<Vec<(usize, Test)>>,
     /// The aggregate that is the value, when the value is one.
     pub(crate) value_of: Option<usize>,
+    pub(crate) view: Option<ViewPlan>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,10 +169,12 @@ pub(crate) struct AggregatePlan {
 }
 
 impl WindowPlan {
-    /// Whether the condition or the value reads a key column.
+    /// Whether the condition, the value or the view reads a key column.
     pub(crate) fn reads_keys(&self) -> bool {
         let is_key = |column: &usize| matches!(self.groups.get(*column), Some(GroupColumn::Key(_)));
-        self.having.iter().chain(&self.value).flat_map(columns_of).any(|column| is_key(&column))
+        let outputs = self.view.iter().flat_map(|view| &view.outputs);
+        let read = self.having.iter().chain(&self.value).chain(outputs);
+        read.flat_map(columns_of).any(|column| is_key(&column))
     }
 }
 
@@ -187,9 +198,12 @@ impl RulePlan {
                 columns.extend(named.map(|n| &n.expr).flat_map(columns_of));
             }
             Kind::Absence { .. } | Kind::Periodic(_) => {}
+            Kind::Rows(view) => columns.extend(view.outputs.iter().flat_map(columns_of)),
             Kind::Sliding(plan) => {
                 let arguments = plan.calls.iter().flat_map(|call| &call.argument);
+                let outputs = plan.view.iter().flat_map(|view| &view.outputs);
                 let read = arguments.map(|a| &a.expr).chain([&plan.condition]).chain(&plan.value);
+                let read = read.chain(outputs);
                 let own = self.stream.columns().len();
                 columns.extend(read.flat_map(columns_of).filter(|column| *column < own));
             }
@@ -209,11 +223,24 @@ impl RulePlan {
             Kind::Sliding(plan) => plan.value.is_some(),
             Kind::Session(plan) => plan.value.is_some(),
             Kind::Periodic(plan) => plan.value.is_some(),
-            Kind::Absence { .. } => false,
+            Kind::Absence { .. } | Kind::Rows(_) => false,
         }
     }
 
-    /// `stateless`, `window`, `absence`, `sliding`, `session` or `periodic`.
+    /// The columns of the view; `None` for an alert rule.
+    pub(crate) fn layout(&self) -> Option<&Layout> {
+        let view = match &self.kind {
+            Kind::Stateless { .. } | Kind::Absence { .. } => None,
+            Kind::Window(plan) => plan.view.as_ref(),
+            Kind::Sliding(plan) => plan.view.as_ref(),
+            Kind::Session(plan) => plan.view.as_ref(),
+            Kind::Periodic(plan) => plan.view.as_ref(),
+            Kind::Rows(view) => Some(view),
+        };
+        view.map(|view| view.layout.as_ref())
+    }
+
+    /// `stateless`, `window`, `absence`, `sliding`, `session`, `periodic` or `rows`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Stateless { .. } => "stateless",
@@ -222,6 +249,7 @@ impl RulePlan {
             Kind::Sliding(_) => "sliding",
             Kind::Session(_) => "session",
             Kind::Periodic(_) => "periodic",
+            Kind::Rows(_) => "rows",
         }
     }
 }

@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 use vong_log::{Entry, Log, Record};
+use vong_model::view::ViewTables;
 use vong_model::{Offset, Stream};
 use vong_runtime::channel::{Capacity, Receiver, Sender, WhenFull, bounded};
 use vong_runtime::{Clock, Shutdown, UnixMicros};
@@ -25,7 +26,7 @@ use crate::backtest::READ_BYTES;
 use crate::engine::{Counts, Engine};
 use crate::metrics::StreamMetrics;
 use crate::operator::RuleStatus;
-use crate::outputs::{Cause, LateRows, Outputs, last_cause};
+use crate::outputs::{LateRows, Logged, Outputs};
 use crate::plan::RulePlanner;
 use crate::sequencer::{Sequencer, SequencerConfig};
 use memory::Memory;
@@ -70,6 +71,7 @@ struct Shared {
     questions: Sender<Question>,
     rules: RwLock<Vec<RuleStatus>>,
     counts: RwLock<Counts>,
+    views: watch::Sender<ViewTables>,
     planner: Arc<RulePlanner>,
 }
 
@@ -127,6 +129,11 @@ impl EngineHandle {
         self.shared.rules.read().clone()
     }
 
+    /// The continuous views, as the engine knows them now and later.
+    pub fn views(&self) -> watch::Receiver<ViewTables> {
+        self.shared.views.subscribe()
+    }
+
     /// What was read since the start.
     pub fn counts(&self) -> Counts {
         *self.shared.counts.read()
@@ -155,6 +162,7 @@ impl EngineService {
             questions: asked,
             rules: RwLock::default(),
             counts: RwLock::default(),
+            views: watch::Sender::default(),
             planner: Arc::clone(&planner),
         });
         let handle = EngineHandle { shared: Arc::clone(&shared) };
@@ -207,9 +215,7 @@ struct Follower {
     late: BTreeMap<String, u64>,
     /// Decided, not in the log yet.
     pending: Outputs,
-    /// The last of our decisions the log holds.
-    logged_transition: Option<Cause>,
-    logged_late: Option<Cause>,
+    logged: Logged,
 }
 
 impl Follower {
@@ -226,8 +232,7 @@ impl Follower {
             rules_changed: false,
             late: BTreeMap::new(),
             pending: Outputs::default(),
-            logged_transition: None,
-            logged_late: None,
+            logged: Logged::default(),
         }
     }
 
@@ -304,24 +309,18 @@ impl Follower {
 
     fn apply(&mut self, record: &Record) {
         self.next = record.offset.next();
-        match record.stream {
-            Stream::AlertTransitions => {
-                self.logged_transition = self.logged_transition.max(last_cause(record));
-            }
-            Stream::LateEvents => self.logged_late = self.logged_late.max(last_cause(record)),
-            stream => {
-                self.rules_changed |= stream == Stream::RuleChanges;
-                self.sequencer.observe(record);
-                let outputs = self.engine.apply(record);
-                for (source, rows) in outputs.late.iter().flat_map(LateRows::by_source) {
-                    self.service.metrics.late(&source, rows);
-                    *self.late.entry(source).or_default() += rows;
-                }
-                self.pending.extend(outputs);
-                return;
-            }
+        if self.logged.saw(record) {
+            self.pending.forget(self.logged);
+            return;
         }
-        self.pending.forget(self.logged_transition, self.logged_late);
+        self.rules_changed |= record.stream == Stream::RuleChanges;
+        self.sequencer.observe(record);
+        let outputs = self.engine.apply(record);
+        for (source, rows) in outputs.late.iter().flat_map(LateRows::by_source) {
+            self.service.metrics.late(&source, rows);
+            *self.late.entry(source).or_default() += rows;
+        }
+        self.pending.extend(outputs);
     }
 
     fn answer(&self, Question { statement, answer }: Question) {
@@ -344,7 +343,7 @@ impl Follower {
     }
 
     fn publish(&mut self, before: Counts, head: Offset) {
-        let Shared { applied, rules, counts, .. } = self.service.shared.as_ref();
+        let Shared { applied, rules, counts, views, .. } = self.service.shared.as_ref();
         let now = self.engine.counts();
         self.service.metrics.applied(before, now);
         self.service.metrics.lag(head.0.saturating_sub(self.next.0));
@@ -354,6 +353,13 @@ impl Follower {
         let stale = at.saturating_sub(self.published_at) >= 1_000_000 || at < self.published_at;
         if stale || self.rules_changed || !*self.service.shared.caught_up.borrow() {
             let in_force = self.engine.rules();
+            views.send_if_modified(|known| {
+                let changed = known.as_ref() != self.engine.views();
+                if changed {
+                    *known = Arc::new(self.engine.views().clone());
+                }
+                changed
+            });
             self.service.metrics.in_force(in_force.len());
             *rules.write() = in_force;
             self.published_at = at;
@@ -366,7 +372,7 @@ impl Follower {
     /// Appends what was decided, in order; waits while the disk is full.
     async fn append(&mut self, decisions: Vec<Entry>, shutdown: &Shutdown) -> Result<(), Error> {
         // The log may hold it already, appended in an earlier life after what was read here.
-        self.pending.forget(self.logged_transition, self.logged_late);
+        self.pending.forget(self.logged);
         let outputs = std::mem::take(&mut self.pending);
         let mut entries = outputs.entries()?;
         entries.extend(decisions);
@@ -377,9 +383,7 @@ impl Follower {
             self.append_some(some, shutdown).await?;
         }
         self.service.metrics.decided(&outputs.transitions);
-        let last = outputs.transitions.last().map(|row| row.cause);
-        self.logged_transition = self.logged_transition.max(last);
-        self.logged_late = self.logged_late.max(outputs.last_late());
+        self.logged.wrote(&outputs);
         Ok(())
     }
 

@@ -53,6 +53,21 @@ pub struct RuleView {
     pub sql: String,
 }
 
+/// A continuous view; its rows are in the SQL table of its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContinuousView {
+    pub view: String,
+    pub version: u32,
+    /// Switched off, it keeps its name and its rows, and finds no more.
+    pub enabled: bool,
+    /// `rows`, `window`, `session`, `sliding` or `periodic`; empty when switched off.
+    pub kind: String,
+    pub changed_by: String,
+    /// Rows since the engine started.
+    pub rows: u64,
+    pub sql: String,
+}
+
 /// `POST /api/v1/backtest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -30,6 +30,9 @@ pub enum View {
     Clips,
     /// State per source; key `source_id`.
     Sources,
+    /// Latest row per key of each continuous view; key `view/` and the row's texts. `values` are in
+    /// the order of `columns`, as in `sensor_id:text n:int`.
+    Views,
 }
 
 /// From where a client that was connected before wants to go on.

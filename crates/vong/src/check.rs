@@ -3,17 +3,21 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use vong_sql::rule::Purpose;
+
 use crate::cli::{say, tell};
 use crate::site::Site;
 
 pub(crate) fn run(config: &Path) -> ExitCode {
     match Site::load(config) {
         Ok(Site { config, assets, logins: _, sources, rules }) => {
+            let views = rules.iter().filter(|rule| rule.purpose() == Purpose::View).count();
             let summary = format!(
-                "ok: {} brokers, {} sources, {} rules, {} sensors, {} cameras, {} units",
+                "ok: {} brokers, {} sources, {} rules, {views} views, {} sensors, {} cameras, {} \
+                 units",
                 config.brokers.len(),
                 sources.len(),
-                rules.len(),
+                rules.len() - views,
                 assets.sensors.len(),
                 assets.cameras.len(),
                 assets.units.len()

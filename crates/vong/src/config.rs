@@ -57,6 +57,7 @@ pub struct DataConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct FilesConfig {
     pub rules: PathBuf,
+    pub views: PathBuf,
     pub sources: PathBuf,
     pub sensors: PathBuf,
     pub cameras: PathBuf,
@@ -138,6 +139,7 @@ impl Default for FilesConfig {
     fn default() -> Self {
         Self {
             rules: PathBuf::from("rules"),
+            views: PathBuf::from("views"),
             sources: PathBuf::from("sources"),
             sensors: PathBuf::from("sensors.csv"),
             cameras: PathBuf::from("cameras.csv"),
@@ -200,10 +202,10 @@ impl Config {
     }
 
     fn resolve(&mut self, base: &Path) {
-        let FilesConfig { rules, sources, sensors, cameras, camera_logins, units, map } =
+        let FilesConfig { rules, views, sources, sensors, cameras, camera_logins, units, map } =
             &mut self.files;
-        let files =
-            [rules, sources, sensors, cameras, camera_logins, units, map, &mut self.data.directory];
+        let data = &mut self.data.directory;
+        let files = [rules, views, sources, sensors, cameras, camera_logins, units, map, data];
         for path in files {
             *path = base.join(&*path);
         }

@@ -25,10 +25,11 @@ use crate::installation::Installation;
 use crate::serve::{runtime, told_to_stop};
 use crate::site::Site;
 
-/// The rules and sources that ship, so that the demo needs no file beside the binary.
+/// The rules, views and sources that ship, so that the demo needs no file beside the binary.
 #[derive(RustEmbed)]
 #[folder = "../../configs"]
 #[include = "rules/*.sql"]
+#[include = "views/*.sql"]
 #[include = "sources/sample-city.toml"]
 struct Shipped;
 

@@ -17,6 +17,7 @@ use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::AccessUnitSink;
+use vong_model::view::ViewTables;
 use vong_model::{Assets, Camera};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
@@ -46,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Where, below the data directory, engine and live views write down what they know.
 const ENGINE_DIR: &str = "engine";
-const VIEWS_DIR: &str = "views";
+const LIVE_DIR: &str = "live";
 
 /// How often footage that is too old is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -111,7 +112,7 @@ impl Installation {
         let video = VideoHub::new(live);
         let dimensions = Dimensions::new(&ground.assets).with("sources", sources::table(&mappings));
         ground.trim_log(&config, store.clone());
-        let query = ground.start_queries(&config, store, dimensions)?;
+        let query = ground.start_queries(&config, store, dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
         ground.start_cameras(&config.video, &logins, &recorder, &video);
@@ -235,14 +236,14 @@ impl Ground {
             keep_bytes: Some(config.data.log_keep_gib.saturating_mul(1 << 30)),
         };
         let of = |dir: &str| Snapshots::new(&config.data.directory.join(dir), self.log.epoch(), 0);
-        let readers = log_retention::Readers { store, snapshots: [of(ENGINE_DIR), of(VIEWS_DIR)] };
+        let readers = log_retention::Readers { store, snapshots: [of(ENGINE_DIR), of(LIVE_DIR)] };
         let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
         let trimming = log_retention::run(log, readers, keep, clock, self.engines.shutdown());
         self.engines.spawn("log/retention", OnFailure::Continue, trimming);
     }
 
     fn start_hub(&self, config: &Config, metrics: HubMetrics) -> HubHandle {
-        let snapshots = Some(config.data.directory.join(VIEWS_DIR));
+        let snapshots = Some(config.data.directory.join(LIVE_DIR));
         let settings = HubConfig {
             snapshots,
             snapshot_every_s: config.data.snapshot_every_s,
@@ -266,6 +267,7 @@ impl Ground {
         config: &Config,
         store: Store,
         dimensions: Dimensions,
+        views: watch::Receiver<ViewTables>,
     ) -> Result<QueryEngine> {
         let config::QueryConfig { concurrent, deadline_s, max_rows, memory_mib } = config.query;
         let memory_bytes =
@@ -283,6 +285,7 @@ impl Ground {
             store: store.clone(),
             dimensions,
             clock: Arc::clone(&clock),
+            views,
         };
         let query = QueryEngine::new(limits, sources, QueryMetrics::new(&self.registry))?;
         let metrics = ArchiverMetrics::new(&self.registry);

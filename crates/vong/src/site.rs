@@ -10,7 +10,7 @@ use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse};
 use vong_stream::RulePlanner;
 
 use crate::assets::{self, CameraLogins};
-use crate::config::{Config, Diagnostic, from_toml};
+use crate::config::{Config, Diagnostic, FilesConfig, from_toml};
 
 /// A whole installation, ready to be built.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl Site {
             CameraLogins::default()
         });
         let sources = load_sources(&config, &assets, &mut mistakes);
-        let rules = load_rules(&config.files.rules, &mut mistakes);
+        let FilesConfig { rules, views, .. } = &config.files;
+        let rules = load_rules(&[rules, views], &mut mistakes);
         if mistakes.is_empty() {
             Ok(Self { config, assets, logins, sources, rules })
         } else {
@@ -92,8 +93,9 @@ fn unknown_broker(
     )
 }
 
-/// Every `*.sql` of the rules directory, parsed and planned.
-fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleStatement> {
+/// Every `*.sql` of the directories of rules and views, parsed and planned.
+fn load_rules(directories: &[&PathBuf; 2], mistakes: &mut Vec<Diagnostic>) -> Vec<RuleStatement> {
+    let [directory, _] = directories;
     let planner = match RulePlanner::new() {
         Ok(planner) => planner,
         Err(e) => {
@@ -102,7 +104,8 @@ fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleState
         }
     };
     let mut rules: Vec<RuleStatement> = Vec::new();
-    for (file, text) in files_of(directory, "sql", mistakes) {
+    let files = directories.iter().flat_map(|directory| files_of(directory, "sql", mistakes));
+    for (file, text) in files.collect::<Vec<_>>() {
         let statements = parse(&text).unwrap_or_else(|e| {
             mistakes.push(of_sql(&file, &e));
             Vec::new()
@@ -121,7 +124,7 @@ fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleState
                 .iter()
                 .any(|other| other.rule_id() == statement.rule_id() && other.action() == "create")
             {
-                let message = format!("rule '{}' is defined twice", statement.rule_id());
+                let message = format!("'{}' is defined twice", statement.rule_id());
                 mistakes.push(Diagnostic::of_file(&file, message));
             }
             rules.push(statement);
@@ -134,7 +137,7 @@ fn load_rules(directory: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<RuleState
 /// What is wrong with who inhibits whom: names nobody bears, and rings.
 fn inhibitions(directory: &Path, rules: &[RuleStatement]) -> Vec<Diagnostic> {
     let created = rules.iter().filter_map(|statement| match statement {
-        RuleStatement::Create(rule) => Some(rule.as_ref()),
+        RuleStatement::Create(rule) if !rule.is_view() => Some(rule.as_ref()),
         _ => None,
     });
     let created: Vec<&RuleDefinition> = created.collect();

@@ -1,6 +1,11 @@
 //! Batches of the streams the views read, and what the views make of them.
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array, UInt64Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+    UInt64Array, new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::Field;
 use expect_test::{Expect, expect};
 use vong_model::Stream;
 use vong_model::columns::{key_column, text_column, time_column};
@@ -28,11 +33,17 @@ pub(crate) fn row(stream: Stream, words: &str) -> RecordBatch {
             let number = || if text.is_empty() { 0.0 } else { text.parse().unwrap() };
             match column.column_type {
                 ColumnType::Time => time_column([Some(EventTime(number() as i64 * 1_000_000))]),
-                ColumnType::Key => key_column([Some(text)]),
+                // A word holds no space.
+                ColumnType::Key => key_column([Some(text.replace('~', " ").as_str())]),
                 ColumnType::Text => text_column([Some(text)]),
                 ColumnType::Float64 => Arc::new(Float64Array::from(vec![number()])),
                 ColumnType::UInt32 => Arc::new(UInt32Array::from(vec![number() as u32])),
                 ColumnType::UInt64 => Arc::new(UInt64Array::from(vec![number() as u64])),
+                ColumnType::Texts => list(text.split('|').map(Some).collect::<StringArray>()),
+                ColumnType::Floats => list(numbers(text).collect::<Float64Array>()),
+                ColumnType::Ints => {
+                    list(numbers(text).map(|n| n.map(|n| n as i64)).collect::<Int64Array>())
+                }
                 ColumnType::Bytes => {
                     Arc::new(arrow::array::BinaryArray::from(vec![text.as_bytes()]))
                 }
@@ -49,12 +60,28 @@ pub(crate) fn show(value: &FieldValue) -> String {
         FieldValue::Int(value) => value.to_string(),
         FieldValue::Float(value) => format!("{value:?}"),
         FieldValue::Text(value) => value.to_string(),
+        FieldValue::List(values) => {
+            format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(" "))
+        }
     }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn numbers(text: &str) -> impl Iterator<Item = Option<f64>> {
+    text.split('|').filter(|word| !word.is_empty()).map(|word| word.parse().ok())
+}
+
+/// One list with these values.
+fn list(values: impl Array + 'static) -> ArrayRef {
+    let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    let lengths = OffsetBuffer::from_lengths([values.len()]);
+    Arc::new(ListArray::try_new(field, lengths, Arc::new(values), None).unwrap())
 }
 
 /// Feeds `lines` (`seconds stream column=value…`) and prints the view.
 fn check(view: View, lines: &[&str], expected: &Expect) {
-    let keep = Keep { resolved: Duration::from_secs(3_600), clips: Duration::from_secs(86_400) };
+    let keep = Keep { resolved: Duration::from_secs(3_600), clips: DAY, views: DAY };
     let mut projection = projection(view, keep, Offset(0));
     let mut table = Table::new(Offset(0));
     for (offset, line) in (0..).map(Offset).zip(lines) {
@@ -238,4 +265,36 @@ fn source_counts_rows_and_ignores_states_of_single_sensors() {
             traffic @4: source_id=traffic state=connected event_time_ms=1000 rows_in=1 rows_rejected=1
         "#]],
     );
+}
+
+#[test]
+fn the_latest_row_of_each_key_of_a_view_is_shown_until_the_view_goes() {
+    let row = |at: u8, sensor: &str, n: u8| {
+        format!(
+            "{at} view_rows view=minutes layout=s:text~n:int~x:float texts={sensor} ints={n} \
+             floats=0.5 event_time={at}"
+        )
+    };
+    let mut lines = vec![
+        row(10, "TR-001", 3),
+        row(20, "TR-001", 4),
+        row(15, "TR-001", 9),
+        row(10, "TR-002", 5),
+        "11 view_rows view=all layout=n:int ints=7 event_time=11".to_owned(),
+        "11 view_rows view=all layout=broken ints=7 event_time=12".to_owned(),
+    ];
+    let text: Vec<&str> = lines.iter().map(String::as_str).collect();
+    check(
+        View::Views,
+        &text,
+        &expect![[r#"
+        all @4: view=all columns=n:int values=[7] event_time_ms=11000
+        minutes/TR-001 @1: view=minutes columns=s:text n:int x:float values=[TR-001 4 0.5] event_time_ms=20000
+        minutes/TR-002 @3: view=minutes columns=s:text n:int x:float values=[TR-002 5 0.5] event_time_ms=10000
+    "#]],
+    );
+    lines.push("30 rule_changes rule_id=minutes action=drop".to_owned());
+    lines.push("86420 watermarks stream=readings".to_owned());
+    let text: Vec<&str> = lines.iter().map(String::as_str).collect();
+    check(View::Views, &text, &expect![[r#""#]]);
 }

@@ -40,8 +40,10 @@ impl Urgency {
 
     fn of_stream(stream: Stream) -> Self {
         match stream.kind() {
-            // Late rows are written together with what the engine decided, and only by it.
-            RecordKind::Data if stream == Stream::LateEvents => Self::Clockwork,
+            // These are written together with what the engine decided, and only by it.
+            RecordKind::Data if matches!(stream, Stream::LateEvents | Stream::ViewRows) => {
+                Self::Clockwork
+            }
             RecordKind::Data => Self::Bulk,
             RecordKind::Watermark | RecordKind::Source => Self::Clockwork,
             RecordKind::Rule | RecordKind::Command | RecordKind::Alert | RecordKind::Config => {

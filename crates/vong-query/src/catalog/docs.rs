@@ -16,6 +16,9 @@ use super::{SYSTEM_SCHEMA, Tables, dimensions, system, views};
 const LOG_OFFSET_DOC: &str = "Place of the row's record in the log: the same number on a wall, \
 in an audit and in a backtest.";
 
+/// Of the columns a continuous view computes.
+const CONTINUOUS_DOC: &str = "As the statement of the view says: vong.tables shows it.";
+
 /// Documentation of tables that are neither stream nor view.
 const TABLES: [(&str, &str); 9] = [
     ("sources", "One configured origin of rows."),
@@ -33,24 +36,26 @@ pub(super) fn tables(tables: &Tables) -> Result<RecordBatch> {
     let system = system::NAMES.iter().map(|name| format!("{SYSTEM_SCHEMA}.{name}"));
     let names: Vec<String> = tables.table_names().into_iter().chain(system).collect();
     let docs: ArrayRef =
-        Arc::new(names.iter().map(|name| doc_of_table(name)).collect::<StringArray>());
+        Arc::new(names.iter().map(|name| doc_of_table(tables, name)).collect::<StringArray>());
     let names: ArrayRef = Arc::new(StringArray::from(names));
     let columns = [("table_name", names, true), ("doc", docs, true)];
     Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
 }
 
-fn doc_of_table(name: &str) -> Option<&'static str> {
+fn doc_of_table<'a>(tables: &'a Tables, name: &str) -> Option<&'a str> {
     let of_stream = Stream::from_name(name).map(Stream::doc);
     let of_view = || views::find(name).map(|view| view.doc);
     let of_other = || TABLES.iter().find(|(table, _)| *table == name).map(|(_, doc)| *doc);
-    of_stream.or_else(of_view).or_else(of_other)
+    let of_continuous = || tables.continuous.get(name).map(|view| view.sql.as_str());
+    of_stream.or_else(of_view).or_else(of_other).or_else(of_continuous)
 }
 
 pub(super) async fn columns(tables: &Tables) -> Result<RecordBatch> {
     let mut rows: Vec<[String; 4]> = Vec::new();
     for name in tables.table_names() {
         let Some(table) = tables.table(&name).await? else { continue };
-        describe(&mut rows, &name, &table.schema());
+        let is_continuous = tables.continuous.contains_key(&name);
+        describe(&mut rows, (&name, is_continuous), &table.schema());
     }
     for (table, column, doc) in system::DOCS {
         rows.push([table.to_owned(), column.to_owned(), String::new(), doc.to_owned()]);
@@ -68,9 +73,11 @@ pub(super) async fn columns(tables: &Tables) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true)))?)
 }
 
-fn describe(rows: &mut Vec<[String; 4]>, table: &str, schema: &SchemaRef) {
+fn describe(rows: &mut Vec<[String; 4]>, (table, is_continuous): (&str, bool), schema: &SchemaRef) {
     for field in schema.fields() {
-        let doc = doc_of(table, field.name()).unwrap_or_default();
+        let of_continuous = || doc_in(Stream::ViewRows, field.name()).unwrap_or(CONTINUOUS_DOC);
+        let doc = doc_of(table, field.name()).or_else(|| is_continuous.then(of_continuous));
+        let doc = doc.unwrap_or_default();
         let data_type = type_name(field.data_type());
         rows.push([table.to_owned(), field.name().clone(), data_type, doc.to_owned()]);
     }
@@ -108,6 +115,8 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Int64 => "int64".to_owned(),
         DataType::UInt32 => "uint32".to_owned(),
         DataType::UInt64 => "uint64".to_owned(),
+        DataType::Boolean => "bool".to_owned(),
+        DataType::List(item) => format!("{}[]", type_name(item.data_type())),
         other => other.to_string(),
     }
 }

@@ -10,10 +10,10 @@ pub(super) struct View {
     pub(super) columns: &'static [(&'static str, &'static str)],
 }
 
-pub(super) const ALL: [View; 2] = [ALERTS, READINGS_1M];
+pub(super) const ALL: [View; 1] = [ALERTS];
 
 pub(super) fn find(name: &str) -> Option<&'static View> {
-    static VIEWS: [View; 2] = ALL;
+    static VIEWS: [View; 1] = ALL;
     VIEWS.iter().find(|view| view.name == name)
 }
 
@@ -53,28 +53,5 @@ FROM alert_transitions GROUP BY alert_id",
         ("acknowledged_by", "Who first acknowledged it."),
         ("ended_time", "When it was resolved or cancelled; null while it is open."),
         ("transitions", "Steps so far."),
-    ],
-};
-
-const READINGS_1M: View = View {
-    name: "readings_1m",
-    doc: "Readings of good quality by sensor, metric and minute of event time.",
-    sql: "\
-SELECT tumble(event_time, INTERVAL '1 minute') AS window_start,
-  sensor_id, metric, unit, unit_code,
-  count(*) AS readings,
-  avg(value) AS avg_value,
-  min(value) AS min_value,
-  max(value) AS max_value,
-  last_value(value ORDER BY event_time, log_offset) AS last_value
-FROM readings WHERE quality = 'good'
-GROUP BY tumble(event_time, INTERVAL '1 minute'), sensor_id, metric, unit, unit_code",
-    columns: &[
-        ("window_start", "First instant of the minute."),
-        ("readings", "Number of readings in the minute."),
-        ("avg_value", "Mean of the values, each reading counted once."),
-        ("min_value", "Smallest value."),
-        ("max_value", "Largest value."),
-        ("last_value", "Value of the latest reading by event time."),
     ],
 };

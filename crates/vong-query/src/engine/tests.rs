@@ -1,5 +1,6 @@
 //! Queries against a small city: right answers, one moment, limits.
 
+mod continuous;
 mod limits;
 mod moments;
 
@@ -96,25 +97,6 @@ async fn filters_and_ranges_give_the_same_rows_wherever_they_are() {
 }
 
 #[tokio::test]
-async fn readings_by_minute() {
-    check(
-        two_streets,
-        "SELECT window_start, sensor_id, unit, readings, avg_value, max_value, last_value \
-         FROM readings_1m ORDER BY 1, 2",
-        expect![[r#"
-            +----------------------+-----------+------+----------+-----------+-----------+------------+
-            | window_start         | sensor_id | unit | readings | avg_value | max_value | last_value |
-            +----------------------+-----------+------+----------+-----------+-----------+------------+
-            | 2026-11-22T03:00:00Z | TR-001    | km/h | 2        | 45.0      | 50.0      | 50.0       |
-            | 2026-11-22T03:00:00Z | TR-002    | km/h | 1        | 35.5      | 35.5      | 35.5       |
-            | 2026-11-22T03:01:00Z | TR-001    | km/h | 1        | 20.0      | 20.0      | 20.0       |
-            | 2026-11-22T03:01:00Z | TR-002    | km/h | 1        | 5.5       | 5.5       | 5.5        |
-            +----------------------+-----------+------+----------+-----------+-----------+------------+"#]],
-    )
-    .await;
-}
-
-#[tokio::test]
 async fn an_alert_is_one_row_in_its_latest_state() {
     let step = |ordinal: u64, alert: &'static str, state: &'static str, actor: &'static str| {
         rows(
@@ -205,6 +187,7 @@ async fn every_table_and_column_is_documented() {
         | city          | public             | rejected_events   | BASE TABLE |
         | city          | public             | late_events       | BASE TABLE |
         | city          | public             | clips             | BASE TABLE |
+        | city          | public             | view_rows         | BASE TABLE |
         | city          | public             | watermarks        | BASE TABLE |
         | city          | public             | source_events     | BASE TABLE |
         | city          | public             | rule_changes      | BASE TABLE |
@@ -212,7 +195,6 @@ async fn every_table_and_column_is_documented() {
         | city          | public             | alert_transitions | BASE TABLE |
         | city          | public             | config_changes    | BASE TABLE |
         | city          | public             | alerts            | VIEW       |
-        | city          | public             | readings_1m       | VIEW       |
         | city          | public             | cameras           | BASE TABLE |
         | city          | public             | sensors           | BASE TABLE |
         | city          | public             | units             | BASE TABLE |

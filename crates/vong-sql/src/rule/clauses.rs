@@ -84,6 +84,18 @@ impl RuleChanges {
         }
     }
 
+    /// The clauses of a continuous view, up to and with `AS`.
+    pub(super) fn of_view(cursor: &mut Cursor<'_>) -> Result<Self, Error> {
+        let mut clauses = Self::default();
+        loop {
+            let at = cursor.at();
+            match cursor.one_of(&["EVERY", "AS"])? {
+                "AS" => return Ok(clauses),
+                word => clauses.read(word, at, cursor)?,
+            }
+        }
+    }
+
     /// The clauses after `SET`, at least one, up to the end of the statement.
     pub(super) fn of_alter(cursor: &mut Cursor<'_>, rule_id: &RuleId) -> Result<Self, Error> {
         let mut changes = Self::default();

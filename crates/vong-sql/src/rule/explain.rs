@@ -10,7 +10,7 @@ use crate::session::MAX_SQL_BYTES;
 /// A question about how the engine does what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExplainStatement {
-    /// `EXPLAIN ALERT RULE name`: how the rule is executed, what it shares, what it costs.
+    /// `EXPLAIN ALERT RULE name`, `EXPLAIN CONTINUOUS VIEW name`: how the rule is executed, what it shares, what it costs.
     Rule { rule_id: RuleId },
     /// `EXPLAIN WINDOW stream`: which source holds the watermark, and what came late.
     Window { stream: Stream },
@@ -34,6 +34,9 @@ impl ExplainStatement {
         }
         let statement = if cursor.take_word("ALERT") {
             rule_or_alert(&mut cursor)?
+        } else if cursor.take_word("CONTINUOUS") {
+            cursor.expect_word("VIEW")?;
+            Self::Rule { rule_id: cursor.name()? }
         } else if cursor.take_word("WINDOW") {
             Self::Window { stream: stream(&mut cursor)? }
         } else {

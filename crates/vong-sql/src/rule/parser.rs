@@ -3,12 +3,13 @@
 //! Only the frame of a statement is read here; the `SELECT` is handed to the SQL parser whole.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use vong_model::RuleId;
+use vong_model::{RuleId, Severity};
 
 use super::clauses::RuleChanges;
 use super::cursor::Cursor;
-use super::{RuleDefinition, RuleStatement, Select};
+use super::{Purpose, RuleDefinition, RuleStatement, Select};
 use crate::{Error, Place};
+use vong_model::view::is_taken;
 
 /// Longest file of rules, a limit of ours: 10,000 rules of 800 bytes.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -38,31 +39,59 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<RuleStatement, Error> {
             if cursor.take_word("OR") {
                 cursor.expect_word("REPLACE")?;
             }
-            alert_rule(cursor)?;
-            create(cursor, first)
+            match purpose(cursor)? {
+                Purpose::Alert => create(cursor, first),
+                Purpose::View => create_view(cursor, first),
+            }
         }
         "DROP" => {
-            alert_rule(cursor)?;
-            Ok(RuleStatement::Drop { rule_id: cursor.name()? })
+            let purpose = purpose(cursor)?;
+            Ok(RuleStatement::Drop { rule_id: cursor.name()?, purpose })
         }
-        _ => {
-            alert_rule(cursor)?;
-            let rule_id = cursor.name()?;
-            Ok(match cursor.one_of(&["ENABLE", "DISABLE", "SET"])? {
-                "ENABLE" => RuleStatement::Enable { rule_id },
-                "DISABLE" => RuleStatement::Disable { rule_id },
-                _ => {
-                    let changes = Box::new(RuleChanges::of_alter(cursor, &rule_id)?);
-                    RuleStatement::Alter { rule_id, changes }
-                }
-            })
-        }
+        _ => alter(cursor),
     }
 }
 
-fn alert_rule(cursor: &mut Cursor<'_>) -> Result<(), Error> {
-    cursor.expect_word("ALERT")?;
-    cursor.expect_word("RULE")
+fn alter(cursor: &mut Cursor<'_>) -> Result<RuleStatement, Error> {
+    let purpose = purpose(cursor)?;
+    let rule_id = cursor.name()?;
+    let acts: &[&'static str] = match purpose {
+        Purpose::Alert => &["ENABLE", "DISABLE", "SET"],
+        Purpose::View => &["ENABLE", "DISABLE"],
+    };
+    Ok(match cursor.one_of(acts)? {
+        "ENABLE" => RuleStatement::Enable { rule_id, purpose },
+        "DISABLE" => RuleStatement::Disable { rule_id, purpose },
+        _ => {
+            let changes = Box::new(RuleChanges::of_alter(cursor, &rule_id)?);
+            RuleStatement::Alter { rule_id, changes }
+        }
+    })
+}
+
+fn purpose(cursor: &mut Cursor<'_>) -> Result<Purpose, Error> {
+    match cursor.one_of(&["ALERT", "CONTINUOUS"])? {
+        "ALERT" => cursor.expect_word("RULE").map(|()| Purpose::Alert),
+        _ => cursor.expect_word("VIEW").map(|()| Purpose::View),
+    }
+}
+
+fn create_view(cursor: &mut Cursor<'_>, first: usize) -> Result<RuleStatement, Error> {
+    let named = cursor.at();
+    let rule_id = cursor.name()?;
+    if is_taken(rule_id.as_str()) {
+        let message = format!("'{rule_id}' is a table already: a view needs a name of its own");
+        return Err(Error::Plan { message, place: cursor.place_of(named), hint: None });
+    }
+    let clauses = RuleChanges::of_view(cursor)?;
+    let select = select(cursor)?;
+    // A view has no severity; the field is there for rules.
+    let mut definition = RuleDefinition::bare(rule_id, Severity::Low, select);
+    definition.purpose = Purpose::View;
+    cursor.text_from(first).clone_into(&mut definition.sql);
+    clauses.apply(&mut definition);
+    clauses.check(&definition)?;
+    Ok(RuleStatement::Create(Box::new(definition)))
 }
 
 fn create(cursor: &mut Cursor<'_>, first: usize) -> Result<RuleStatement, Error> {
@@ -105,7 +134,7 @@ fn whole(
 /// The query: every token up to the semicolon, checked to be one reading statement.
 fn select(cursor: &mut Cursor<'_>) -> Result<Select, Error> {
     let first = cursor.at();
-    if !cursor.is_word("select") {
+    if !cursor.is_word("select") && !cursor.is_word("with") {
         return Err(cursor.unexpected("SELECT"));
     }
     while cursor.peek().is_some_and(|token| *token != Token::SemiColon) {

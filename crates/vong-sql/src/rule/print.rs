@@ -20,6 +20,7 @@ pub(super) fn statement(definition: &RuleDefinition) -> String {
 fn write(out: &mut String, definition: &RuleDefinition) -> fmt::Result {
     let RuleDefinition {
         rule_id,
+        purpose: _,
         severity,
         for_,
         keep_firing_for,

@@ -2,6 +2,7 @@
 
 mod alter;
 mod clauses;
+mod view;
 
 use expect_test::{Expect, expect};
 use vong_telemetry::Classify;
@@ -72,7 +73,9 @@ fn mistakes_are_shown_with_their_place() {
     );
     check(
         "CREATE TABLE a",
-        &expect!["syntax error: expected ALERT, found 'TABLE' at line 1, column 8"],
+        &expect![
+            "syntax error: expected one of ALERT, CONTINUOUS, found 'TABLE' at line 1, column 8"
+        ],
     );
     check(
         "CREATE ALERT RULE Nước SEVERITY low",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use vong_model::view::ViewTable;
 use vong_model::{Offset, RuleId};
 
 use super::{Counts, Engine, Known, RuleMeta, RulePlanner, definition};
@@ -66,20 +67,28 @@ impl Engine {
     ) -> Result<Self, Error> {
         let known = rules.iter().map(|rule| Ok((rule.rule_id.clone(), rule.known()?)));
         let known = known.collect::<Result<BTreeMap<_, _>, Error>>()?;
-        let mut plans = Plans::new();
-        for (rule_id, known) in known.iter().filter(|(_, known)| known.enabled) {
+        let (mut plans, mut views) = (Plans::new(), BTreeMap::new());
+        for (rule_id, known) in &known {
             let plan = planner.plan(&known.definition).map_err(|e| Error::Rule {
                 rule_id: rule_id.clone(),
                 offset: Offset::ZERO,
                 source: Box::new(e),
             })?;
-            let meta = RuleMeta { version: known.version, definition: known.definition.clone() };
-            plans.insert(rule_id.clone(), (Arc::new(meta), plan));
+            let definition = known.definition.clone();
+            if let Some(layout) = plan.layout() {
+                let table = ViewTable { layout: layout.clone(), sql: definition.sql.clone() };
+                views.insert(rule_id.to_string(), table);
+            }
+            if known.enabled {
+                let meta = RuleMeta { version: known.version, definition };
+                plans.insert(rule_id.clone(), (Arc::new(meta), plan));
+            }
         }
         let operator = Operator::load(saved.operator, &plans).map_err(Error::Snapshot)?;
         Ok(Self {
             operator,
             known,
+            views,
             commands: saved.commands.iter().cloned().collect(),
             command_order: saved.commands.into(),
             counts: saved.counts,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
 };
+use arrow::compute::filter_record_batch;
 use datafusion::error::Result;
 use vong_alert::{Inputs, Observation};
 use vong_model::{EventTime, Offset};
@@ -188,6 +189,9 @@ impl FamilyRule {
                 places.filter(|(_, groups)| pane.has(groups)).map(|(place, _)| place).collect()
             }
         };
+        if self.plan.view.is_some() {
+            return self.show(find, present, out);
+        }
         let nothing = Inputs { from: find.cause, to: find.cause };
         let unseen = self.unseen(class, &present);
         if !present.is_empty() {
@@ -220,6 +224,22 @@ impl FamilyRule {
             let seen = Observation { condition: false, value: None, since, at, inputs: nothing };
             self.core.observe(key, &seen, 0, out);
         }
+        Ok(())
+    }
+
+    /// Gives out the view's rows of a closed window, in the order of their keys.
+    fn show(&mut self, find: &mut Find<'_>, present: Vec<usize>, out: &mut Sink<'_>) -> Result<()> {
+        let class = find.classes.get(self.class);
+        let mut present = present;
+        present.sort_by_key(|place| out.space.key(class.keys[*place]));
+        let mut batch = self.batch(find, &present, out)?;
+        if let Some(having) = &self.plan.having {
+            let holds = having.evaluate(&batch)?.into_array(batch.num_rows())?;
+            batch = filter_record_batch(&batch, &without_nulls(&holds))?;
+        }
+        let Some(view) = &self.plan.view else { return Ok(()) };
+        let found = (vec![find.span.1; batch.num_rows()], view.rows(&batch)?);
+        self.core.found(view, found, None, out);
         Ok(())
     }
 

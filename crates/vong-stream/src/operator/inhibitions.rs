@@ -12,7 +12,7 @@ use vong_model::{AlertId, EventTime, RuleId};
 use vong_sql::rule::{INHIBITED_ON, Inhibition};
 
 use super::keys::Key;
-use super::rule::Step;
+use super::rule::{Decided, Step};
 
 /// What an alert is about, in the words inhibitions compare.
 #[derive(Clone, Debug)]
@@ -90,8 +90,8 @@ impl Inhibitions {
     /// Takes a step in and says what it changes for the rules that listen.
     pub(super) fn saw(&mut self, step: &Step) -> Vec<Change> {
         let rule_id = step.rule.rule_id();
-        let transition = &step.transition;
-        let about = About { key: transition.key.clone(), unit_code: step.unit_code.clone() };
+        let Decided::Transition { transition, unit_code } = &step.decided else { return vec![] };
+        let about = About { key: transition.key.clone(), unit_code: unit_code.clone() };
         let fires = matches!(transition.state, State::Firing | State::Acknowledged);
         let of_rule = self.firing.entry(rule_id.clone()).or_default();
         let about = if fires {

@@ -26,7 +26,7 @@ impl Part {
     pub(super) const ALL_BUT_LANE: Self = Self { lane: false, ..Self::ALL };
 
     pub(super) fn concerns(self, selection: &Selection) -> bool {
-        (self.lane && !selection.lane.is_empty())
+        (self.lane && !(selection.lane.is_empty() && selection.views.is_empty()))
             || (self.silences && !selection.silences.is_empty())
             || (self.windows && selection.has_windows())
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::error::Result;
 use vong_alert::{Inputs, Observation};
@@ -231,7 +231,11 @@ impl PeriodicRule {
             }
             rows.push((*stream, batch));
         }
-        let found = self.found(&self.plan.run(&rows)?)?;
+        let answer = self.plan.run(&rows)?;
+        if self.plan.view.is_some() {
+            return self.show(at, &answer, steps);
+        }
+        let found = self.found(&answer)?;
         let Self { core, space, codes, .. } = self;
         let mut held = BTreeMap::new();
         for (tuple, value) in found {
@@ -255,6 +259,22 @@ impl PeriodicRule {
             core.observe(key.id(), &seen, 0, &mut out);
         }
         core.advance(at, &mut out);
+        Ok(())
+    }
+
+    /// Gives out the rows of a view, in the order of their columns.
+    fn show(&mut self, at: i64, answer: &[RecordBatch], steps: &mut Vec<Step>) -> Result<()> {
+        let Self { core, plan, space, codes, .. } = self;
+        let (Some(view), Some(first)) = (&plan.view, answer.first()) else { return Ok(()) };
+        let rows = view.rows(&concat_batches(&first.schema(), answer)?)?;
+        let by = rows
+            .columns()
+            .iter()
+            .map(|column| SortColumn { values: Arc::clone(column), options: None });
+        let order = lexsort_to_indices(&by.collect::<Vec<_>>(), None)?;
+        let rows = take_record_batch(&rows, &order)?;
+        let mut out = Sink { steps, space, codes };
+        core.found(view, (vec![at; rows.num_rows()], rows), None, &mut out);
         Ok(())
     }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use vong_alert::{Act, Machine, Observation, Policy, Snapshot, State, Timing, Transition};
+use vong_model::view::Layout;
 use vong_model::{AlertId, EventTime, RuleId};
 use vong_sql::rule::{INHIBITED_ON, RuleDefinition};
 
@@ -12,6 +14,7 @@ use super::bits::Bits;
 use super::codes::Codes;
 use super::keys::{Key, KeySpace};
 use super::saved::Unusable;
+use crate::plan::ViewPlan;
 
 /// A rule as it is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,15 +29,56 @@ impl RuleMeta {
     }
 }
 
-/// A transition, with the rule that caused it.
+/// What a rule or a view decided.
+#[derive(Clone, Debug)]
+pub enum Decided {
+    Transition {
+        transition: Transition<Key>,
+        /// Administrative unit the key was last seen in.
+        unit_code: Option<Arc<str>>,
+    },
+    Rows(FoundRows),
+}
+
+/// Rows that a view found together.
+#[derive(Clone, Debug)]
+pub struct FoundRows {
+    pub layout: Arc<Layout>,
+    /// Event time at which each became known, microseconds.
+    pub times: Vec<i64>,
+    pub rows: RecordBatch,
+    /// The key they are about, when it is one.
+    key: Option<Key>,
+}
+
+/// A decision, with the rule that made it.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub rule: Arc<RuleMeta>,
-    pub transition: Transition<Key>,
-    /// Administrative unit the key was last seen in.
-    pub unit_code: Option<Arc<str>>,
+    pub decided: Decided,
     /// Row of the batch behind it; 0 when time or a person caused it.
     pub(super) row: u32,
+}
+
+impl Step {
+    /// The transition, unless it is about the rows of a view.
+    pub fn transition(&self) -> Option<&Transition<Key>> {
+        match &self.decided {
+            Decided::Transition { transition, .. } => Some(transition),
+            Decided::Rows(_) => None,
+        }
+    }
+
+    /// Time, rule and key: the order of what one instant decides.
+    pub(super) fn order(&self) -> (EventTime, &RuleId, Option<&Key>) {
+        let (at, key) = match &self.decided {
+            Decided::Transition { transition, .. } => (transition.at, Some(&transition.key)),
+            Decided::Rows(found) => {
+                (EventTime(found.times.first().copied().unwrap_or_default()), found.key.as_ref())
+            }
+        };
+        (at, self.rule.rule_id(), key)
+    }
 }
 
 /// The part of a rule that does not depend on its kind.
@@ -230,8 +274,27 @@ impl RuleCore {
             let by_key = transition.key.value_of("unit_code").map(Arc::from);
             let unit_code = by_key.or_else(|| out.codes.interner.text(unit).map(Arc::clone));
             let rule = Arc::clone(&self.meta);
-            out.steps.push(Step { rule, transition, unit_code, row });
+            let decided = Decided::Transition { transition, unit_code };
+            out.steps.push(Step { rule, decided, row });
         }
+    }
+
+    /// Gives out rows of the view this is, each with the time at which it became known.
+    pub(super) fn found(
+        &mut self,
+        view: &ViewPlan,
+        (times, rows): (Vec<i64>, RecordBatch),
+        key: Option<Key>,
+        out: &mut Sink<'_>,
+    ) {
+        if rows.num_rows() == 0 {
+            return;
+        }
+        self.transitions += rows.num_rows() as u64;
+        let rule = Arc::clone(&self.meta);
+        let layout = Arc::clone(&view.layout);
+        let decided = Decided::Rows(FoundRows { layout, times, rows, key });
+        out.steps.push(Step { rule, decided, row: 0 });
     }
 }
 

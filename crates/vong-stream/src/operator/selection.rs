@@ -11,6 +11,7 @@ use vong_model::{EventTime, Offset, RuleId};
 use super::frame::{Expressions, Frame};
 use super::index::Scope;
 use super::lane::Lane;
+use super::row_view::RowView;
 use super::rule::{RuleCore, Sink};
 use super::sealed::Sealer;
 use super::session::SessionRule;
@@ -28,6 +29,7 @@ pub(super) struct Selection {
     pub(super) scope: Scope,
     pub(super) space: usize,
     pub(super) lane: Lane,
+    pub(super) views: Vec<RowView>,
     pub(super) silences: Vec<SilenceRule>,
     pub(super) windows: Vec<WindowGroup>,
     pub(super) sealer: Sealer,
@@ -48,6 +50,7 @@ impl Selection {
             scope,
             space,
             lane: Lane::default(),
+            views: Vec::new(),
             silences: Vec::new(),
             windows: Vec::new(),
             sealer: Sealer::default(),
@@ -62,7 +65,10 @@ impl Selection {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lane.is_empty() && self.silences.is_empty() && !self.has_windows()
+        self.lane.is_empty()
+            && self.views.is_empty()
+            && self.silences.is_empty()
+            && !self.has_windows()
     }
 
     /// Whether a rule here needs rows whose windows are still open.
@@ -75,11 +81,17 @@ impl Selection {
     }
 
     pub(super) fn cores(&mut self) -> impl Iterator<Item = &mut RuleCore> {
-        let Self { lane, silences, windows, sliding, sessions, .. } = self;
+        let Self { lane, views, silences, windows, sliding, sessions, .. } = self;
+        let views = views.iter_mut().map(|view| &mut view.core);
         let windows = windows.iter_mut().flat_map(WindowGroup::cores);
         let silences = silences.iter_mut().map(|silence| &mut silence.core);
         let sessions = sessions.iter_mut().map(|session| &mut session.core);
-        lane.cores().chain(silences).chain(windows).chain(sliding.cores()).chain(sessions)
+        lane.cores()
+            .chain(views)
+            .chain(silences)
+            .chain(windows)
+            .chain(sliding.cores())
+            .chain(sessions)
     }
 
     /// Rows are gathered with the columns that a rule reads.
@@ -101,6 +113,9 @@ impl Selection {
     fn take(&mut self, rule_id: &RuleId) -> Option<RuleCore> {
         if let Some(core) = self.lane.remove(rule_id) {
             return Some(core);
+        }
+        if let Some(found) = self.views.iter().position(|v| v.core.meta.rule_id() == rule_id) {
+            return Some(self.views.remove(found).core);
         }
         if let Some(found) = self.silences.iter().position(|silence| silence.is(rule_id)) {
             return Some(self.silences.remove(found).core);
@@ -198,6 +213,8 @@ impl Selection {
         let scope = if self.scope.text.is_empty() { "every row" } else { &self.scope.text };
         let how = if let Some(how) = self.lane.explain(rule_id) {
             how
+        } else if self.views.iter().any(|view| view.core.meta.rule_id() == rule_id) {
+            "each selected row is a row of the view, straight off the log".into()
         } else if self.silences.iter().any(|silence| silence.is(rule_id)) {
             "each row resets the clock of its key; time passing costs one look at the next clock"
                 .into()
@@ -215,7 +232,7 @@ impl Selection {
         } else {
             return None;
         };
-        let rules = self.lane.len() + self.silences.len() + self.sessions.len();
+        let rules = self.lane.len() + self.silences.len() + self.sessions.len() + self.views.len();
         let rules = rules + self.windows.iter().map(WindowGroup::len).sum::<usize>();
         let rules = rules + self.sliding.len();
         Some(vec![

@@ -203,6 +203,13 @@ impl SessionRule {
             Some(having) => without_nulls(&having.evaluate(&batch)?.into_array(1)?).value(0),
             None => true,
         };
+        if let Some(view) = &self.plan.view {
+            if condition {
+                let found = (vec![end], view.rows(&batch)?);
+                self.core.found(view, found, Some(out.space.key(key).clone()), out);
+            }
+            return Ok(());
+        }
         let value = self.plan.value.as_ref();
         let value = value.map(|v| v.evaluate(&batch)?.into_array(1)).transpose()?;
         let value = value.and_then(|value| number_at(&value, 0));

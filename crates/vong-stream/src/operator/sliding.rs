@@ -8,7 +8,8 @@ mod saved;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::Float64Type;
 use datafusion::error::Result;
 use vong_alert::{Inputs, Observation};
@@ -284,6 +285,15 @@ impl SlidingRule {
         let count = batch.num_rows();
         let holds = without_nulls(&self.plan.condition.evaluate(&batch)?.into_array(count)?);
         if holds.values().count_set_bits() == 0 && self.core.open.is_empty() {
+            return Ok(());
+        }
+        if let Some(view) = &self.plan.view {
+            let mut kept: Vec<u32> = (0..).take(count).collect();
+            let is_kept = |row: usize| holds.value(row) && sealed.numbers[row] >= self.born;
+            kept.retain(|row| is_kept(*row as usize));
+            let times = kept.iter().map(|row| sealed.times[*row as usize]).collect();
+            let rows = take_record_batch(&batch, &UInt32Array::from(kept))?;
+            self.core.found(view, (times, view.rows(&rows)?), None, out);
             return Ok(());
         }
         let value = self.plan.value.as_ref();

@@ -17,6 +17,7 @@ use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
 use super::keys::KeySpace;
 use super::part::{Part, by_arrival, saw_units};
+use super::row_view::RowView;
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use super::selection::Selection;
 use super::session::SessionRule;
@@ -107,6 +108,7 @@ impl StreamOperator {
             Kind::Sliding(plan) => selection.sliding.add(meta, plan, selection.sealer.pushed),
             // Asked by the operator of all streams.
             Kind::Periodic(_) => return Ok(()),
+            Kind::Rows(view) => selection.views.push(RowView::new(meta, view)),
             Kind::Session(plan) => {
                 selection.sessions.push(SessionRule::new(meta, plan, selection.sealer.pushed));
             }
@@ -236,13 +238,7 @@ impl StreamOperator {
             done = done.and(advanced);
         }
         if let Some(new) = steps.get_mut(first..) {
-            new.sort_by(|a, b| {
-                let (left, right) = (&a.transition, &b.transition);
-                left.at
-                    .cmp(&right.at)
-                    .then_with(|| a.rule.rule_id().cmp(b.rule.rule_id()))
-                    .then_with(|| left.key.cmp(&right.key))
-            });
+            new.sort_by(|a, b| a.order().cmp(&b.order()));
         }
         done
     }
@@ -418,7 +414,8 @@ impl StreamOperator {
             return Ok(());
         };
         let Some(space) = self.spaces.get_mut(selection.space) else { return Ok(()) };
-        let only_lane = selection.silences.is_empty() && !selection.has_windows();
+        let only_lane =
+            selection.silences.is_empty() && selection.views.is_empty() && !selection.has_windows();
         if only_lane && selection.lane.is_out_of_reach(batch, &rows) {
             return Ok(());
         }
@@ -436,10 +433,14 @@ impl StreamOperator {
                 silence.push(&frame, &self.keys, &mut out);
             }
         }
-        let of_rows = match part.lane {
-            true => selection.lane.push(&frame, &self.keys, &mut out),
-            false => Ok(()),
-        };
+        let mut of_rows = Ok(());
+        if part.lane {
+            of_rows = selection.lane.push(&frame, &self.keys, &mut out);
+            for view in &mut selection.views {
+                let pushed = view.push(&frame, &mut out);
+                of_rows = of_rows.and(pushed);
+            }
+        }
         if part.windows && selection.has_windows() {
             selection.push_windows(&frame, &self.keys, &mut self.groups)?;
         }

@@ -61,9 +61,10 @@ fn by_operator(select: &str, rows: &[Row]) -> BTreeMap<(i64, String), u64> {
     operator.advance(Stream::Readings, end, Offset(1_000_000), &mut steps).unwrap();
     let mut found = BTreeMap::new();
     for step in steps {
-        if step.transition.state == State::Firing {
-            let bits = step.transition.value.unwrap().to_bits();
-            found.insert((step.transition.started.micros(), step.transition.key.to_string()), bits);
+        let transition = step.transition().unwrap();
+        if transition.state == State::Firing {
+            let bits = transition.value.unwrap().to_bits();
+            found.insert((transition.started.micros(), transition.key.to_string()), bits);
         }
     }
     found
@@ -185,4 +186,22 @@ fn every_shipped_rule_is_parsed_and_planned() {
         }
     }
     assert!(names.len() >= 12, "{names:?}");
+}
+
+#[test]
+fn every_shipped_view_is_parsed_and_planned() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/views");
+    let planner = RulePlanner::new().unwrap();
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let statement = parse_one(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let RuleStatement::Create(view) = statement else { panic!("{}", path.display()) };
+        assert!(view.is_view(), "{}", path.display());
+        planner.plan(&view).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!(path.file_stem().unwrap().to_str(), Some(view.rule_id.as_str()));
+        names.insert(view.rule_id.to_string());
+    }
+    assert!(names.len() >= 3, "{names:?}");
 }

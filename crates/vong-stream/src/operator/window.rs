@@ -10,7 +10,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow::compute::take_record_batch;
 use datafusion::error::Result;
 use datafusion::logical_expr::GroupsAccumulator;
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
@@ -339,6 +340,15 @@ impl WindowRule {
                 Some(having) => without_nulls(&having.evaluate(&batch)?.into_array(count)?),
                 None => BooleanArray::from(vec![true; count]),
             };
+            if let Some(view) = &self.plan.view {
+                let mut kept: Vec<u32> = (0..).take(count).collect();
+                kept.retain(|row| holds.value(*row as usize));
+                kept.sort_by_key(|row| out.space.key(closed.keys[*row as usize]));
+                let rows = take_record_batch(&batch, &UInt32Array::from(kept))?;
+                let found = (vec![closed.end; rows.num_rows()], view.rows(&rows)?);
+                self.core.found(view, found, None, out);
+                return Ok(());
+            }
             if holds.values().count_set_bits() > 0 || !self.core.open.is_empty() {
                 let value = self.plan.value.as_ref();
                 let value = value.map(|v| v.evaluate(&batch)?.into_array(count)).transpose()?;

@@ -14,7 +14,9 @@ use arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result as DfResult};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
 use vong_model::streams::ColumnType;
@@ -22,7 +24,8 @@ use vong_model::{ColumnRole, Stream};
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
-use super::{Kind, RulePlan, now, refuse};
+use super::view::Selected;
+use super::{Kind, RulePlan, ViewPlan, now, refuse};
 
 /// Most output columns that make a key.
 const MAX_KEYS: usize = 4;
@@ -38,6 +41,8 @@ pub(crate) struct PeriodicPlan {
     pub(crate) keys: Vec<&'static str>,
     /// Output that is the value.
     pub(crate) value: Option<usize>,
+    pub(crate) view: Option<ViewPlan>,
+    /// Optimized: that does not depend on the rows, and is done once.
     plan: LogicalPlan,
     session: SessionContext,
     tables: Vec<(Stream, Arc<MemTable>)>,
@@ -64,7 +69,7 @@ impl PeriodicPlan {
             *partition.try_write().map_err(busy)? = batch.into_iter().collect();
         }
         let state = self.session.state();
-        let physical = now(state.create_physical_plan(&self.plan))?;
+        let physical = now(state.query_planner().create_physical_plan(&self.plan, &state))?;
         now(collect(physical, self.session.task_ctx()))
     }
 }
@@ -88,14 +93,31 @@ pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
     let plan = super::logical(&session, select)?;
     let streams = check(&plan, select)?;
     tables.retain(|(stream, _)| streams.contains(stream));
-    let (keys, value) = outputs(&plan, select)?;
+    let view = view(rule, &plan)?;
+    // The rows of a view are about nothing but themselves.
+    let (keys, value) = if view.is_some() { (vec![], None) } else { outputs(&plan, select)? };
     let stream = *streams.first().unwrap_or(&Stream::Readings);
     let of_stream = keys.iter().filter_map(|k| stream.columns().iter().position(|c| c.name == *k));
     let of_stream = of_stream.collect();
+    let plan = session.state().optimize(&plan);
+    let plan = plan.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
     let us = |span: std::time::Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
-    let plan = PeriodicPlan { every_us, last_us, streams, keys, value, plan, session, tables };
+    let plan =
+        PeriodicPlan { every_us, last_us, streams, keys, value, view, plan, session, tables };
     Ok(RulePlan { stream, scope: Vec::new(), keys: of_stream, kind: Kind::Periodic(plan) })
+}
+
+/// A view keeps the query's columns as they are.
+fn view(rule: &RuleDefinition, plan: &LogicalPlan) -> Result<Option<ViewPlan>, Error> {
+    let schema = plan.schema();
+    let outputs: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
+    let selected = Selected { plan, outputs: &outputs, schema, of_rows: false };
+    ViewPlan::of(rule, &selected, |expr| {
+        let place = outputs.iter().position(|known| known == expr).unwrap_or_default();
+        let name = schema.fields().get(place).map_or("", |field| field.name());
+        Ok(Arc::new(Column::new(name, place)) as Arc<dyn PhysicalExpr>)
+    })
 }
 
 /// Refuses what is not a function of the rows alone, and names the streams that are read.

@@ -8,7 +8,7 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use datafusion::prelude::SessionContext;
@@ -19,10 +19,12 @@ use vong_sql::functions::MAX_OVERLAP;
 use vong_sql::rule::{RuleDefinition, Select};
 
 use super::conjunct::Roles;
+use super::plain::plain;
+use super::view::Selected;
 use super::{
     AggregatePlan, Conjunct, Form, Function, GroupColumn, Kind, Named, RulePlan, SessionPlan,
-    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, WindowPlan, refuse, shared,
-    sliding,
+    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, ViewPlan, WindowPlan, refuse,
+    shared, sliding,
 };
 
 /// Narrowest window: a pane costs a close, whatever is in it.
@@ -50,7 +52,9 @@ struct Parts<'a> {
 
 struct Lowering<'a> {
     state: SessionState,
+    rule: &'a RuleDefinition,
     select: &'a Select,
+    plan: &'a LogicalPlan,
     stream: Stream,
     schema: DFSchemaRef,
 }
@@ -73,7 +77,7 @@ fn take_query_apart(
     let select = &rule.select;
     refuse::nodes(plan, select)?;
     if let Some(folded) = sliding::fold(plan, select)? {
-        return sliding_rule(session, rule, &folded);
+        return sliding_rule(session, rule, plan, &folded);
     }
     let parts = parts(plan, select)?;
     let all = parts.output.iter().chain(parts.having).chain(parts.filter);
@@ -83,11 +87,14 @@ fn take_query_apart(
     }
     let lowering = Lowering {
         state: session.state(),
+        rule,
         select,
+        plan,
         stream: parts.stream,
         schema: Arc::clone(&parts.input_schema),
     };
     match (parts.aggregate, rule.no_data_for) {
+        (None, None) if rule.is_view() => lowering.rows(&parts),
         (None, None) => lowering.stateless(&parts),
         (None, Some(limit)) => {
             let scope = lowering.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
@@ -107,6 +114,7 @@ fn take_query_apart(
 fn sliding_rule(
     session: &SessionContext,
     rule: &RuleDefinition,
+    plan: &LogicalPlan,
     folded: &sliding::Folded<'_>,
 ) -> Result<RulePlan, Error> {
     let select = &rule.select;
@@ -124,7 +132,7 @@ fn sliding_rule(
     }
     let state = session.state();
     let schema = Arc::clone(&parts.input_schema);
-    let lowering = Lowering { state, select, stream: parts.stream, schema };
+    let lowering = Lowering { state, rule, select, plan, stream: parts.stream, schema };
     lowering.sliding(&parts, folded)
 }
 
@@ -193,6 +201,35 @@ impl Lowering<'_> {
         Ok(RulePlan { stream: self.stream, scope, keys, kind })
     }
 
+    /// A view of single rows.
+    fn rows(&self, parts: &Parts<'_>) -> Result<RulePlan, Error> {
+        let scope: Vec<Conjunct> =
+            self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+        let is_column = |expr: &&Expr| matches!(expr, Expr::Column(_));
+        let copied = parts.output.iter().filter(is_column).count();
+        if scope.is_empty() && copied >= self.stream.columns().len() {
+            let message = format!(
+                "the view would be a copy of {}: select fewer columns, or add WHERE",
+                self.stream.name()
+            );
+            return Err(self.select.refuse(message, "select"));
+        }
+        let view = self.view(parts.output, &self.schema, true)?;
+        let view = view.ok_or_else(|| self.plan_error("not a view"))?;
+        Ok(RulePlan { stream: self.stream, scope, keys: Vec::new(), kind: Kind::Rows(view) })
+    }
+
+    /// What a view keeps; `None` for an alert rule.
+    fn view(
+        &self,
+        outputs: &[Expr],
+        schema: &DFSchema,
+        of_rows: bool,
+    ) -> Result<Option<ViewPlan>, Error> {
+        let selected = Selected { plan: self.plan, outputs, schema, of_rows };
+        ViewPlan::of(self.rule, &selected, |expr| self.physical(expr, schema))
+    }
+
     fn window(&self, parts: &Parts<'_>, aggregate: &Aggregate) -> Result<RulePlan, Error> {
         let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
         let (mut keys, mut groups, mut window) = (Vec::new(), Vec::new(), None);
@@ -218,28 +255,31 @@ impl Lowering<'_> {
         let by_id = matches!(window, WindowCall::Fixed { .. });
         let shared = self.shared(&aggregate.aggr_expr, by_id)?;
         let schema = Arc::new(output.as_arrow().clone());
+        let view = self.view(parts.output, output, false)?;
         let (width_us, slide_us) = match window {
             WindowCall::Fixed { width_us, slide_us } => (width_us, slide_us),
             WindowCall::Session { gap_us, longest_us } => {
-                let Some(aggregates) = shared else {
+                let aggregates = shared.ok_or_else(|| {
                     let message = "a session keeps count, sum, avg, min and max of floats only";
-                    return Err(self.select.refuse(message, "session"));
-                };
+                    self.select.refuse(message, "session")
+                })?;
                 let value = number.map(|(_, named)| named.expr);
-                let plan =
-                    SessionPlan { gap_us, longest_us, aggregates, schema, groups, having, value };
-                return Ok(RulePlan {
-                    stream: self.stream,
-                    scope,
-                    keys,
-                    kind: Kind::Session(plan),
-                });
+                let plan = SessionPlan {
+                    gap_us,
+                    longest_us,
+                    aggregates,
+                    schema,
+                    groups,
+                    having,
+                    value,
+                    view,
+                };
+                let (stream, kind) = (self.stream, Kind::Session(plan));
+                return Ok(RulePlan { stream, scope, keys, kind });
             }
         };
-        let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
-        for expr in &aggregate.aggr_expr {
-            aggregates.push(self.aggregate(expr)?);
-        }
+        let aggregates = aggregate.aggr_expr.iter().map(|expr| self.aggregate(expr));
+        let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
         let aggregate_of = |expr: &Expr| match expr {
             Expr::Column(column) => {
                 let place = output.index_of_column(column).ok()?;
@@ -258,6 +298,7 @@ impl Lowering<'_> {
             aggregates,
             groups,
             having,
+            view,
         };
         Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Window(plan) })
     }
@@ -288,6 +329,8 @@ impl Lowering<'_> {
         }
         let output = &folded.window.schema;
         let condition = folded.conditions.iter().cloned().reduce(Expr::and);
+        // A view keeps every row when it says nothing else.
+        let condition = condition.or_else(|| self.rule.is_view().then(|| lit(true)));
         let Some(condition) = condition else {
             let message = "nothing here can turn false again: add QUALIFY with a condition";
             return Err(self.select.refuse(message, "over"));
@@ -297,6 +340,7 @@ impl Lowering<'_> {
             schema: Arc::new(output.as_arrow().clone()),
             condition: self.physical(&condition, output)?,
             value: self.numeric(&folded.outputs, output)?.map(|(_, named)| named.expr),
+            view: self.view(&folded.outputs, output, true)?,
         };
         let (stream, keys) = (self.stream, keys.unwrap_or_default());
         Ok(RulePlan { stream, scope, keys, kind: Kind::Sliding(plan) })
@@ -304,8 +348,10 @@ impl Lowering<'_> {
 
     fn aggregate(&self, expr: &Expr) -> Result<AggregatePlan, Error> {
         let text = expr.clone().unalias().to_string();
+        let said = plain(expr.clone(), &self.schema, &self.state);
+        let said = said.map_err(|e| self.plan_error(&e.strip_backtrace()))?;
         let lowered = LoweredAggregateBuilder::new(
-            expr,
+            &said,
             &self.schema,
             self.schema.as_arrow(),
             &ExecutionProps::new(),
@@ -480,8 +526,8 @@ impl Lowering<'_> {
     }
 
     fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Error> {
-        self.state
-            .create_physical_expr(expr.clone(), schema)
+        plain(expr.clone(), schema, &self.state)
+            .and_then(|expr| self.state.create_physical_expr(expr, schema))
             .map_err(|e| self.plan_error(&e.strip_backtrace()))
     }
 

@@ -1,5 +1,7 @@
 //! What is planned to what, and what is refused with which words.
 
+mod views;
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
@@ -40,6 +42,7 @@ fn show(plan: &RulePlan) -> String {
             }
             write!(out, "\n  value {:?}", value.as_ref().map(|v| &v.text)).unwrap();
         }
+        Kind::Rows(_) => {}
         Kind::Absence { limit } => write!(out, "\n  silent {limit:?}").unwrap(),
         Kind::Window(window) => {
             write!(out, "\n  window {} {:?}", window.width_us, window.groups).unwrap();
@@ -69,6 +72,9 @@ fn show(plan: &RulePlan) -> String {
             let having = session.having.as_ref().map(ToString::to_string);
             write!(out, "\n  having {having:?}").unwrap();
         }
+    }
+    if let Some(layout) = plan.layout() {
+        write!(out, "\n  view {layout}").unwrap();
     }
     out
 }

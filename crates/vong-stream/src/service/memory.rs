@@ -19,7 +19,7 @@ use super::{EngineService, Follower};
 use crate::ENGINE_VERSION;
 use crate::engine::{Engine, SavedEngine, SavedRule};
 use crate::metrics::StreamMetrics;
-use crate::outputs::{Cause, Outputs};
+use crate::outputs::{Logged, Outputs};
 use crate::sequencer::{SavedSequencer, Sequencer};
 
 /// Of the form of the state; raise it with any change of that.
@@ -42,8 +42,7 @@ struct Saved {
     engine: SavedEngine,
     sequencer: SavedSequencer,
     late: BTreeMap<String, u64>,
-    logged_transition: Option<Cause>,
-    logged_late: Option<Cause>,
+    logged: Logged,
 }
 
 /// Writes snapshots now and then.
@@ -174,8 +173,7 @@ impl Follower {
             engine: self.engine.save()?,
             sequencer: self.sequencer.save(),
             late: self.late.clone(),
-            logged_transition: self.logged_transition,
-            logged_late: self.logged_late,
+            logged: self.logged,
         };
         Ok(postcard::to_stdvec(&saved)?)
     }
@@ -188,7 +186,7 @@ impl Follower {
         self.sequencer = Sequencer::load(config, saved.sequencer);
         self.next = next;
         self.late = saved.late;
-        (self.logged_transition, self.logged_late) = (saved.logged_transition, saved.logged_late);
+        self.logged = saved.logged;
         self.pending = Outputs::default();
         Ok(())
     }

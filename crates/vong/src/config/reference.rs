@@ -43,6 +43,11 @@ const KEYS: &[Key] = &[
     ),
     key("data.footage_keep_gib", "100", "Footage beyond this size is deleted in the same way."),
     key("files.rules", "\"rules\"", "Directory of *.sql files with CREATE ALERT RULE statements."),
+    key(
+        "files.views",
+        "\"views\"",
+        "Directory of *.sql files with CREATE CONTINUOUS VIEW statements. May be missing.",
+    ),
     key("files.sources", "\"sources\"", "Directory of *.toml files that map MQTT topics to rows."),
     key(
         "files.sensors",

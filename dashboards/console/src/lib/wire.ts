@@ -4,7 +4,7 @@ export type Fields = Record<string, unknown>;
 
 export const PROTOCOL = 'vong.live.v1';
 
-export type View = "sensors" | "cameras" | "alerts" | "clips" | "sources";
+export type View = "sensors" | "cameras" | "alerts" | "clips" | "sources" | "views";
 
 export type Since = { epoch: string, seq: number, };
 

@@ -1,6 +1,6 @@
-//! Live, after crashes and in a backtest: the same log gives the same alerts.
+//! Live, after crashes and in a backtest: the same log gives the same alerts and rows of views.
 //!
-//! Random rules of every kind come and go among random rows. One run loses its memory at random
+//! Random rules and views of every kind come and go among random rows. One run loses its memory at random
 //! instants, with decisions that were not in the log yet, and reads the log again from its start;
 //! another reads the finished log once. `PROPTEST_CASES` sets how many stories are told.
 
@@ -9,8 +9,11 @@ use arrow::compute::concat_batches;
 use proptest::prelude::*;
 
 use super::*;
-use crate::outputs::{Cause, Outputs, last_cause};
+use crate::outputs::{Logged, Outputs};
 use crate::testing::{Row, SECOND, command, readings, rule_change, rule_sql, watermark};
+
+/// What the engine decides.
+const DECISIONS: [Stream; 3] = [Stream::AlertTransitions, Stream::LateEvents, Stream::ViewRows];
 
 /// The first five are kept in panes and sessions.
 const AGGREGATES: [&str; 8] = [
@@ -43,6 +46,8 @@ struct Rule {
     threshold: u8,
     timing: u8,
     extra: u8,
+    /// Its rows are kept, and say nothing about alerts.
+    is_view: bool,
 }
 
 impl Rule {
@@ -70,7 +75,10 @@ impl Rule {
         let (timing, select) = match kind {
             0 => (
                 timing,
-                format!("SELECT value FROM readings WHERE {scope} AND value > {threshold}"),
+                format!(
+                    "SELECT event_time, sensor_id, value, value * 2 AS twice FROM readings \
+                     WHERE {scope} AND value > {threshold}"
+                ),
             ),
             1 => (
                 "NO DATA FOR INTERVAL '4 seconds'",
@@ -82,14 +90,14 @@ impl Rule {
             2 | 3 => (
                 timing,
                 format!(
-                    "SELECT {key}, {aggregate} FROM readings WHERE {scope} GROUP BY {key}, {window} \
-                     HAVING {aggregate} > {threshold}"
+                    "SELECT {key}, {aggregate} AS a, {window} AS w FROM readings WHERE {scope} \
+                     GROUP BY {key}, {window} HAVING {aggregate} > {threshold}"
                 ),
             ),
             6 => (
                 "EVERY INTERVAL '2 seconds' OVER LAST INTERVAL '5 seconds'",
                 format!(
-                    "SELECT a.sensor_id, count(DISTINCT a.value) FROM readings a WHERE EXISTS (SELECT 1 \
+                    "SELECT a.sensor_id, count(DISTINCT a.value) AS n FROM readings a WHERE EXISTS (SELECT 1 \
                      FROM readings b WHERE b.sensor_id = a.sensor_id AND b.value > {threshold}) \
                      GROUP BY a.sensor_id"
                 ),
@@ -105,14 +113,20 @@ impl Rule {
             _ => (
                 timing,
                 format!(
-                    "SELECT {key}, {mergeable} FROM readings WHERE {scope} GROUP BY {key}, \
+                    "SELECT {key}, {mergeable} AS a FROM readings WHERE {scope} GROUP BY {key}, \
                      session(event_time, INTERVAL '1 second', INTERVAL '8 seconds') \
                      HAVING {mergeable} > {threshold}"
                 ),
             ),
         };
-        let extra = self.extra(number, kind, &select);
-        rule_sql(name, &format!("{timing} {extra}"), &select)
+        match (self.is_view, kind) {
+            (false, _) => {
+                let extra = self.extra(number, kind, &select);
+                rule_sql(name, &format!("{timing} {extra}"), &select)
+            }
+            (true, 6) => format!("CREATE CONTINUOUS VIEW {name} {timing} AS {select}"),
+            (true, _) => format!("CREATE CONTINUOUS VIEW {name} AS {select}"),
+        }
     }
 
     /// What few rules have.
@@ -158,19 +172,11 @@ enum Event {
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let shape = (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), 0..100_u8);
-    (shape, any::<u8>(), any::<u8>()).prop_map(
-        |((kind, filter, key, window, aggregate, threshold), timing, extra)| Rule {
-            kind,
-            filter,
-            key,
-            window,
-            aggregate,
-            threshold,
-            timing,
-            extra,
-        },
-    )
+    let numbers = any::<[u8; 7]>();
+    (numbers, 0..100_u8, any::<bool>()).prop_map(|(numbers, threshold, is_view)| {
+        let [kind, filter, key, window, aggregate, timing, extra] = numbers;
+        Rule { kind, filter, key, window, aggregate, threshold, timing, extra, is_view }
+    })
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -196,7 +202,7 @@ struct Live {
     engine: Engine,
     applied: usize,
     pending: Outputs,
-    logged: (Option<Cause>, Option<Cause>),
+    logged: Logged,
     snapshot: Option<Snapshot>,
 }
 
@@ -204,7 +210,7 @@ struct Live {
 #[derive(Clone)]
 struct Snapshot {
     applied: usize,
-    logged: (Option<Cause>, Option<Cause>),
+    logged: Logged,
     rules: Vec<SavedRule>,
     state: Vec<u8>,
 }
@@ -221,7 +227,7 @@ impl Live {
             engine: Engine::new(Arc::clone(planner)),
             applied: 0,
             pending: Outputs::default(),
-            logged: (None, None),
+            logged: Logged::default(),
             snapshot: None,
         }
     }
@@ -234,14 +240,12 @@ impl Live {
 
     fn read(&mut self) {
         for record in &self.log[self.applied..] {
-            match record.stream {
-                Stream::AlertTransitions => self.logged.0 = self.logged.0.max(last_cause(record)),
-                Stream::LateEvents => self.logged.1 = self.logged.1.max(last_cause(record)),
-                _ => self.pending.extend(self.engine.apply(record)),
+            if !self.logged.saw(record) {
+                self.pending.extend(self.engine.apply(record));
             }
         }
         self.applied = self.log.len();
-        self.pending.forget(self.logged.0, self.logged.1);
+        self.pending.forget(self.logged);
     }
 
     /// An act on one of the alerts in the log, new or long over.
@@ -288,7 +292,7 @@ impl Live {
             }
             None => {
                 self.engine = Engine::new(planner);
-                (self.applied, self.logged) = (0, (None, None));
+                (self.applied, self.logged) = (0, Logged::default());
             }
         }
     }
@@ -300,12 +304,11 @@ impl Live {
     }
 
     /// What one reading of the finished log decides.
-    fn backtest(&self) -> (RecordBatch, RecordBatch, Engine) {
+    fn backtest(&self) -> ([RecordBatch; 3], Engine) {
         let mut engine = Engine::new(Arc::clone(&self.planner));
         let mut outputs = Outputs::default();
         for record in &self.log {
-            let derived = [Stream::AlertTransitions, Stream::LateEvents].contains(&record.stream);
-            if !derived {
+            if !DECISIONS.contains(&record.stream) {
                 outputs.extend(engine.apply(record));
             }
         }
@@ -314,7 +317,7 @@ impl Live {
             let batches = entries.iter().filter(|e| e.stream == stream).map(|e| e.batch.clone());
             concat_batches(&stream.schema(), &batches.collect::<Vec<_>>()).unwrap()
         };
-        (of(Stream::AlertTransitions), of(Stream::LateEvents), engine)
+        (DECISIONS.map(of), engine)
     }
 }
 
@@ -370,21 +373,23 @@ fn live_recovered_and_backtest_are_one() {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256);
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
-    let told = std::cell::Cell::new((0, 0));
+    let told = std::cell::Cell::new((0, 0, 0));
     let checked = runner.run(&events(), |events| {
         let live = tell(&planner, &events);
         prop_assert_eq!(live.engine.counts().refused_rules, 0, "a rule of the story is refused");
         prop_assert_eq!(live.engine.counts().failed, 0);
-        let (transitions, late, again) = live.backtest();
-        prop_assert_eq!(&live.decided(Stream::AlertTransitions), &transitions);
-        prop_assert_eq!(&live.decided(Stream::LateEvents), &late);
-        prop_assert!(state(&live.engine) == state(&again), "rebuilt state equals what was kept");
-        let (stories, alerts) = told.get();
-        told.set((stories + 1, alerts + transitions.num_rows()));
+        let (again, engine) = live.backtest();
+        for (stream, again) in DECISIONS.into_iter().zip(&again) {
+            prop_assert_eq!(&live.decided(stream), again);
+        }
+        prop_assert!(state(&live.engine) == state(&engine), "rebuilt state equals what was kept");
+        let [transitions, _, views] = again;
+        let (stories, alerts, rows) = told.get();
+        told.set((stories + 1, alerts + transitions.num_rows(), rows + views.num_rows()));
         Ok(())
     });
-    let (stories, transitions) = told.get();
-    println!("{stories} stories, {transitions} transitions");
+    let (stories, transitions, rows) = told.get();
+    println!("{stories} stories, {transitions} transitions, {rows} rows of views");
     checked.unwrap();
-    assert!(transitions > stories, "the stories must have something to tell");
+    assert!(transitions > stories && rows > stories, "the stories must have something to tell");
 }

@@ -27,6 +27,7 @@ type Sign = f64;
 /// The aggregate and the bound that a single row can meet for its whole window.
 pub(in crate::operator) fn deciding(plan: &WindowPlan) -> Option<(usize, Bound)> {
     let [(aggregate, Test::Bound(bound))] = plan.tests.as_deref()? else { return None };
+    let is_rule = plan.view.is_none();
     let tumbles = plan.width_us == plan.slide_us;
     let is_value = plan.value.is_none() || plan.value_of == Some(*aggregate);
     let function = plan.shared.as_ref()?.get(*aggregate)?.function;
@@ -34,7 +35,7 @@ pub(in crate::operator) fn deciding(plan: &WindowPlan) -> Option<(usize, Bound)>
         Bound::Above { .. } => function == Function::Max,
         Bound::Below { .. } => function == Function::Min,
     };
-    (tumbles && is_value && grows).then_some((*aggregate, *bound))
+    (is_rule && tumbles && is_value && grows).then_some((*aggregate, *bound))
 }
 
 /// A rule and its threshold, turned by the lane's sign.

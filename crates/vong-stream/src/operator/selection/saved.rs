@@ -18,6 +18,7 @@ pub(in crate::operator) struct SavedSelection {
     /// Its place among the selections.
     pub(in crate::operator) number: usize,
     lane: Vec<(RuleId, SavedCore)>,
+    views: Vec<(RuleId, SavedCore)>,
     silences: Vec<(RuleId, SavedCore, Absence)>,
     windows: Vec<SavedGroup>,
     sealer: SavedSealer,
@@ -30,7 +31,7 @@ impl SavedSelection {
     /// Its rules with the number of the first row each may see, in the order in which they must be
     /// put in force again.
     pub(in crate::operator) fn rules(&self) -> Vec<(RuleId, u64)> {
-        let lane = self.lane.iter().map(|(rule_id, _)| (rule_id.clone(), 0));
+        let lane = self.lane.iter().chain(&self.views).map(|(rule_id, _)| (rule_id.clone(), 0));
         let silences = self.silences.iter().map(|(rule_id, ..)| (rule_id.clone(), 0));
         let windows = self.windows.iter().flat_map(SavedGroup::rules).map(|id| (id.clone(), 0));
         let sessions = self.sessions.iter().map(|(id, session)| (id.clone(), session.born));
@@ -45,10 +46,13 @@ impl Selection {
             let (rule_id, core) = (silence.core.meta.rule_id().clone(), silence.core.save());
             (rule_id, core, silence.absence.clone())
         });
+        let views = self.views.iter();
+        let views = views.map(|view| (view.core.meta.rule_id().clone(), view.core.save()));
         let sessions = self.sessions.iter();
         Ok(SavedSelection {
             number,
             lane: self.lane.save(),
+            views: views.collect(),
             silences: silences.collect(),
             windows: self.windows.iter().map(|group| group.save()).collect::<Result<_, _>>()?,
             sealer: self.sealer.save()?,
@@ -68,6 +72,9 @@ impl Selection {
         let cores = saved.lane.into_iter().map(|(_, core)| core);
         for (rule, core) in self.lane.cores().zip(cores) {
             rule.load(core, space)?;
+        }
+        for (view, (_, core)) in self.views.iter_mut().zip(saved.views) {
+            view.core.load(core, space)?;
         }
         for (silence, (_, core, absence)) in self.silences.iter_mut().zip(saved.silences) {
             silence.core.load(core, space)?;
