@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use vong_model::Offset;
 
+use super::chain::ChainHash;
 use crate::Error;
 use crate::disk::DiskFile;
 use crate::error::is_full;
@@ -26,7 +27,8 @@ pub(super) struct Open {
     pub(super) previous: Previous,
     /// A reserve: it must not grow past this.
     pub(super) room: Option<u64>,
-    pub(super) sha256: Sha256,
+    /// Over what is durable, for the segment that will follow.
+    pub(super) chain: ChainHash,
 }
 
 /// Nothing was acknowledged.
@@ -41,8 +43,9 @@ impl Open {
     /// A segment of which there is only the header.
     pub(super) fn begun(path: PathBuf, file: Box<dyn DiskFile>, header: &SegmentHeader) -> Self {
         let SegmentHeader { first, created_at, previous, .. } = *header;
-        let (position, sha256) = (HEADER_BYTES as u64, Sha256::new_with_prefix(header.encode()));
-        Self { path, file, first, position, created_at, previous, room: None, sha256 }
+        let position = HEADER_BYTES as u64;
+        let chain = ChainHash::new(Sha256::new_with_prefix(header.encode()));
+        Self { path, file, first, position, created_at, previous, room: None, chain }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -87,15 +90,6 @@ impl Open {
                 false
             }
         }
-    }
-
-    /// Adds what is durable to the hash that the next segment will carry.
-    pub(super) fn hash(&mut self, bytes: &[u8]) {
-        self.sha256.update(bytes);
-    }
-
-    pub(super) fn sha256(self) -> [u8; 32] {
-        self.sha256.finalize().into()
     }
 
     /// Cuts off what a reserve set aside and did not use.
