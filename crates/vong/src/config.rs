@@ -46,6 +46,7 @@ pub struct DataConfig {
     pub directory: PathBuf,
     pub log_segment_mib: u64,
     pub log_segment_age_s: u64,
+    pub log_reserve_mib: u64,
     pub footage_keep_days: u32,
     pub footage_keep_gib: u64,
 }
@@ -122,6 +123,7 @@ impl Default for DataConfig {
             directory: PathBuf::from("data"),
             log_segment_mib: 16,
             log_segment_age_s: 300,
+            log_reserve_mib: 8,
             footage_keep_days: 30,
             footage_keep_gib: 100,
         }

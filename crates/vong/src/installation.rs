@@ -422,6 +422,7 @@ fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Resu
     let log = LogConfig {
         segment_bytes: config.data.log_segment_mib.saturating_mul(1 << 20),
         segment_age: Duration::from_secs(config.data.log_segment_age_s),
+        reserve_bytes: config.data.log_reserve_mib.saturating_mul(1 << 20),
         ..LogConfig::new(config.data.directory.join("log"))
     };
     let seed = random_seed(&**clock);

@@ -26,6 +26,11 @@ const KEYS: &[Key] = &[
     ),
     key("data.log_segment_age_s", "300", "... or at this age, whichever comes first."),
     key(
+        "data.log_reserve_mib",
+        "8",
+        "Set aside for commands, rule changes and alerts on a full disk; 0 sets nothing aside.",
+    ),
+    key(
         "data.footage_keep_days",
         "30",
         "Footage older than this is deleted, oldest first, never what is on hold.",
