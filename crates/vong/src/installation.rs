@@ -23,7 +23,9 @@ use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
     Sources,
 };
-use vong_recorder::{ClipConfig, ClipFiler, Recorder, RecorderHandle, RecorderMetrics};
+use vong_recorder::{
+    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
+};
 use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
@@ -294,7 +296,8 @@ impl Ground {
         };
         let (assets, log, clock) =
             (Arc::clone(&self.assets), Arc::clone(&self.log), Arc::clone(&self.clock));
-        let filer = ClipFiler::new(clips, assets, log, clock);
+        let metrics = ClipMetrics::new(&self.registry);
+        let filer = ClipFiler::new(clips, assets, log, clock, metrics);
         self.engines.spawn(
             "clip-filer",
             OnFailure::StopProcess,
