@@ -19,7 +19,7 @@ use vong_runtime::channel::Receiver;
 
 use super::recover::Resume;
 use super::reserve::Space;
-use super::{Active, Append, Sealed, Shared};
+use super::{Active, Append, SLOW_SYNC, Sealed, Shared};
 use crate::codec::Encoded;
 use crate::format::{
     self, Frame, Kind, Previous, RECORD_HEADER_BYTES, RecordHeader, SegmentHeader,
@@ -160,8 +160,9 @@ impl Writer {
         self.appended_at = self.clock.now().max(self.appended_at);
         self.lay_out(batch, open.position);
         match open.write(&self.buffer, &self.shared.metrics) {
-            Ok(()) => {
+            Ok(took) => {
                 self.open = Some(open);
+                self.note_slow(took);
                 Ok(())
             }
             Err(Failed { error, is_final: false }) => {
@@ -285,7 +286,8 @@ impl Writer {
         header.write_to(&mut self.buffer, &self.frame, open.position);
         self.buffer.extend_from_slice(&body);
         match open.write(&self.buffer, &self.shared.metrics) {
-            Ok(()) => {
+            Ok(took) => {
+                self.note_slow(took);
                 self.buffer = open.chain.add(std::mem::take(&mut self.buffer));
                 self.end(open);
                 Ok(())
@@ -300,6 +302,18 @@ impl Writer {
                 Ok(())
             }
         }
+    }
+
+    fn note_slow(&self, took: Duration) {
+        if took < SLOW_SYNC {
+            return;
+        }
+        self.shared.metrics.slow_syncs.inc();
+        self.shared.health.send_modify(|health| {
+            health.slow_syncs += 1;
+            health.slow_sync_took = took;
+        });
+        tracing::warn!(?took, dir = %self.shared.dir.display(), "the disk was slow to make a commit durable");
     }
 
     /// Ends a segment whose disk failed, where it was durable.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -52,8 +53,8 @@ impl Open {
         self.position <= HEADER_BYTES as u64
     }
 
-    /// Puts `bytes` at the end; durable once this returns.
-    pub(super) fn write(&mut self, bytes: &[u8], metrics: &LogMetrics) -> Result<(), Failed> {
+    /// Puts `bytes` at the end; durable once this returns. Says how long the disk took for that.
+    pub(super) fn write(&mut self, bytes: &[u8], metrics: &LogMetrics) -> Result<Duration, Failed> {
         if self.room.is_some_and(|room| self.position + bytes.len() as u64 > room) {
             return Err(Failed { error: Error::no_space(&self.path), is_final: false });
         }
@@ -71,9 +72,10 @@ impl Open {
             };
             return Err(Failed { error, is_final: true });
         }
-        metrics.sync_seconds.observe(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        metrics.sync_seconds.observe(took.as_secs_f64());
         self.position += bytes.len() as u64;
-        Ok(())
+        Ok(took)
     }
 
     /// Takes the part of a write that got there back, so that the next one starts clean; false when
