@@ -9,7 +9,7 @@ use vong_testkit::{Mosquitto, Publisher};
 
 use crate::support::{Vong, wait_until};
 
-const SOURCE: &str = r#"
+pub(crate) const SOURCE: &str = r#"
 [[source]]
 id = "water"
 broker = "city"
@@ -23,7 +23,7 @@ min = -5.0
 max = 50.0
 "#;
 
-const RULE: &str = "CREATE ALERT RULE level_high SEVERITY high \
+pub(crate) const RULE: &str = "CREATE ALERT RULE level_high SEVERITY high \
     TITLE vi 'Mực nước cao' en 'Water high' ACTION vi 'Kiểm tra' en 'Check' \
     AS SELECT sensor_id, value FROM readings WHERE metric = 'water_level' AND value > 40;";
 
@@ -37,19 +37,19 @@ pub(crate) fn on_broker(port: u16, source: &str, rules: &str) -> Result<Vong> {
     Ok(vong)
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(0))
 }
 
 /// Message `n` of a run: its sensor and level follow from `n`, every hundredth is an alert.
-fn message(n: usize, base_ms: i64) -> (String, Vec<u8>) {
+pub(crate) fn message(n: usize, base_ms: i64) -> (String, Vec<u8>) {
     let level = if n % 100 == 99 { 45.0 } else { 2.0 };
     let at = base_ms + i64::try_from(n).unwrap_or(0);
     (format!("t/water/WL-{:03}", n % 50), format!("{{\"t\":{at},\"level\":{level}}}").into_bytes())
 }
 
-fn distinct(vong: &Vong) -> u64 {
+pub(crate) fn distinct(vong: &Vong) -> u64 {
     vong.number("SELECT count(*) AS n FROM (SELECT DISTINCT sensor_id, event_time FROM readings)")
         .unwrap()
 }
