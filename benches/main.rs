@@ -11,6 +11,7 @@ mod decode;
 mod fanout;
 mod latency;
 mod log;
+mod mqtt;
 mod report;
 mod windows;
 
@@ -22,12 +23,13 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),
+    ("mqtt intake", mqtt::run),
     ("windows, one rule", windows::one_rule),
     ("windows, many rules", windows::many_rules),
     ("windows, city mix", windows::city_mix),
