@@ -12,6 +12,7 @@ mod fanout;
 mod latency;
 mod linear_road;
 mod log;
+mod mqtt;
 mod nexmark;
 mod recovery;
 mod report;
@@ -25,12 +26,13 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 14] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),
+    ("mqtt intake", mqtt::run),
     ("windows, one rule", windows::one_rule),
     ("windows, many rules", windows::many_rules),
     ("windows, city mix", windows::city_mix),

@@ -63,7 +63,7 @@ pub(crate) fn run(scale: &Scale) -> Result<Vec<Row>> {
     let snapshots = history.directory.path().join("engine");
     history.live(Some(&snapshots))?; // writes the snapshot as it stops
     let again = history.live(Some(&snapshots))?;
-    ensure!(again.next == whole.next, "a restart must come as far as the first start");
+    ensure!(again.next >= whole.next, "a restart must come as far as the first start");
     let (speed, beside) = history.backtests()?;
     let rate = |life: &Life| history.rows as f64 / life.ready_s;
     Ok(vec![

@@ -11,6 +11,7 @@
 mod bad_input;
 mod cameras;
 mod demo;
+mod disks;
 mod generated;
 mod house;
 mod linear_road;

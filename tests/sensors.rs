@@ -23,7 +23,7 @@ min = -5.0
 max = 50.0
 "#;
 
-const RULE: &str = "CREATE ALERT RULE level_high SEVERITY high \
+pub(crate) const RULE: &str = "CREATE ALERT RULE level_high SEVERITY high \
     TITLE vi 'Mực nước cao' en 'Water high' ACTION vi 'Kiểm tra' en 'Check' \
     AS SELECT sensor_id, value FROM readings WHERE metric = 'water_level' AND value > 40;";
 
@@ -49,7 +49,7 @@ pub(crate) fn message(n: usize, base_ms: i64) -> (String, Vec<u8>) {
     (format!("t/water/WL-{:03}", n % 50), format!("{{\"t\":{at},\"level\":{level}}}").into_bytes())
 }
 
-fn distinct(vong: &Vong) -> u64 {
+pub(crate) fn distinct(vong: &Vong) -> u64 {
     vong.number("SELECT count(*) AS n FROM (SELECT DISTINCT sensor_id, event_time FROM readings)")
         .unwrap()
 }

@@ -50,6 +50,8 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> 
 pub(crate) struct Vong {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) http: SocketAddr,
+    /// Set for the process alone.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
     process: Option<Child>,
 }
 
@@ -58,7 +60,7 @@ impl Vong {
     pub(crate) fn new(more: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let own = Self { directory, http, process: None };
+        let own = Self { directory, http, environment: Vec::new(), process: None };
         for folder in ["rules", "sources", "views"] {
             std::fs::create_dir(own.path(folder))?;
         }
@@ -85,6 +87,7 @@ impl Vong {
         let config = self.path("vong.toml");
         let child = command(&["serve", "--config"])
             .arg(config)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stderr(log)
             .stdout(Stdio::null())
             .spawn()?;

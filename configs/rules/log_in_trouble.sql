@@ -7,4 +7,4 @@ CREATE ALERT RULE log_in_trouble
 AS SELECT source_id
    FROM source_events
    WHERE source_id IN ('vong_disk', 'vong_log')
-     AND state IN ('disk_full', 'sync_failed', 'log_damaged');
+     AND state IN ('disk_full', 'sync_failed', 'disk_slow', 'log_damaged');

@@ -3,7 +3,7 @@
 //! What is written holds no more than the rows appended: a slice of a large batch, or a dictionary
 //! of which few values are used, is cut down first. The same holds for what stays in memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{
     Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, StringBuilder,
@@ -14,7 +14,10 @@ use arrow::datatypes::{DataType, Field, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::MetadataVersion;
 use arrow::ipc::reader::StreamDecoder;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::ipc::writer::{
+    DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions, StreamWriter,
+    write_message,
+};
 use vong_model::Stream;
 
 use crate::{Entry, Error};
@@ -22,6 +25,9 @@ use crate::{Entry, Error};
 /// A batch that may weigh this many times its encoded size stays as it is; above, it is copied.
 const SLACK: usize = 2;
 const SLACK_BYTES: usize = 4 * 1024;
+/// Below this the schema costs more time than the rows.
+const SMALL_BYTES: usize = 64 * 1024;
+const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 /// Array objects of a decoded batch, beside the bytes of its body.
 const OBJECT_BYTES: usize = 4 * 1024;
 
@@ -31,6 +37,8 @@ pub(crate) struct Encoded {
     pub(crate) stream: Stream,
     pub(crate) batch: RecordBatch,
     pub(crate) body: Vec<u8>,
+    /// CRC-32C of `body`.
+    pub(crate) crc: u32,
     /// What `batch` weighs in memory, about.
     pub(crate) held_bytes: usize,
 }
@@ -91,24 +99,83 @@ pub(crate) fn encode(entry: Entry) -> Result<Encoded, Error> {
     let Entry { stream, batch } = entry;
     let failed = |source| Error::Encode { stream, source: Arc::new(source) };
     let batch = compact_dictionaries(&batch).map_err(failed)?;
-    let body = to_ipc(&batch).map_err(failed)?;
-    let allowed = body.len().saturating_mul(SLACK).saturating_add(SLACK_BYTES);
     let held_bytes = batch.get_array_memory_size();
+    let body = to_ipc(stream, &batch, held_bytes).map_err(failed)?;
+    let crc = crc32c::crc32c(&body);
+    let allowed = body.len().saturating_mul(SLACK).saturating_add(SLACK_BYTES);
     if held_bytes <= allowed {
-        return Ok(Encoded { stream, batch, body, held_bytes });
+        return Ok(Encoded { stream, batch, body, crc, held_bytes });
     }
     // A slice that would keep its large parent alive, or columns built with room to spare: what was
     // written is the exact copy.
     let batch = from_ipc(stream, Buffer::from(body.as_slice())).map_err(failed)?;
     let held_bytes = body.len() + OBJECT_BYTES;
-    Ok(Encoded { stream, batch, body, held_bytes })
+    Ok(Encoded { stream, batch, body, crc, held_bytes })
 }
 
-fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?;
-    let mut writer = StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options)?;
+fn to_ipc(stream: Stream, batch: &RecordBatch, held_bytes: usize) -> Result<Vec<u8>, ArrowError> {
+    if held_bytes < SMALL_BYTES {
+        return small_to_ipc(stream, batch, held_bytes);
+    }
+    let mut writer =
+        StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options()?)?;
     writer.write(batch)?;
     writer.into_inner()
+}
+
+/// The same bytes as from a [`StreamWriter`], with a schema that is encoded once per process.
+fn small_to_ipc(
+    stream: Stream,
+    batch: &RecordBatch,
+    held_bytes: usize,
+) -> Result<Vec<u8>, ArrowError> {
+    let Opening { bytes, dictionaries } = opening(stream)?;
+    let options = options()?;
+    let mut tracker = DictionaryTracker::new(false);
+    for _ in 0..*dictionaries {
+        tracker.next_dict_id();
+    }
+    let (parts, rows) = IpcDataGenerator::default().encode(
+        batch,
+        &mut tracker,
+        &options,
+        &mut IpcWriteContext::default(),
+    )?;
+    let mut body = Vec::with_capacity(bytes.len() + held_bytes);
+    body.extend_from_slice(bytes);
+    for part in parts.into_iter().chain([rows]) {
+        write_message(&mut body, part, &options)?;
+    }
+    body.extend_from_slice(&END_OF_STREAM);
+    Ok(body)
+}
+
+/// What every body of a stream begins with.
+#[derive(Debug)]
+struct Opening {
+    /// The message that holds the schema.
+    bytes: Vec<u8>,
+    /// Columns that are dictionaries.
+    dictionaries: usize,
+}
+
+fn opening(stream: Stream) -> Result<&'static Opening, ArrowError> {
+    static OPENINGS: [OnceLock<Opening>; 256] = [const { OnceLock::new() }; 256];
+    let Some(place) = OPENINGS.get(usize::from(stream.id())) else {
+        return Err(ArrowError::IpcError("stream without a place".to_owned()));
+    };
+    if let Some(opening) = place.get() {
+        return Ok(opening);
+    }
+    let schema = stream.schema();
+    let writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options()?)?;
+    let is_dictionary = |field: &&Arc<Field>| matches!(field.data_type(), DataType::Dictionary(..));
+    let dictionaries = schema.fields().iter().filter(is_dictionary).count();
+    Ok(place.get_or_init(|| Opening { bytes: writer.get_ref().clone(), dictionaries }))
+}
+
+fn options() -> Result<IpcWriteOptions, ArrowError> {
+    IpcWriteOptions::try_new(8, false, MetadataVersion::V5)
 }
 
 /// Decodes a body. A batch written before columns were added gets them as nulls.

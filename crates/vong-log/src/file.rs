@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
@@ -80,6 +81,9 @@ struct Shared {
     metrics: LogMetrics,
 }
 
+/// A disk that takes longer to make a commit durable is worth an operator's look.
+pub const SLOW_SYNC: Duration = Duration::from_secs(2);
+
 /// How a log is, for those who watch over it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -87,6 +91,10 @@ pub struct Health {
     pub disk_full: bool,
     /// Commits that the disk could not make durable, since the log was opened.
     pub sync_failures: u64,
+    /// Commits for which the disk took longer than [`SLOW_SYNC`], since the log was opened,
+    pub slow_syncs: u64,
+    /// and how long the last of them took.
+    pub slow_sync_took: Duration,
     /// Damage known so far: met at the start or by a reader.
     pub quarantined: Vec<Damage>,
 }

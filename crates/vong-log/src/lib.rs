@@ -39,7 +39,7 @@ use vong_model::{EventTime, Offset, Stream};
 pub use config::LogConfig;
 pub use damage::Damage;
 pub use error::Error;
-pub use file::{Cut, FileLog, Health, Recovery};
+pub use file::{Cut, FileLog, Health, Recovery, SLOW_SYNC};
 pub use fsck::{Report, SegmentReport, SegmentState, fsck};
 pub use mem::MemLog;
 pub use metrics::LogMetrics;

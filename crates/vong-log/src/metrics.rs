@@ -17,6 +17,7 @@ pub struct LogMetrics {
     pub(crate) segments: Gauge,
     pub(crate) recovery_cut_bytes: Counter,
     pub(crate) sync_failures: Counter,
+    pub(crate) slow_syncs: Counter,
     pub(crate) disk_full: Gauge,
     pub(crate) reserve_bytes: Gauge,
     pub(crate) quarantined_segments: Gauge,
@@ -49,6 +50,10 @@ impl LogMetrics {
             sync_failures: metrics.counter(
                 "vong_log_sync_failures_total",
                 "Segments given up because the disk failed to make a commit durable.",
+            ),
+            slow_syncs: metrics.counter(
+                "vong_log_slow_syncs_total",
+                "Commits that took the disk more than two seconds.",
             ),
             disk_full: metrics.gauge(
                 "vong_log_disk_full",

@@ -26,13 +26,15 @@ impl Tail {
         self.records.front().map(|(_, record)| record.offset)
     }
 
-    /// Adds the record that follows; `bytes` is what it weighs.
-    pub(crate) fn push(&mut self, bytes: usize, record: Record) {
+    /// Adds the record that follows; `bytes` is what it weighs. What has no room any more goes to
+    /// `dropped`: freeing it takes longer than anything else here.
+    pub(crate) fn push(&mut self, bytes: usize, record: Record, dropped: &mut Vec<Record>) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.records.push_back((bytes, record));
         while self.bytes > self.limit_bytes && self.records.len() > 1 {
-            if let Some((dropped, _)) = self.records.pop_front() {
-                self.bytes = self.bytes.saturating_sub(dropped);
+            if let Some((weight, record)) = self.records.pop_front() {
+                self.bytes = self.bytes.saturating_sub(weight);
+                dropped.push(record);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Float64Array, PrimitiveArray, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    StringArray, StringDictionaryBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType, UInt32Type, UInt64Type};
 
@@ -94,7 +94,12 @@ pub fn time_column(times: impl IntoIterator<Item = Option<EventTime>>) -> ArrayR
 
 /// A column of id-like texts.
 pub fn key_column<'t>(texts: impl IntoIterator<Item = Option<&'t str>>) -> ArrayRef {
-    Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>())
+    let texts = texts.into_iter();
+    // Most batches have few rows and fewer words: the builder's own 2 KiB would outweigh them.
+    let mut builder =
+        StringDictionaryBuilder::<Int32Type>::with_capacity(texts.size_hint().0, 4, 64);
+    builder.extend(texts);
+    Arc::new(builder.finish())
 }
 
 /// A column of free texts.

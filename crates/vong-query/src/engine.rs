@@ -264,7 +264,8 @@ impl Job {
         let session = vong_sql::session_in(&inner.around.limits, Arc::clone(&inner.around.runtime));
         session.register_catalog(CATALOG, Arc::new(City::new(&moment, &inner.around)));
         let rows = self.rows(&session).await?;
-        let started = Event::Started { schema: rows.schema(), as_of: moment.head };
+        let (as_of, lost) = (moment.head, moment.lost.clone());
+        let started = Event::Started { schema: rows.schema(), as_of, lost };
         if self.events.send(started).await.is_err() {
             return Err(Error::Stopped);
         }
@@ -278,7 +279,9 @@ impl Job {
         let moment = read.await.map_err(|_panicked_or_stopped| Error::Stopped)??;
         let tail: usize =
             vong_model::Stream::ALL.into_iter().map(|stream| moment.tail_rows(stream)).sum();
+        let lost: u64 = moment.lost.iter().map(|lost| lost.end.0 - lost.start.0).sum();
         self.inner.metrics.tail_rows.set(i64::try_from(tail).unwrap_or(i64::MAX));
+        self.inner.metrics.tail_lost.set(i64::try_from(lost).unwrap_or(i64::MAX));
         Ok(Arc::new(moment))
     }
 

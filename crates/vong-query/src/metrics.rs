@@ -10,6 +10,7 @@ pub struct QueryMetrics {
     pub(crate) running: Gauge,
     pub(crate) waiting: Gauge,
     pub(crate) tail_rows: Gauge,
+    pub(crate) tail_lost: Gauge,
     pub(crate) duration: Histogram,
 }
 
@@ -28,6 +29,10 @@ impl QueryMetrics {
             tail_rows: metrics.gauge(
                 "vong_query_tail_rows",
                 "Rows of the log, not yet in the history, that the last query saw.",
+            ),
+            tail_lost: metrics.gauge(
+                "vong_query_tail_lost_records",
+                "Records of the log, not yet in the history, that the last query missed: damaged.",
             ),
             duration: metrics.histogram(
                 "vong_query_duration_seconds",

@@ -1,5 +1,6 @@
 //! The answer of a query, batch by batch. Dropping it stops the query.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What the query pool sends to the one who asked.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Started { schema: SchemaRef, as_of: Offset },
+    Started { schema: SchemaRef, as_of: Offset, lost: Vec<Range<Offset>> },
     Batch(RecordBatch),
     Failed(Error),
     Done,
@@ -59,6 +60,7 @@ impl Drop for Worker {
 pub struct QueryStream {
     schema: SchemaRef,
     as_of: Offset,
+    lost: Vec<Range<Offset>>,
     events: Receiver<Event>,
     ended: bool,
     worker: Worker,
@@ -68,8 +70,8 @@ impl QueryStream {
     /// Waits until the query has started: planned, its moment fixed.
     pub(crate) async fn start(mut events: Receiver<Event>, worker: Worker) -> Result<Self, Error> {
         match worker.event(&mut events).await {
-            Some(Event::Started { schema, as_of }) => {
-                Ok(Self { schema, as_of, events, ended: false, worker })
+            Some(Event::Started { schema, as_of, lost }) => {
+                Ok(Self { schema, as_of, lost, events, ended: false, worker })
             }
             Some(Event::Failed(e)) => Err(e),
             Some(Event::Batch(_) | Event::Done) | None => Err(Error::Stopped),
@@ -83,6 +85,12 @@ impl QueryStream {
     /// First log offset the query does not see.
     pub fn as_of(&self) -> Offset {
         self.as_of
+    }
+
+    /// Offsets whose rows are missing from the answer, if they were rows of it: the log is damaged
+    /// there. In order.
+    pub fn lost(&self) -> &[Range<Offset>] {
+        &self.lost
     }
 
     /// The next rows; `None` after the last, or after an error.

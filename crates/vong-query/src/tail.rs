@@ -3,8 +3,11 @@
 //! Kept between queries and extended by what is new, so that a query over the tail costs what was
 //! appended since the last one, not the whole tail. Small batches are joined: an MQTT burst of one
 //! row each must not become ten thousand batches in a plan.
+//!
+//! Damage of the log costs a query the rows it hit and no others; the moment names their offsets.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt64Array};
@@ -31,6 +34,8 @@ pub(crate) struct Moment {
     pub(crate) store: StoreSnapshot,
     /// First offset that is not seen.
     pub(crate) head: Offset,
+    /// Offsets between the files and `head` whose records the log lost, in order.
+    pub(crate) lost: Vec<Range<Offset>>,
     tail: BTreeMap<Stream, Vec<RecordBatch>>,
 }
 
@@ -66,6 +71,8 @@ struct State {
     /// First offset that was not read yet.
     next: Offset,
     rows: usize,
+    /// What was passed over on the way to `next`.
+    lost: Vec<Range<Offset>>,
     streams: BTreeMap<Stream, StreamTail>,
 }
 
@@ -115,7 +122,13 @@ impl State {
         self.drop_below(covered);
         self.next = self.next.max(covered);
         while self.next < head {
-            let records = log.read(self.next, READ_BYTES).map_err(Error::Log)?;
+            let records = match log.read(self.next, READ_BYTES) {
+                Ok(records) => records,
+                Err(e) => {
+                    self.pass_damage(e, head)?;
+                    continue;
+                }
+            };
             let before = self.next;
             for record in records.into_iter().filter(|record| record.offset < head) {
                 self.next = record.offset.next();
@@ -128,6 +141,19 @@ impl State {
                 return Err(Error::TailTooLong { rows: self.rows, limit: max_rows });
             }
         }
+        Ok(())
+    }
+
+    /// Goes on behind damaged records; what retention took meanwhile is in the files.
+    fn pass_damage(&mut self, error: vong_log::Error, head: Offset) -> Result<(), Error> {
+        let vong_log::Error::Damaged { until, .. } = &error else { return Err(Error::Log(error)) };
+        let until = (*until).min(head);
+        if until <= self.next {
+            return Err(Error::Log(error));
+        }
+        tracing::warn!(%error, "queries go on behind lost records");
+        self.lost.push(self.next..until);
+        self.next = until;
         Ok(())
     }
 
@@ -155,6 +181,7 @@ impl State {
     /// Forgets batches that lie wholly below `covered`.
     fn drop_below(&mut self, covered: Offset) {
         self.rows = 0;
+        self.lost.retain(|lost| lost.end > covered);
         for tail in self.streams.values_mut() {
             tail.chunks.retain(|batch| last_offset(batch) >= Some(covered.0));
             tail.loose.retain(|batch| last_offset(batch) >= Some(covered.0));
@@ -177,7 +204,9 @@ impl State {
                 batches.filter_map(|batch| from_offset(batch, store.covered())).collect();
             seen.insert(*stream, batches);
         }
-        Ok(Moment { store, head, tail: seen })
+        let covered = store.covered();
+        let lost = self.lost.iter().map(|lost| lost.start.max(covered)..lost.end).collect();
+        Ok(Moment { store, head, lost, tail: seen })
     }
 }
 

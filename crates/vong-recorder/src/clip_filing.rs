@@ -16,6 +16,7 @@ use vong_model::{Assets, Columns, EventTime, Offset, Stream};
 use vong_runtime::{Clock, Shutdown};
 
 use crate::error::Error;
+use crate::metrics::ClipMetrics;
 
 /// One read of the log.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -38,6 +39,7 @@ pub struct ClipFiler {
     assets: Arc<Assets>,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
+    metrics: ClipMetrics,
     filed: HashSet<String>,
 }
 
@@ -62,8 +64,9 @@ impl ClipFiler {
         assets: Arc<Assets>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
+        metrics: ClipMetrics,
     ) -> Self {
-        Self { config, assets, log, clock, filed: HashSet::new() }
+        Self { config, assets, log, clock, metrics, filed: HashSet::new() }
     }
 
     /// Runs until shutdown.
@@ -73,7 +76,8 @@ impl ClipFiler {
             self.log.cursor_get(Self::CURSOR)?.unwrap_or(Offset::ZERO).max(self.log.floor());
         self.remember_filed(next)?;
         loop {
-            let records = self.log.read(next, READ_BYTES)?;
+            let (records, from) = self.read(next)?;
+            next = from;
             if let Some(last) = records.last() {
                 let after = last.offset.next();
                 self.file(&records).await?;
@@ -97,12 +101,29 @@ impl ClipFiler {
     fn remember_filed(&mut self, from: Offset) -> Result<(), Error> {
         let mut next = from;
         loop {
-            let records = self.log.read(next, READ_BYTES)?;
+            let (records, _from) = self.read(next)?;
             let Some(last) = records.last() else { return Ok(()) };
             next = last.offset.next();
             for record in records.iter().filter(|record| record.stream == Stream::Clips) {
                 let ids = Columns::new(Stream::Clips, &record.batch).texts("clip_id")?;
                 self.filed.extend(ids.iter().flatten().map(str::to_owned));
+            }
+        }
+    }
+
+    /// Records at `from`, or behind what is lost there, and where they begin. An alert that was lost
+    /// gets no clips; its footage is recorded like any other.
+    fn read(&self, from: Offset) -> Result<(Vec<Record>, Offset), vong_log::Error> {
+        let mut next = from;
+        loop {
+            match self.log.read(next, READ_BYTES) {
+                Ok(records) => return Ok((records, next)),
+                Err(e) => {
+                    let Some(at) = e.resume_at().filter(|at| *at > next) else { return Err(e) };
+                    warn!(error = %e, "clips are filed behind lost records");
+                    self.metrics.lost(at.0 - next.0);
+                    next = at;
+                }
             }
         }
     }

@@ -9,5 +9,5 @@ mod recorder;
 
 pub use clip_filing::{ClipConfig, ClipFiler};
 pub use error::Error;
-pub use metrics::RecorderMetrics;
+pub use metrics::{ClipMetrics, RecorderMetrics};
 pub use recorder::{Recorder, RecorderHandle, RecorderSink};

@@ -25,3 +25,20 @@ impl RecorderMetrics {
         }
     }
 }
+
+/// What the filing of clips counts.
+#[derive(Clone, Debug)]
+pub struct ClipMetrics {
+    lost: Counter,
+}
+
+impl ClipMetrics {
+    pub fn new(metrics: &Metrics) -> Self {
+        let help = "Records the log lost before they were looked at for alerts.";
+        Self { lost: metrics.counter("vong_clips_lost_records_total", help) }
+    }
+
+    pub(crate) fn lost(&self, records: u64) {
+        self.lost.inc_by(records);
+    }
+}

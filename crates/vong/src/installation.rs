@@ -24,7 +24,9 @@ use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
     Sources,
 };
-use vong_recorder::{ClipConfig, ClipFiler, Recorder, RecorderHandle, RecorderMetrics};
+use vong_recorder::{
+    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
+};
 use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
@@ -327,7 +329,8 @@ impl Ground {
         };
         let (assets, log, clock) =
             (Arc::clone(&self.assets), Arc::clone(&self.log), Arc::clone(&self.clock));
-        let filer = ClipFiler::new(clips, assets, log, clock);
+        let metrics = ClipMetrics::new(&self.registry);
+        let filer = ClipFiler::new(clips, assets, log, clock, metrics);
         self.engines.spawn(
             "clip-filer",
             OnFailure::StopProcess,
@@ -455,6 +458,7 @@ fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Resu
     let log = LogConfig {
         segment_bytes: config.data.log_segment_mib.saturating_mul(1 << 20),
         segment_age: Duration::from_secs(config.data.log_segment_age_s),
+        reserve_bytes: config.data.log_reserve_mib.saturating_mul(1 << 20),
         ..LogConfig::new(config.data.directory.join("log"))
     };
     let seed = random_seed(&**clock);

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use vong_wire::http::{Problem, SqlRequest};
 
-use crate::cli::{SqlArguments, SqlFormat, say};
+use crate::cli::{SqlArguments, SqlFormat, say, tell};
 
 /// Larger answers belong into a file: use the HTTP interface.
 const ANSWER_LIMIT: u64 = 1024 * 1024 * 1024;
@@ -43,6 +43,11 @@ fn ask(url: &str, sql: &str, accept: &str) -> Result<Vec<u8>> {
         .header("accept", accept)
         .send_json(SqlRequest { sql: sql.to_owned() })
         .with_context(|| format!("no vong answers at {url}; is it running?"))?;
+    if let Some(lost) = answer.headers().get("vong-lost-offsets").and_then(|v| v.to_str().ok()) {
+        tell(&format!(
+            "warning: the log is damaged, rows of offsets {lost} are missing from this answer; run `vong fsck`"
+        ));
+    }
     let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec();
     let body = body.context("the answer broke off")?;
     if answer.status().is_success() {

@@ -28,6 +28,27 @@ fn body_of_a_slice_is_no_larger_than_its_rows() {
     assert_eq!(sensors.values().len(), 3, "unused dictionary values are left out");
 }
 
+/// What stands in logs was written by the library's own writer, and is to stay what it was.
+#[test]
+fn bodies_of_every_stream_are_those_of_the_library() {
+    let by_library = |batch: &RecordBatch| {
+        let writer =
+            StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options().unwrap());
+        let mut writer = writer.unwrap();
+        writer.write(batch).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let empty = Stream::ALL.iter().map(|stream| (*stream, RecordBatch::new_empty(stream.schema())));
+    let readings = [large(), large().slice(0, 40), readings(&[("TR-001", 1.5), ("TR-002", 2.5)])];
+    for (stream, batch) in empty.chain(readings.map(|batch| (Stream::Readings, batch))) {
+        let batch = compact_dictionaries(&batch).unwrap();
+        for held_bytes in [0, SMALL_BYTES] {
+            let body = to_ipc(stream, &batch, held_bytes).unwrap();
+            assert!(body == by_library(&batch), "{stream:?}, {} rows", batch.num_rows());
+        }
+    }
+}
+
 #[test]
 fn dictionary_columns_come_back_equal() {
     for batch in [large(), readings(&[]), readings(&[("TR-001", 1.5)]), large().slice(5, 0)] {

@@ -6,6 +6,7 @@
 //! segment is ended where it was durable, its successor says so in its header, and appends go on
 //! there.
 
+mod chain;
 mod open;
 mod space;
 
@@ -18,13 +19,14 @@ use vong_runtime::channel::Receiver;
 
 use super::recover::Resume;
 use super::reserve::Space;
-use super::{Active, Append, Sealed, Shared};
+use super::{Active, Append, SLOW_SYNC, Sealed, Shared};
 use crate::codec::Encoded;
 use crate::format::{
     self, Frame, Kind, Previous, RECORD_HEADER_BYTES, RecordHeader, SegmentHeader,
 };
 use crate::{Error, LogConfig, Record, durable, segment};
 
+use chain::ChainHash;
 use open::{Failed, Open};
 
 /// One write takes what is queued up to about this much.
@@ -70,7 +72,8 @@ impl Writer {
                 let file =
                     shared.disk.open(&path).map_err(|e| Error::io("open segment", &path, e))?;
                 let SegmentHeader { first, created_at, previous, .. } = header;
-                let open = Open { path, file, first, position, created_at, previous, room, sha256 };
+                let chain = ChainHash::new(sha256);
+                let open = Open { path, file, first, position, created_at, previous, room, chain };
                 (previous, Some(open))
             }
         };
@@ -157,8 +160,9 @@ impl Writer {
         self.appended_at = self.clock.now().max(self.appended_at);
         self.lay_out(batch, open.position);
         match open.write(&self.buffer, &self.shared.metrics) {
-            Ok(()) => {
+            Ok(took) => {
                 self.open = Some(open);
+                self.note_slow(took);
                 Ok(())
             }
             Err(Failed { error, is_final: false }) => {
@@ -198,13 +202,13 @@ impl Writer {
         let mut next = self.next;
         for Append { entries, .. } in batch {
             let mut left = u16::try_from(entries.len()).expect("checked against MAX_GROUP");
-            for Encoded { stream, batch, body, held_bytes: _ } in entries {
+            for Encoded { stream, batch, body, crc, held_bytes: _ } in entries {
                 left -= 1;
                 let header = RecordHeader {
                     kind: Kind::Batch(*stream),
                     group_left: left,
                     body_bytes: format::small(body.len()),
-                    body_crc: crc32c::crc32c(body),
+                    body_crc: *crc,
                     offset: next,
                     appended_at: self.appended_at,
                     durable,
@@ -225,17 +229,19 @@ impl Writer {
         let appended_at = EventTime::from_micros(self.appended_at);
         let (mut records, mut rows) = (0, 0);
         let mut answers = Vec::with_capacity(batch.len());
+        let (mut spent, mut forgotten) = (Vec::with_capacity(batch.len()), Vec::new());
         {
             let mut state = self.shared.state.write();
             for Append { entries, urgency: _, done } in batch {
                 let first = self.next;
-                for Encoded { stream, batch, body, held_bytes } in entries {
+                for Encoded { stream, batch, body, crc: _, held_bytes } in entries {
                     segment::push_index(&mut state.active.index, self.next, position);
                     position += (RECORD_HEADER_BYTES + body.len()) as u64;
                     records += 1;
                     rows += batch.num_rows() as u64;
                     let record = Record { offset: self.next, appended_at, stream, batch };
-                    state.tail.push(held_bytes, record);
+                    state.tail.push(held_bytes, record, &mut forgotten);
+                    spent.push(body);
                     self.next = self.next.next();
                 }
                 answers.push((done, first..self.next));
@@ -253,10 +259,9 @@ impl Writer {
         for (done, range) in answers {
             drop(done.send(Ok(range))); // the appender may have gone away: its rows stay
         }
-        open.hash(&self.buffer); // after the answers: nobody waits for the chain
-        if self.buffer.capacity() > MAX_WRITE_BYTES {
-            self.buffer = Vec::new();
-        }
+        // After the answers: nobody waits for the chain, or for memory to be freed.
+        self.buffer = open.chain.add(std::mem::take(&mut self.buffer));
+        drop((spent, forgotten));
         if self.space.is_full {
             self.show_space();
         }
@@ -281,8 +286,9 @@ impl Writer {
         header.write_to(&mut self.buffer, &self.frame, open.position);
         self.buffer.extend_from_slice(&body);
         match open.write(&self.buffer, &self.shared.metrics) {
-            Ok(()) => {
-                open.hash(&self.buffer);
+            Ok(took) => {
+                self.note_slow(took);
+                self.buffer = open.chain.add(std::mem::take(&mut self.buffer));
                 self.end(open);
                 Ok(())
             }
@@ -296,6 +302,18 @@ impl Writer {
                 Ok(())
             }
         }
+    }
+
+    fn note_slow(&self, took: Duration) {
+        if took < SLOW_SYNC {
+            return;
+        }
+        self.shared.metrics.slow_syncs.inc();
+        self.shared.health.send_modify(|health| {
+            health.slow_syncs += 1;
+            health.slow_sync_took = took;
+        });
+        tracing::warn!(?took, dir = %self.shared.dir.display(), "the disk was slow to make a commit durable");
     }
 
     /// Ends a segment whose disk failed, where it was durable.
@@ -316,8 +334,8 @@ impl Writer {
             self.chain = open.previous; // its successor takes its name
             return;
         }
-        let Open { first, position: bytes, .. } = open;
-        self.chain = Previous { bytes, sha256: open.sha256() };
+        let Open { first, position: bytes, chain, .. } = open;
+        self.chain = Previous { bytes, sha256: chain.finish() };
         let (next, closed_at) = (self.next, self.appended_at);
         let mut state = self.shared.state.write();
         let index = std::mem::take(&mut state.active.index).into();

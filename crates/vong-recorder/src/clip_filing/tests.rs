@@ -1,9 +1,10 @@
 //! Which clips an alert gets.
 
 use arrow::array::{UInt32Array, UInt64Array};
-use vong_log::MemLog;
+use vong_log::{FileLog, LogConfig, MemLog};
 use vong_model::{Camera, Place, Sensor};
 use vong_runtime::SystemClock;
+use vong_telemetry::Metrics;
 
 use super::*;
 
@@ -105,7 +106,7 @@ async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
         .await
         .unwrap();
     for _restart in 0..2 {
-        let filer = ClipFiler::new(config(), city(), Arc::clone(&log), Arc::new(SystemClock));
+        let filer = filer(&log, &Metrics::new());
         let stop = Shutdown::new();
         let running = filer.run(stop.clone());
         let stopping = async {
@@ -119,4 +120,47 @@ async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
     let clips: usize =
         records.iter().filter(|r| r.stream == Stream::Clips).map(|r| r.batch.num_rows()).sum();
     assert_eq!(clips, 2);
+}
+
+fn filer(log: &Arc<dyn Log>, metrics: &Metrics) -> ClipFiler {
+    let metrics = ClipMetrics::new(metrics);
+    ClipFiler::new(config(), city(), Arc::clone(log), Arc::new(SystemClock), metrics)
+}
+
+#[tokio::test]
+async fn damage_of_the_log_costs_the_clips_of_the_alerts_it_hit_and_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = LogConfig { tail_bytes: 1, ..LogConfig::new(directory.path()) };
+    let log: Arc<dyn Log> = Arc::new(FileLog::open(config, Arc::new(SystemClock), 1).unwrap());
+    let file = directory.path().join(format!("{:020}.vlog", 0));
+    let mut ends = Vec::new();
+    for alert in ["a1", "a2", "a3"] {
+        let batch = transition(alert, "firing", "TR-001");
+        log.append(vec![Entry::new(Stream::AlertTransitions, batch)]).await.unwrap();
+        ends.push(usize::try_from(std::fs::metadata(&file).unwrap().len()).unwrap());
+    }
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[ends[1] - 40] ^= 1; // in the body of the second record
+    std::fs::write(&file, bytes).unwrap();
+    let metrics = Metrics::new();
+    let stop = Shutdown::new();
+    let running = filer(&log, &metrics).run(stop.clone());
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.request();
+    };
+    let (ended, ()) = tokio::join!(running, stopping);
+    ended.unwrap();
+    let mut filed = Vec::new();
+    for record in log.read(Offset(2), usize::MAX).unwrap() {
+        if record.stream == Stream::Clips {
+            let ids = Columns::new(Stream::Clips, &record.batch).texts("alert_id").unwrap();
+            filed.extend(ids.iter().flatten().map(str::to_owned));
+        }
+    }
+    filed.sort();
+    assert_eq!(filed, ["a1", "a1", "a3", "a3"]);
+    // Once while looking for clips filed before, once while filing.
+    let told = metrics.render();
+    assert!(told.contains("vong_clips_lost_records_total 2"), "{told}");
 }

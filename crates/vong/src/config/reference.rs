@@ -26,6 +26,11 @@ const KEYS: &[Key] = &[
     ),
     key("data.log_segment_age_s", "300", "... or at this age, whichever comes first."),
     key(
+        "data.log_reserve_mib",
+        "8",
+        "Set aside for commands, rule changes and alerts on a full disk; 0 sets nothing aside.",
+    ),
+    key(
         "data.snapshot_every_s",
         "60",
         "Engine and live views write down what they know this often, so that a restart reads on from there. 0: as often as a fiftieth of the engine's time allows.",

@@ -3,11 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use vong_model::Offset;
 
+use super::chain::ChainHash;
 use crate::Error;
 use crate::disk::DiskFile;
 use crate::error::is_full;
@@ -26,7 +28,8 @@ pub(super) struct Open {
     pub(super) previous: Previous,
     /// A reserve: it must not grow past this.
     pub(super) room: Option<u64>,
-    pub(super) sha256: Sha256,
+    /// Over what is durable, for the segment that will follow.
+    pub(super) chain: ChainHash,
 }
 
 /// Nothing was acknowledged.
@@ -41,16 +44,17 @@ impl Open {
     /// A segment of which there is only the header.
     pub(super) fn begun(path: PathBuf, file: Box<dyn DiskFile>, header: &SegmentHeader) -> Self {
         let SegmentHeader { first, created_at, previous, .. } = *header;
-        let (position, sha256) = (HEADER_BYTES as u64, Sha256::new_with_prefix(header.encode()));
-        Self { path, file, first, position, created_at, previous, room: None, sha256 }
+        let position = HEADER_BYTES as u64;
+        let chain = ChainHash::new(Sha256::new_with_prefix(header.encode()));
+        Self { path, file, first, position, created_at, previous, room: None, chain }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.position <= HEADER_BYTES as u64
     }
 
-    /// Puts `bytes` at the end; durable once this returns.
-    pub(super) fn write(&mut self, bytes: &[u8], metrics: &LogMetrics) -> Result<(), Failed> {
+    /// Puts `bytes` at the end; durable once this returns. Says how long the disk took for that.
+    pub(super) fn write(&mut self, bytes: &[u8], metrics: &LogMetrics) -> Result<Duration, Failed> {
         if self.room.is_some_and(|room| self.position + bytes.len() as u64 > room) {
             return Err(Failed { error: Error::no_space(&self.path), is_final: false });
         }
@@ -68,9 +72,10 @@ impl Open {
             };
             return Err(Failed { error, is_final: true });
         }
-        metrics.sync_seconds.observe(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        metrics.sync_seconds.observe(took.as_secs_f64());
         self.position += bytes.len() as u64;
-        Ok(())
+        Ok(took)
     }
 
     /// Takes the part of a write that got there back, so that the next one starts clean; false when
@@ -87,15 +92,6 @@ impl Open {
                 false
             }
         }
-    }
-
-    /// Adds what is durable to the hash that the next segment will carry.
-    pub(super) fn hash(&mut self, bytes: &[u8]) {
-        self.sha256.update(bytes);
-    }
-
-    pub(super) fn sha256(self) -> [u8; 32] {
-        self.sha256.finalize().into()
     }
 
     /// Cuts off what a reserve set aside and did not use.

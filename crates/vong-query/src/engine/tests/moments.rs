@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use vong_log::{FileLog, Log, LogConfig, MemLog};
-use vong_model::Stream;
+use vong_model::{Offset, Principal, Stream};
 use vong_runtime::SystemClock;
 
 use crate::testing::{TestCity, speeds};
@@ -156,4 +156,30 @@ async fn archived_rows_answer_like_rows_in_the_log() {
             assert!(expected == found, "{sql}\n{expected}\n{found}");
         }
     }
+}
+
+#[tokio::test]
+async fn damage_of_the_tail_costs_its_rows_alone_and_the_answer_names_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = LogConfig { tail_bytes: 1, ..LogConfig::new(directory.path()) };
+    let log = FileLog::open(config, Arc::new(SystemClock), 1).unwrap();
+    let city = TestCity::new(Arc::new(log), QueryConfig::default());
+    let file = directory.path().join(format!("{:020}.vlog", 0));
+    let mut ends = Vec::new();
+    for i in 0..4 {
+        city.append(Stream::Readings, speeds(&[(i, "TR-001", 1.0)])).await;
+        ends.push(usize::try_from(std::fs::metadata(&file).unwrap().len()).unwrap());
+    }
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[ends[1] - 40] ^= 1; // in the body of the second record
+    std::fs::write(&file, bytes).unwrap();
+    for _again in 0..2 {
+        let counting = "SELECT count(*) FROM readings";
+        let answer = city.engine.execute(&Principal::local(), counting).await.unwrap();
+        assert_eq!(answer.lost(), [Offset(1)..Offset(2)]);
+        assert_eq!(city.number(counting).await, 3);
+    }
+    assert!(city.metrics.render().contains("vong_query_tail_lost_records 1"));
+    city.append(Stream::Readings, speeds(&[(9, "TR-001", 1.0)])).await;
+    assert_eq!(city.number("SELECT count(*) FROM readings").await, 4);
 }

@@ -211,6 +211,7 @@ export const en: Messages = {
       dead: 'dead',
       disk_good: 'good',
       disk_full: 'full',
+      disk_slow: 'slow',
       sync_failed: 'write failed',
       log_good: 'good',
       log_damaged: 'damaged',

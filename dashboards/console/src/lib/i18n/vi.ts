@@ -213,6 +213,7 @@ export const vi = {
       dead: 'chết',
       disk_good: 'tốt',
       disk_full: 'đầy',
+      disk_slow: 'ghi chậm',
       sync_failed: 'ghi lỗi',
       log_good: 'tốt',
       log_damaged: 'hỏng',
