@@ -3,7 +3,7 @@
 use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
 
 use crate::engine::Counts;
-use crate::outputs::TransitionRow;
+use crate::outputs::Outputs;
 
 /// Built once and passed in.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct StreamMetrics {
     lost: Counter,
     late: CounterVec,
     transitions: CounterVec,
+    view_rows: Counter,
     lag_records: Gauge,
     rules: Gauge,
 }
@@ -45,6 +46,10 @@ impl StreamMetrics {
                 "Alert transitions decided and not yet in the log, by state.",
                 &["state"],
             ),
+            view_rows: metrics.counter(
+                "vong_engine_view_rows_total",
+                "Rows of continuous views decided and not yet in the log.",
+            ),
             lag_records: metrics
                 .gauge("vong_engine_lag_records", "Records of the log not yet applied."),
             rules: metrics.gauge("vong_engine_rules_count", "Rules in force."),
@@ -69,10 +74,11 @@ impl StreamMetrics {
         self.lost.inc_by(records);
     }
 
-    pub(crate) fn decided(&self, rows: &[TransitionRow]) {
-        for row in rows {
+    pub(crate) fn decided(&self, outputs: &Outputs) {
+        for row in &outputs.transitions {
             self.transitions.with_label_values(&[row.state]).inc();
         }
+        self.view_rows.inc_by(outputs.views.iter().map(|rows| rows.times().len() as u64).sum());
     }
 
     pub(crate) fn lag(&self, records: u64) {
