@@ -58,6 +58,19 @@ fn a_view_says_what_sql_says_of_the_readings_also_after_kills() {
     let rows = vong.number("SELECT count(*) AS n FROM levels").unwrap();
     assert!(rows >= 36 * 50, "{rows} rows");
     assert_eq!((none(view, SAME), none(SAME, view)), (0, 0), "the view and the readings differ");
+    // A screen sees the latest row of each sensor.
+    let shown: Value =
+        serde_json::from_str(&vong.get("/api/v1/live/views/snapshot").unwrap()).unwrap();
+    let rows = shown["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 50, "{shown}");
+    let of_sensor = rows.iter().find(|row| row[0] == "levels/WL-007").unwrap();
+    let columns = "sensor_id:text window_start:time n:int mean:float highest:float";
+    assert_eq!(
+        (&of_sensor[2]["columns"], &of_sensor[2]["view"]),
+        (&json!(columns), &json!("levels"))
+    );
+    let values = of_sensor[2]["values"].as_array().unwrap();
+    assert_eq!((values.len(), &values[0]), (5, &json!("WL-007")), "{of_sensor}");
     vong.stop().unwrap();
 }
 
