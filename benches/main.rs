@@ -24,13 +24,14 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),
     ("windows, one rule", windows::one_rule),
+    ("windows, view", windows::view_beside_rule),
     ("windows, many rules", windows::many_rules),
     ("windows, city mix", windows::city_mix),
     ("nexmark", nexmark::run),

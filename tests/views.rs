@@ -92,6 +92,18 @@ fn views_come_and_go_while_vong_runs() {
     let plan = format!("{:?}", vong.sql("EXPLAIN CONTINUOUS VIEW levels").unwrap());
     assert!(plan.contains("marginal cost: nothing a row"), "{plan}");
 
+    // A rule over the same windows adds nothing up of its own.
+    vong.sql(
+        "CREATE ALERT RULE raised SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'b' en 'b' AS SELECT \
+         sensor_id, avg(value) FROM readings GROUP BY sensor_id, tumble(event_time, INTERVAL '1 second') \
+         HAVING avg(value) > 9",
+    )
+    .unwrap();
+    let plan = format!("{:?}", vong.sql("EXPLAIN CONTINUOUS VIEW levels").unwrap());
+    for part in ["added up once for 2 rules", "3, 1 of them shared with other rules"] {
+        assert!(plan.contains(part), "expected {part:?} in {plan}");
+    }
+
     for (sql, parts) in [
         ("DROP ALERT RULE high", ["'high' is a continuous view, not a rule", ""]),
         ("DROP CONTINUOUS VIEW hihg", ["hihg", "Did you mean 'high'"]),
