@@ -26,7 +26,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 14] = [
+const BENCHES: [Bench; 15] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("decode", decode::run),
@@ -34,6 +34,7 @@ const BENCHES: [Bench; 14] = [
     ("log append, large", log::large),
     ("mqtt intake", mqtt::run),
     ("windows, one rule", windows::one_rule),
+    ("windows, view", windows::view_beside_rule),
     ("windows, many rules", windows::many_rules),
     ("windows, city mix", windows::city_mix),
     ("nexmark", nexmark::run),

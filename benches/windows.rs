@@ -53,6 +53,24 @@ pub(crate) fn one_rule(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
+/// What a continuous view of 1,000 keys costs that needs no pane but those of a rule.
+pub(crate) fn view_beside_rule(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(400))?;
+    let grouped = "GROUP BY sensor_id, tumble(event_time, INTERVAL '10 seconds')";
+    let rule = plan(&[format!(
+        "SELECT sensor_id, count(*), avg(value) FROM readings {grouped} HAVING avg(value) < 0"
+    )])?;
+    let view = plan_statements(&[format!(
+        "CREATE CONTINUOUS VIEW v AS SELECT sensor_id, count(*) AS n, avg(value) AS mean \
+         FROM readings {grouped}"
+    )])?;
+    let together: Rules = rule.iter().chain(&view).cloned().collect();
+    let both =
+        in_turn(scale.rounds, || operator(&together, &batches), || operator(&rule, &batches))?;
+    let name = "windows: 1 rule and a view of its panes / 1 rule, 1,000 keys";
+    Ok(vec![Row::rate(name, "events/s", both, Target::Ratio(0.8))])
+}
+
 /// The peers' mix: rules alike but for the sensors they keep.
 pub(crate) fn many_rules(scale: &Scale) -> Result<Vec<Row>> {
     let count = scale.of(200);
@@ -192,19 +210,25 @@ fn resident_bytes() -> Result<u64> {
 type Rules = Vec<(Arc<RuleMeta>, RulePlan)>;
 
 fn plan(selects: &[String]) -> Result<Rules> {
-    let planner = RulePlanner::new()?;
-    let one = |(number, select): (usize, &String)| {
-        let sql = format!(
+    let rule = |(number, select): (usize, &String)| {
+        format!(
             "CREATE ALERT RULE r{number} SEVERITY low TITLE vi 'a' en 'b' ACTION vi 'c' en 'd' AS \
              {select};"
-        );
-        let RuleStatement::Create(definition) = parse_one(&sql)? else {
-            bail!("not a rule: {sql}");
+        )
+    };
+    plan_statements(&selects.iter().enumerate().map(rule).collect::<Vec<_>>())
+}
+
+fn plan_statements(statements: &[String]) -> Result<Rules> {
+    let planner = RulePlanner::new()?;
+    let one = |sql: &String| {
+        let RuleStatement::Create(definition) = parse_one(sql)? else {
+            bail!("not a CREATE statement: {sql}");
         };
         let plan = planner.plan(&definition)?;
         Ok((Arc::new(RuleMeta { version: 1, definition: *definition }), plan))
     };
-    selects.iter().enumerate().map(one).collect()
+    statements.iter().map(one).collect()
 }
 
 fn load(rules: &Rules) -> Result<Operator> {

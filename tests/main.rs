@@ -21,4 +21,5 @@ mod rules;
 mod sensors;
 mod slt;
 mod support;
+mod view_equality;
 mod views;

@@ -58,6 +58,19 @@ fn a_view_says_what_sql_says_of_the_readings_also_after_kills() {
     let rows = vong.number("SELECT count(*) AS n FROM levels").unwrap();
     assert!(rows >= 36 * 50, "{rows} rows");
     assert_eq!((none(view, SAME), none(SAME, view)), (0, 0), "the view and the readings differ");
+    // A screen sees the latest row of each sensor.
+    let shown: Value =
+        serde_json::from_str(&vong.get("/api/v1/live/views/snapshot").unwrap()).unwrap();
+    let rows = shown["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 50, "{shown}");
+    let of_sensor = rows.iter().find(|row| row[0] == "levels/WL-007").unwrap();
+    let columns = "sensor_id:text window_start:time n:int mean:float highest:float";
+    assert_eq!(
+        (&of_sensor[2]["columns"], &of_sensor[2]["view"]),
+        (&json!(columns), &json!("levels"))
+    );
+    let values = of_sensor[2]["values"].as_array().unwrap();
+    assert_eq!((values.len(), &values[0]), (5, &json!("WL-007")), "{of_sensor}");
     vong.stop().unwrap();
 }
 
@@ -78,6 +91,18 @@ fn views_come_and_go_while_vong_runs() {
     assert_eq!(vong.sql("SELECT sensor_id, value FROM high").unwrap(), Vec::<Value>::new());
     let plan = format!("{:?}", vong.sql("EXPLAIN CONTINUOUS VIEW levels").unwrap());
     assert!(plan.contains("marginal cost: nothing a row"), "{plan}");
+
+    // A rule over the same windows adds nothing up of its own.
+    vong.sql(
+        "CREATE ALERT RULE raised SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'b' en 'b' AS SELECT \
+         sensor_id, avg(value) FROM readings GROUP BY sensor_id, tumble(event_time, INTERVAL '1 second') \
+         HAVING avg(value) > 9",
+    )
+    .unwrap();
+    let plan = format!("{:?}", vong.sql("EXPLAIN CONTINUOUS VIEW levels").unwrap());
+    for part in ["added up once for 2 rules", "3, 1 of them shared with other rules"] {
+        assert!(plan.contains(part), "expected {part:?} in {plan}");
+    }
 
     for (sql, parts) in [
         ("DROP ALERT RULE high", ["'high' is a continuous view, not a rule", ""]),

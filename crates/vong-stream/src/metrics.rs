@@ -4,7 +4,7 @@ use vong_model::Offset;
 use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
 
 use crate::engine::Counts;
-use crate::outputs::TransitionRow;
+use crate::outputs::Outputs;
 
 /// Built once and passed in.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ pub struct StreamMetrics {
     lost: Counter,
     late: CounterVec,
     transitions: CounterVec,
+    view_rows: Counter,
     lag_records: Gauge,
     rules: Gauge,
     snapshot_offset: Gauge,
@@ -47,6 +48,10 @@ impl StreamMetrics {
                 "vong_engine_transitions_total",
                 "Alert transitions decided and not yet in the log, by state.",
                 &["state"],
+            ),
+            view_rows: metrics.counter(
+                "vong_engine_view_rows_total",
+                "Rows of continuous views decided and not yet in the log.",
             ),
             lag_records: metrics
                 .gauge("vong_engine_lag_records", "Records of the log not yet applied."),
@@ -83,10 +88,11 @@ impl StreamMetrics {
         self.lost.inc_by(records);
     }
 
-    pub(crate) fn decided(&self, rows: &[TransitionRow]) {
-        for row in rows {
+    pub(crate) fn decided(&self, outputs: &Outputs) {
+        for row in &outputs.transitions {
             self.transitions.with_label_values(&[row.state]).inc();
         }
+        self.view_rows.inc_by(outputs.views.iter().map(|rows| rows.times().len() as u64).sum());
     }
 
     pub(crate) fn lag(&self, records: u64) {

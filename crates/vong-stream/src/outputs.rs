@@ -183,9 +183,18 @@ impl Outputs {
                 (batches, count) = (Vec::new(), 0);
             }
         }
-        for rows in &self.views {
-            let batches = rows.batches(ROWS_AN_ENTRY)?;
-            entries.extend(batches.into_iter().map(|b| Entry::new(Stream::ViewRows, b)));
+        let (mut batches, mut count) = (Vec::new(), 0);
+        for batch in ViewRows::batches(&self.views, ROWS_AN_ENTRY) {
+            let batch = batch?;
+            count += batch.num_rows();
+            batches.push(batch);
+            if count >= ROWS_AN_ENTRY {
+                entries.push(view_entry(&batches)?);
+                (batches, count) = (Vec::new(), 0);
+            }
+        }
+        if !batches.is_empty() {
+            entries.push(view_entry(&batches)?);
         }
         Ok(entries)
     }
@@ -236,6 +245,18 @@ pub(crate) fn causes(record: &Record) -> impl Iterator<Item = Cause> {
     let ordinals = column("cause_ordinal").as_primitive::<arrow::datatypes::UInt32Type>();
     let causes = offsets.values().iter().zip(ordinals.values());
     causes.map(|(offset, ordinal)| Cause { offset: Offset(*offset), ordinal: *ordinal })
+}
+
+/// Rows of several views, and of several records, as one entry: a small record each would cost more
+/// than its rows.
+fn view_entry(batches: &[RecordBatch]) -> Result<Entry, Error> {
+    let stream = Stream::ViewRows;
+    let whole = match batches {
+        [only] => only.clone(),
+        several => concat_batches(&stream.schema(), several)
+            .map_err(|source| Error::Rows { stream, source })?,
+    };
+    Ok(Entry::new(stream, whole))
 }
 
 fn transition_batch(rows: &[TransitionRow]) -> Result<RecordBatch, Error> {

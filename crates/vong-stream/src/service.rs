@@ -360,7 +360,8 @@ impl Follower {
                 }
                 changed
             });
-            self.service.metrics.in_force(in_force.len());
+            let of_alerts = in_force.iter().filter(|status| !status.rule.definition.is_view());
+            self.service.metrics.in_force(of_alerts.count());
             *rules.write() = in_force;
             self.published_at = at;
             self.rules_changed = false;
@@ -382,7 +383,7 @@ impl Follower {
         for some in entries.chunks(ENTRIES_AN_APPEND) {
             self.append_some(some, shutdown).await?;
         }
-        self.service.metrics.decided(&outputs.transitions);
+        self.service.metrics.decided(&outputs);
         self.logged.wrote(&outputs);
         Ok(())
     }

@@ -101,10 +101,16 @@ impl ViewRows {
         Cause { ordinal: self.cause.ordinal.saturating_add(more), ..self.cause }
     }
 
-    /// As batches of the stream, each of at most `most` rows.
-    pub(crate) fn batches(&self, most: usize) -> Result<Vec<RecordBatch>, Error> {
-        let starts = (0..self.times.len()).step_by(most.max(1));
-        starts.map(|from| self.part(from, most.min(self.times.len() - from)).batch()).collect()
+    /// As batches of the stream, each of at most `most` rows of one view.
+    pub(crate) fn batches(
+        all: &[Self],
+        most: usize,
+    ) -> impl Iterator<Item = Result<RecordBatch, Error>> {
+        all.iter().flat_map(move |own| {
+            let count = own.times.len();
+            let starts = (0..count).step_by(most.max(1));
+            starts.map(move |from| own.part(from, most.min(count - from)).batch())
+        })
     }
 
     fn part(&self, from: usize, count: usize) -> Self {

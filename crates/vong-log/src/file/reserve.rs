@@ -124,6 +124,7 @@ mod tests {
         check(&[Stream::Readings], Urgency::Bulk);
         check(&[Stream::Commands, Stream::RejectedEvents], Urgency::Bulk);
         check(&[Stream::LateEvents, Stream::AlertTransitions], Urgency::Act);
+        check(&[Stream::ViewRows], Urgency::Clockwork);
         check(&[Stream::Watermarks, Stream::SourceEvents], Urgency::Clockwork);
         check(&[Stream::RuleChanges], Urgency::Act);
         check(&[Stream::ConfigChanges, Stream::Watermarks], Urgency::Act);

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -46,6 +46,9 @@ pub(crate) struct PeriodicPlan {
     plan: LogicalPlan,
     session: SessionContext,
     tables: Vec<(Stream, Arc<MemTable>)>,
+    /// What it answers about a stretch without rows: always the same, so that hours in which nothing
+    /// came are not asked about one by one.
+    of_nothing: Arc<OnceLock<Vec<RecordBatch>>>,
 }
 
 impl fmt::Debug for PeriodicPlan {
@@ -62,6 +65,17 @@ impl fmt::Debug for PeriodicPlan {
 impl PeriodicPlan {
     /// Runs the query over these rows, one batch a stream, and gives its rows.
     pub(crate) fn run(&self, rows: &[(Stream, RecordBatch)]) -> DfResult<Vec<RecordBatch>> {
+        if rows.iter().any(|(_, batch)| batch.num_rows() > 0) {
+            return self.ask(rows);
+        }
+        if let Some(known) = self.of_nothing.get() {
+            return Ok(known.clone());
+        }
+        let answer = self.ask(rows)?;
+        Ok(self.of_nothing.get_or_init(|| answer).clone())
+    }
+
+    fn ask(&self, rows: &[(Stream, RecordBatch)]) -> DfResult<Vec<RecordBatch>> {
         for (stream, table) in &self.tables {
             let batch = rows.iter().find(|(of, _)| of == stream).map(|(_, batch)| batch.clone());
             let Some(partition) = table.batches.first() else { continue };
@@ -103,8 +117,19 @@ pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
     let plan = plan.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
     let us = |span: std::time::Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
-    let plan =
-        PeriodicPlan { every_us, last_us, streams, keys, value, view, plan, session, tables };
+    let of_nothing = Arc::default();
+    let plan = PeriodicPlan {
+        every_us,
+        last_us,
+        streams,
+        keys,
+        value,
+        view,
+        plan,
+        session,
+        tables,
+        of_nothing,
+    };
     Ok(RulePlan { stream, scope: Vec::new(), keys: of_stream, kind: Kind::Periodic(plan) })
 }
 

@@ -111,6 +111,22 @@ fn what_a_view_cannot_keep_is_refused_at_its_place() {
                 "a view keeps numbers, texts, truths and instants, and v is Decimal128(9, 2): CAST it, as in CAST(v AS DOUBLE) at line 2, column 40 "
             ],
         ),
+    ] {
+        check_view("", &select, &expected);
+    }
+    check_view(
+        "EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '1 minute'",
+        "SELECT a.event_time FROM readings a",
+        &expect![
+            "every view has a column event_time of its own (when the row became known): give this one another name with AS at line 2, column 10 "
+        ],
+    );
+}
+
+#[test]
+fn what_a_rule_cannot_ask_a_view_cannot_either() {
+    let window = "tumble(event_time, INTERVAL '1 minute')";
+    for (select, expected) in [
         (
             "SELECT sensor_id, now() AS t FROM readings".to_owned(),
             expect![
@@ -142,11 +158,4 @@ fn what_a_view_cannot_keep_is_refused_at_its_place() {
     ] {
         check_view("", &select, &expected);
     }
-    check_view(
-        "EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '1 minute'",
-        "SELECT a.event_time FROM readings a",
-        &expect![
-            "every view has a column event_time of its own (when the row became known): give this one another name with AS at line 2, column 10 "
-        ],
-    );
 }
