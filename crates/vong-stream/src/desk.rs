@@ -10,7 +10,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use tokio::sync::Mutex;
 use vong_log::{Entry, Log};
-use vong_model::{EventTime, RuleId, Stream, columns};
+use vong_model::{EventTime, RuleId, Stream, Table, columns};
 use vong_runtime::Clock;
 use vong_sql::nearest;
 use vong_sql::rule::{ExplainStatement, RuleDefinition, RuleStatement, inhibition_order, parse};
@@ -18,6 +18,7 @@ use vong_sql::rule::{ExplainStatement, RuleDefinition, RuleStatement, inhibition
 use crate::Error;
 use crate::operator::RuleStatus;
 use crate::service::EngineHandle;
+use crate::tables;
 
 /// Who changed a rule when nobody did but the files.
 pub const RULE_FILES: &str = "rule files";
@@ -97,6 +98,27 @@ impl RuleDesk {
         let _turn = self.turn.lock().await;
         let book = self.book();
         self.write(RULE_FILES, differences(files, &book)).await
+    }
+
+    /// Brings dimension tables on the log: those that differ from what it has, and those that are
+    /// no longer there. Gives the number of changes. Rules that join them come after.
+    ///
+    /// # Errors
+    /// [`Error::Append`] when the log does not take them.
+    pub async fn align_tables(&self, wanted: &[Table]) -> Result<usize, Error> {
+        let _turn = self.turn.lock().await;
+        let known = self.engine.planner().tables();
+        let differs = |table: &&Table| known.get(table.name()).is_none_or(|k| **k != **table);
+        let changed = wanted.iter().filter(differs).map(|t| (t.name(), Some(t.to_text())));
+        let is_gone = |name: &&String| !wanted.iter().any(|table| table.name() == **name);
+        let gone = known.keys().filter(is_gone).map(|name| (name.as_str(), None));
+        let mut changes = 0;
+        for (name, text) in changed.chain(gone) {
+            let batch = tables::to_batch(name, text.as_deref(), EventTime(self.clock.now()));
+            self.append(Stream::ConfigChanges, batch).await?;
+            changes += 1;
+        }
+        Ok(changes)
     }
 
     /// Every rule, by name, also those that are switched off; at most a second old.
@@ -187,12 +209,17 @@ impl RuleDesk {
             return Ok(changes);
         }
         let batch = to_batch(&changes, actor, EventTime(self.clock.now()));
-        let written = self.log.append(vec![Entry::new(Stream::RuleChanges, batch)]).await;
+        self.append(Stream::RuleChanges, batch).await?;
+        Ok(changes)
+    }
+
+    async fn append(&self, stream: Stream, batch: RecordBatch) -> Result<(), Error> {
+        let written = self.log.append(vec![Entry::new(stream, batch)]).await;
         let written = written.map_err(|e| Error::Append(Box::new(e)))?;
         let obeyed = self.engine.wait_applied(written.end);
         // An engine that is behind obeys later: the change stands on the log all the same.
         drop(tokio::time::timeout(OBEYED_WITHIN, obeyed).await);
-        Ok(changes)
+        Ok(())
     }
 }
 

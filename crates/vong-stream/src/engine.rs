@@ -17,11 +17,12 @@ use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse_one}
 use crate::Error;
 use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
 use crate::outputs::{LateRows, Outputs, TransitionRow, instants, text_at};
-use crate::plan::RulePlanner;
+use crate::plan::{RulePlan, RulePlanner, Uses};
+use crate::tables::Tables;
 
 /// Version of the engine's semantics, stamped on every transition. Raise it with any change that
 /// can make the same log give other alerts.
-pub const ENGINE_VERSION: u32 = 2;
+pub const ENGINE_VERSION: u32 = 3;
 
 /// Commands remembered, so that one sent twice is done once: a limit of ours.
 const REMEMBERED_COMMANDS: usize = 10_000;
@@ -47,6 +48,8 @@ pub struct Counts {
     pub failed: u64,
     /// Rule changes that could not be put in force.
     pub refused_rules: u64,
+    /// Changes of dimension tables that could not be read.
+    pub refused_tables: u64,
 }
 
 /// The engine: feed it records in log order.
@@ -55,6 +58,9 @@ pub struct Engine {
     planner: Arc<RulePlanner>,
     operator: Operator,
     known: BTreeMap<RuleId, Known>,
+    /// Dimension tables in force, and what each rule in force reads of them.
+    tables: Tables,
+    uses: BTreeMap<RuleId, Uses>,
     commands: BTreeSet<String>,
     command_order: VecDeque<String>,
     counts: Counts,
@@ -68,6 +74,8 @@ impl Engine {
             planner,
             operator: Operator::new(),
             known: BTreeMap::new(),
+            tables: Tables::new(),
+            uses: BTreeMap::new(),
             commands: BTreeSet::new(),
             command_order: VecDeque::new(),
             counts: Counts::default(),
@@ -75,18 +83,26 @@ impl Engine {
         }
     }
 
-    /// An engine with these rules, in version 1, that ignores the log's rules and commands: to try
-    /// rules on what was recorded.
+    /// An engine with these tables and rules, in version 1, that ignores the log's rules and
+    /// commands: to try rules on what was recorded. Tables change as the log says.
     ///
     /// # Errors
     /// [`Error::RuleText`] for the first rule that cannot be planned.
-    pub fn with_rules(planner: Arc<RulePlanner>, rules: &[RuleDefinition]) -> Result<Self, Error> {
+    pub(crate) fn with_rules(
+        planner: Arc<RulePlanner>,
+        tables: Tables,
+        rules: &[RuleDefinition],
+    ) -> Result<Self, Error> {
         let mut engine = Self { obeys_log: false, ..Self::new(planner) };
+        for table in tables.values() {
+            engine.planner.set_table(table).map_err(|e| Error::Planner(Box::new(e)))?;
+        }
+        engine.tables = tables;
         for definition in rules {
             let refused = |e| Error::RuleText(Box::new(e));
             let plan = engine.planner.plan(definition).map_err(refused)?;
-            let meta = RuleMeta { version: 1, definition: definition.clone() };
-            engine.operator.add(Arc::new(meta), &plan)?;
+            let (definition, by) = (definition.clone(), String::new());
+            engine.run(Known { version: 1, definition, by, enabled: true }, &plan)?;
         }
         Ok(engine)
     }
@@ -100,6 +116,10 @@ impl Engine {
             Stream::Watermarks => self.watermarks(record, &mut steps),
             Stream::RuleChanges if self.obeys_log => {
                 self.rule_changes(record, &mut steps);
+                Ok(())
+            }
+            Stream::ConfigChanges => {
+                self.table_changes(record, &mut steps);
                 Ok(())
             }
             Stream::Commands if self.obeys_log => {
@@ -206,6 +226,7 @@ impl Engine {
         let versions = record.batch.column(Stream::RuleChanges.column_index("version"));
         let version = versions.as_primitive_opt::<UInt32Type>().map_or(0, |v| v.value(row));
         let at = record.appended_at;
+        self.uses.remove(&rule_id);
         match text("action") {
             "create" | "alter" => {
                 self.operator.remove(&rule_id, at, "rule changed", steps);
@@ -251,8 +272,14 @@ impl Engine {
             let ring = ring.into_iter().cloned().collect();
             return Err(Error::InhibitionRing { rule_id, offset, ring });
         }
+        self.run(known, &plan)
+    }
+
+    fn run(&mut self, known: Known, plan: &RulePlan) -> Result<(), Error> {
         let Known { version, definition, .. } = known.clone();
-        self.operator.add(Arc::new(RuleMeta { version, definition }), &plan)?;
+        let rule_id = definition.rule_id.clone();
+        self.operator.add(Arc::new(RuleMeta { version, definition }), plan)?;
+        self.uses.insert(rule_id.clone(), Uses::of(plan));
         self.known.insert(rule_id, known);
         Ok(())
     }
@@ -313,5 +340,6 @@ fn definition(sql: &str, rule_id: &RuleId, offset: Offset) -> Result<RuleDefinit
     }
 }
 
+mod table_changes;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ mod outputs;
 mod plan;
 mod sequencer;
 mod service;
+mod tables;
 
 pub use alarm_report::{AlarmReport, Label, LabelReport};
 pub use backtest::{Backtest, BacktestRules, Difference, Told, backtest, difference, offset_at};

@@ -8,6 +8,7 @@ mod cells;
 mod classes;
 mod closed;
 mod codes;
+mod enrich;
 mod exact;
 mod family;
 mod family_rule;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use vong_alert::Act;
-use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
+use vong_model::{AlertId, EventTime, Offset, RuleId, Stream, Table};
 
 use crate::Error;
 use crate::plan::{Kind, RulePlan};
@@ -192,6 +193,16 @@ impl Operator {
         });
         self.inhibit(first, steps);
         known
+    }
+
+    /// From the next record on rules that join the table see this version of it; `None`: it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] when a rule's query does not take it.
+    pub fn set_table(&mut self, name: &str, table: Option<&Arc<Table>>) -> Result<(), Error> {
+        self.streams.values_mut().for_each(|stream| stream.set_table(name, table));
+        let Some(table) = table else { return Ok(()) };
+        self.periodic.set_table(table).map_err(|e| Error::compute(Stream::ConfigChanges, e))
     }
 
     /// The watermark of a stream, once there was one.

@@ -7,11 +7,14 @@
 mod conjunct;
 mod periodic;
 mod refuse;
+mod relation;
+mod renumber;
 mod shape;
 mod shared;
 mod sliding;
+mod uses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -24,13 +27,17 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
-use vong_model::Stream;
+use parking_lot::RwLock;
+use vong_model::{Stream, Table};
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
 pub(crate) use conjunct::{Bound, Conjunct, Form};
 pub(crate) use periodic::PeriodicPlan;
+pub(crate) use relation::{Derived, Lookup, Of, On, Tables};
+pub(crate) use renumber::Numbers;
 pub(crate) use shared::{Function, SharedAggregate, Test};
+pub(crate) use uses::Uses;
 
 /// Polls after which work that should wait for nothing is given up.
 const MOST_POLLS: usize = 1_000_000;
@@ -48,8 +55,12 @@ pub struct RulePlan {
     pub(crate) stream: Stream,
     /// Which rows the rule is about; all must hold.
     pub(crate) scope: Vec<Conjunct>,
-    /// Columns of the stream that make the key, in order.
+    /// Columns that make the key, in order.
     pub(crate) keys: Vec<usize>,
+    /// What is looked up for each row; their numbers follow those of the stream's columns.
+    pub(crate) derived: Vec<Derived>,
+    /// The tables the rule reads, as they were when it was planned.
+    pub(crate) tables: Tables,
     pub(crate) kind: Kind,
 }
 
@@ -102,7 +113,9 @@ pub(crate) struct SlidingCall {
 #[derive(Clone, Debug)]
 pub(crate) struct SlidingPlan {
     pub(crate) calls: Vec<SlidingCall>,
-    /// The stream's columns, then one for each call.
+    /// Columns of the rows that condition and value read, in order.
+    pub(crate) inputs: Vec<usize>,
+    /// Those columns, then one for each call.
     pub(crate) schema: SchemaRef,
     pub(crate) condition: Arc<dyn PhysicalExpr>,
     pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
@@ -168,6 +181,23 @@ impl WindowPlan {
 }
 
 impl RulePlan {
+    fn of(stream: Stream, kind: Kind) -> Self {
+        let (scope, keys, derived) = (Vec::new(), Vec::new(), Vec::new());
+        Self { stream, scope, keys, derived, tables: Tables::new(), kind }
+    }
+
+    /// Name of a column of the rows.
+    pub(crate) fn column_name(&self, place: usize) -> &str {
+        match self.stream.columns().get(place) {
+            Some(column) => column.name,
+            None => self.derived_at(place).map_or("", Derived::name),
+        }
+    }
+
+    pub(crate) fn derived_at(&self, place: usize) -> Option<&Derived> {
+        self.derived.get(place.checked_sub(self.stream.columns().len())?)
+    }
+
     /// The stream the rule reads.
     pub fn stream(&self) -> Stream {
         self.stream
@@ -189,9 +219,8 @@ impl RulePlan {
             Kind::Absence { .. } | Kind::Periodic(_) => {}
             Kind::Sliding(plan) => {
                 let arguments = plan.calls.iter().flat_map(|call| &call.argument);
-                let read = arguments.map(|a| &a.expr).chain([&plan.condition]).chain(&plan.value);
-                let own = self.stream.columns().len();
-                columns.extend(read.flat_map(columns_of).filter(|column| *column < own));
+                columns.extend(arguments.map(|a| &a.expr).flat_map(columns_of));
+                columns.extend(&plan.inputs);
             }
             Kind::Session(plan) => {
                 let named = plan.aggregates.iter().flat_map(|a| a.argument.iter().chain(&a.masks));
@@ -231,9 +260,10 @@ pub(crate) fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<usize> {
     collect_columns(expr).into_iter().map(|column| column.index()).collect()
 }
 
-/// Plans rules; holds a session with every stream as an empty table.
+/// Plans rules; holds a session with every stream and every dimension table, all empty.
 pub struct RulePlanner {
     session: SessionContext,
+    tables: RwLock<Tables>,
 }
 
 impl std::fmt::Debug for RulePlanner {
@@ -243,16 +273,47 @@ impl std::fmt::Debug for RulePlanner {
 }
 
 impl RulePlanner {
+    /// A planner that knows no dimension table.
+    ///
     /// # Errors
     /// [`Error::Session`] when the session cannot be built.
     pub fn new() -> Result<Self, Error> {
         let session = vong_sql::session(&SessionLimits::deterministic())?;
         for stream in Stream::ALL {
-            let table = MemTable::try_new(stream.schema(), vec![vec![]])
-                .and_then(|table| session.register_table(stream.name(), Arc::new(table)));
-            table.map_err(|e| Error::Session(Box::new(e)))?;
+            register(&session, stream.name(), stream.schema())?;
         }
-        Ok(Self { session })
+        Ok(Self { session, tables: RwLock::default() })
+    }
+
+    /// From now on rules are planned against this version of a table.
+    ///
+    /// # Errors
+    /// [`Error::Session`] when the session does not take it.
+    pub fn set_table(&self, table: &Arc<Table>) -> Result<(), Error> {
+        self.take_out(table.name())?;
+        register(&self.session, table.name(), table.rows().schema())?;
+        self.tables.write().insert(table.name().to_owned(), Arc::clone(table));
+        Ok(())
+    }
+
+    /// From now on the table is not known.
+    ///
+    /// # Errors
+    /// As [`Self::set_table`].
+    pub fn drop_table(&self, name: &str) -> Result<(), Error> {
+        self.take_out(name)?;
+        self.tables.write().remove(name);
+        Ok(())
+    }
+
+    /// The tables rules are planned against, by name.
+    pub fn tables(&self) -> BTreeMap<String, Arc<Table>> {
+        self.tables.read().clone()
+    }
+
+    fn take_out(&self, name: &str) -> Result<(), Error> {
+        let gone = self.session.deregister_table(name);
+        gone.map(drop).map_err(|e| Error::Session(Box::new(e)))
     }
 
     /// Plans `rule`.
@@ -260,14 +321,21 @@ impl RulePlanner {
     /// # Errors
     /// What is wrong, where in the text the rule was parsed from, and what was meant instead.
     pub fn plan(&self, rule: &RuleDefinition) -> Result<RulePlan, Error> {
+        let tables = self.tables.read();
         if rule.periodic.is_some() {
-            let planned = periodic::plan(rule)?;
+            let planned = periodic::plan(rule, &tables)?;
             refuse::clauses(rule, &planned)?;
             return Ok(planned);
         }
         let plan = logical(&self.session, &rule.select)?;
-        shape::take_apart(&self.session, rule, &plan)
+        shape::take_apart(&self.session, &tables, rule, &plan)
     }
+}
+
+fn register(session: &SessionContext, name: &str, schema: SchemaRef) -> Result<(), Error> {
+    let table = MemTable::try_new(schema, vec![vec![]])
+        .and_then(|table| session.register_table(name, Arc::new(table)));
+    table.map(drop).map_err(|e| Error::Session(Box::new(e)))
 }
 
 /// The typed plan of a query over the tables of `session`.

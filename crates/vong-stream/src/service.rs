@@ -284,7 +284,7 @@ impl Follower {
             }
             Stream::LateEvents => self.logged_late = self.logged_late.max(last_cause(record)),
             stream => {
-                self.rules_changed |= stream == Stream::RuleChanges;
+                self.rules_changed |= matches!(stream, Stream::RuleChanges | Stream::ConfigChanges);
                 self.sequencer.observe(record);
                 let outputs = self.engine.apply(record);
                 for (source, rows) in outputs.late.iter().flat_map(LateRows::by_source) {

@@ -21,7 +21,7 @@ fn table(name: &str, columns: &[(&str, FieldType)], rows: Vec<TextRow>) -> Table
     Table::from_rows(name, columns.collect(), rows)
 }
 
-fn some(text: impl ToString) -> Option<String> {
+fn some(text: &impl ToString) -> Option<String> {
     Some(text.to_string()).filter(|text| !text.is_empty())
 }
 

@@ -182,10 +182,10 @@ impl Family {
     }
 
     /// How a rule of this family is run; `None` when it is not here.
-    pub(super) fn explain(
+    pub(super) fn explain<'n>(
         &self,
         rule_id: &RuleId,
-        name: &impl Fn(&usize) -> &'static str,
+        name: &impl Fn(&usize) -> &'n str,
         spaces: &[KeySpace],
     ) -> Option<Vec<String>> {
         let is_it = |rule: &&FamilyRule| rule.core.meta.rule_id() == rule_id;

@@ -12,7 +12,7 @@ use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::error::Result;
 use vong_alert::{Inputs, Observation};
-use vong_model::{EventTime, Offset, RuleId, Stream};
+use vong_model::{EventTime, Offset, RuleId, Stream, Table};
 
 use super::codes::{Codes, NULL};
 use super::frame::number_at;
@@ -109,6 +109,11 @@ impl Periodic {
         for rule in &mut self.rules {
             act(&mut rule.core, &rule.space, &rule.codes);
         }
+    }
+
+    /// From now on questions are answered with this version of a table.
+    pub(super) fn set_table(&self, table: &Table) -> Result<()> {
+        self.rules.iter().try_for_each(|rule| rule.plan.set_table(table))
     }
 
     pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {

@@ -8,6 +8,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use datafusion::error::Result;
 use vong_model::{EventTime, Offset};
 
+use super::enrich::equally_wide;
 use super::frame::Frame;
 
 /// Rows and what the batch does not say of them.
@@ -70,6 +71,8 @@ impl Sealer {
         if !self.rows.times.iter().any(|time| is_done(*time)) {
             return Ok(None);
         }
+        equally_wide(&mut self.batches)?;
+        let schema = self.batches.first().map_or(schema, RecordBatch::schema);
         let whole = concat_batches(&schema, &self.batches)?;
         let count = u32::try_from(self.rows.times.len()).expect("a buffer is bounded");
         let time_of = |place: &u32| self.rows.times[*place as usize];

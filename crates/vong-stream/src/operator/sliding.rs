@@ -275,7 +275,8 @@ impl SlidingRule {
         let computed = self.calls.iter().filter_map(|(number, function)| {
             frames.get(*number)?.wanted.get(*function)?.1.as_ref().map(Arc::clone)
         });
-        let columns = sealed.batch.columns().iter().cloned().chain(computed).collect();
+        let inputs = self.plan.inputs.iter().map(|input| Arc::clone(sealed.batch.column(*input)));
+        let columns = inputs.chain(computed).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.plan.schema), columns)?;
         let count = batch.num_rows();
         let holds = without_nulls(&self.plan.condition.evaluate(&batch)?.into_array(count)?);

@@ -7,9 +7,10 @@ use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::error::Result;
 use vong_alert::{Act, Inputs};
-use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
+use vong_model::{AlertId, EventTime, Offset, RuleId, Stream, Table};
 
 use super::codes::Codes;
+use super::enrich::Enrichment;
 use super::family::{Family, NewRule, columns, conditions};
 use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
@@ -42,6 +43,7 @@ pub(super) struct StreamOperator {
     /// Latest event time of any row that took part.
     pub(super) seen_to: Option<EventTime>,
     codes: Codes,
+    enrichment: Enrichment,
     index: Index,
     spaces: Vec<KeySpace>,
     selections: Vec<Option<Selection>>,
@@ -62,6 +64,7 @@ impl StreamOperator {
             watermark: None,
             seen_to: None,
             codes: Codes::new(stream.columns().len()),
+            enrichment: Enrichment::new(stream),
             index: Index::default(),
             spaces: Vec::new(),
             selections: Vec::new(),
@@ -73,6 +76,14 @@ impl StreamOperator {
     }
 
     pub(super) fn add(&mut self, meta: Arc<RuleMeta>, plan: &RulePlan) -> Result<()> {
+        let mut plan = plan.clone();
+        self.enrichment.add(meta.rule_id(), &mut plan)?;
+        self.codes.widen(self.enrichment.width());
+        self.add_numbered(meta, &plan)
+    }
+
+    /// The plan reads columns of enriched batches.
+    fn add_numbered(&mut self, meta: Arc<RuleMeta>, plan: &RulePlan) -> Result<()> {
         let space = self.space(&plan.keys);
         if let Kind::Window(WindowPlan { shared: Some(aggregates), .. }) = &plan.kind {
             self.add_to_family(meta, plan, space, aggregates);
@@ -145,6 +156,7 @@ impl StreamOperator {
         why: &'static str,
         steps: &mut Vec<Step>,
     ) -> bool {
+        self.enrichment.remove(rule_id);
         for place in 0..self.selections.len() {
             let Some(selection) = self.selections[place].as_mut() else { continue };
             let Some(mut core) = selection.remove(rule_id) else { continue };
@@ -291,7 +303,7 @@ impl StreamOperator {
     }
 
     pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
-        let name = |column: &usize| self.stream.columns().get(*column).map_or("", |c| c.name);
+        let name = |column: &usize| self.column_name(*column);
         for selection in self.selections.iter().flatten() {
             if let Some(mut lines) = selection.explain(rule_id) {
                 let space = self.spaces.get(selection.space)?;
@@ -376,6 +388,7 @@ impl StreamOperator {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        let batch = &self.enrichment.run(batch, &mut self.codes)?;
         let selections = &self.selections;
         let scope = |number: usize| {
             let selection = selections.get(number).and_then(Option::as_ref)?;
@@ -443,9 +456,20 @@ impl StreamOperator {
     fn space(&mut self, columns: &[usize]) -> usize {
         let known = self.spaces.iter().position(|space| space.columns() == columns);
         known.unwrap_or_else(|| {
-            self.spaces.push(KeySpace::new(self.stream, columns, &self.codes.interner));
+            let names = columns.iter().map(|column| Arc::from(self.column_name(*column)));
+            self.spaces.push(KeySpace::new(columns, names.collect(), &self.codes.interner));
             self.spaces.len() - 1
         })
+    }
+
+    /// From the next record on the table is this one; `None`: there is none.
+    pub(super) fn set_table(&mut self, name: &str, table: Option<&Arc<Table>>) {
+        self.enrichment.set_table(name, table);
+    }
+
+    fn column_name(&self, column: usize) -> &str {
+        let of_stream = self.stream.columns().get(column).map(|c| c.name);
+        of_stream.or_else(|| self.enrichment.name(column)).unwrap_or_default()
     }
 
     fn selection(&mut self, scope: Scope, space: usize) -> usize {

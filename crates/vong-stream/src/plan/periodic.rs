@@ -6,11 +6,13 @@
 //! The leading text outputs of the query are the key of its alerts; a key that is returned holds,
 //! one that is not does not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result as DfResult};
@@ -18,10 +20,12 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
 use vong_model::streams::ColumnType;
-use vong_model::{ColumnRole, Stream};
+use vong_model::tables::FieldType;
+use vong_model::{ColumnRole, Stream, Table};
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
+use super::relation::Tables;
 use super::{Kind, RulePlan, now, refuse};
 
 /// Most output columns that make a key.
@@ -35,12 +39,14 @@ pub(crate) struct PeriodicPlan {
     /// The streams it reads, each once.
     pub(crate) streams: Vec<Stream>,
     /// Names of the leading outputs that make the key.
-    pub(crate) keys: Vec<&'static str>,
+    pub(crate) keys: Vec<Arc<str>>,
     /// Output that is the value.
     pub(crate) value: Option<usize>,
     plan: LogicalPlan,
     session: SessionContext,
     tables: Vec<(Stream, Arc<MemTable>)>,
+    /// Dimension tables, as they are now.
+    dimensions: BTreeMap<String, Arc<MemTable>>,
 }
 
 impl fmt::Debug for PeriodicPlan {
@@ -59,18 +65,31 @@ impl PeriodicPlan {
     pub(crate) fn run(&self, rows: &[(Stream, RecordBatch)]) -> DfResult<Vec<RecordBatch>> {
         for (stream, table) in &self.tables {
             let batch = rows.iter().find(|(of, _)| of == stream).map(|(_, batch)| batch.clone());
-            let Some(partition) = table.batches.first() else { continue };
-            let busy = |_| DataFusionError::Internal("a rule's table is being read".to_owned());
-            *partition.try_write().map_err(busy)? = batch.into_iter().collect();
+            fill(table, batch)?;
         }
         let state = self.session.state();
         let physical = now(state.create_physical_plan(&self.plan))?;
         now(collect(physical, self.session.task_ctx()))
     }
+
+    /// From now on the table holds these rows; its columns must be the ones it had.
+    pub(crate) fn set_table(&self, table: &Table) -> DfResult<()> {
+        match self.dimensions.get(table.name()) {
+            Some(known) => fill(known, Some(table.rows().clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fill(table: &MemTable, batch: Option<RecordBatch>) -> DfResult<()> {
+    let Some(partition) = table.batches.first() else { return Ok(()) };
+    let busy = |_| DataFusionError::Internal("a rule's table is being read".to_owned());
+    *partition.try_write().map_err(busy)? = batch.into_iter().collect();
+    Ok(())
 }
 
 /// Plans a rule with `EVERY … OVER LAST …`.
-pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
+pub(super) fn plan(rule: &RuleDefinition, known: &Tables) -> Result<RulePlan, Error> {
     let select = &rule.select;
     let Some(periodic) = rule.periodic else {
         return Err(select.refuse("a rule without EVERY is not asked again and again", "select"));
@@ -85,22 +104,44 @@ pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
             .map_err(|e| Error::Session(Box::new(e)))?;
         tables.push((stream, table));
     }
+    let mut dimensions = BTreeMap::new();
+    for (name, table) in known {
+        let rows = table.rows();
+        let filled = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map(Arc::new);
+        let filled = filled.map_err(|e| Error::Session(Box::new(e)))?;
+        session
+            .register_table(name, Arc::clone(&filled) as _)
+            .map_err(|e| Error::Session(Box::new(e)))?;
+        dimensions.insert(name.clone(), filled);
+    }
     let plan = super::logical(&session, select)?;
-    let streams = check(&plan, select)?;
+    let Read { streams, tables: read } = check(&plan, select)?;
     tables.retain(|(stream, _)| streams.contains(stream));
-    let (keys, value) = outputs(&plan, select)?;
+    dimensions.retain(|name, _| read.contains(name));
+    let read = known.iter().filter(|(name, _)| read.contains(*name));
+    let read: Tables = read.map(|(name, table)| (name.clone(), Arc::clone(table))).collect();
+    let (keys, value) = outputs(&plan, &read, select)?;
     let stream = *streams.first().unwrap_or(&Stream::Readings);
-    let of_stream = keys.iter().filter_map(|k| stream.columns().iter().position(|c| c.name == *k));
-    let of_stream = of_stream.collect();
+    let place = |key: &Arc<str>| stream.columns().iter().position(|c| *c.name == **key);
+    let of_stream = keys.iter().filter_map(place).collect();
     let us = |span: std::time::Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
-    let plan = PeriodicPlan { every_us, last_us, streams, keys, value, plan, session, tables };
-    Ok(RulePlan { stream, scope: Vec::new(), keys: of_stream, kind: Kind::Periodic(plan) })
+    let plan =
+        PeriodicPlan { every_us, last_us, streams, keys, value, plan, session, tables, dimensions };
+    Ok(RulePlan { keys: of_stream, tables: read, ..RulePlan::of(stream, Kind::Periodic(plan)) })
 }
 
-/// Refuses what is not a function of the rows alone, and names the streams that are read.
-fn check(plan: &LogicalPlan, select: &Select) -> Result<Vec<Stream>, Error> {
-    let (mut streams, mut refused) = (Vec::new(), None);
+/// What a query reads.
+#[derive(Default)]
+struct Read {
+    /// Each once, in the order they are met.
+    streams: Vec<Stream>,
+    tables: BTreeSet<String>,
+}
+
+/// Refuses what is not a function of the rows alone, and names what is read.
+fn check(plan: &LogicalPlan, select: &Select) -> Result<Read, Error> {
+    let (mut read, mut refused) = (Read::default(), None);
     let walked = plan.apply_with_subqueries(|node| {
         refused = match node {
             LogicalPlan::Sort(_) => Some(refuse::unsupported(select, "ORDER BY", "order")),
@@ -109,9 +150,13 @@ fn check(plan: &LogicalPlan, select: &Select) -> Result<Vec<Stream>, Error> {
                 Some(refuse::unsupported(select, "WITH RECURSIVE", "with"))
             }
             LogicalPlan::TableScan(scan) => {
-                match Stream::from_name(scan.table_name.table()) {
-                    Some(stream) if !streams.contains(&stream) => streams.push(stream),
-                    _ => {}
+                let name = scan.table_name.table();
+                match Stream::from_name(name) {
+                    Some(stream) if !read.streams.contains(&stream) => read.streams.push(stream),
+                    Some(_) => {}
+                    None => {
+                        read.tables.insert(name.to_owned());
+                    }
                 }
                 None
             }
@@ -132,18 +177,20 @@ fn check(plan: &LogicalPlan, select: &Select) -> Result<Vec<Stream>, Error> {
     }
     match refused {
         Some(error) => Err(error),
-        None if streams.is_empty() => {
+        None if read.streams.is_empty() => {
             Err(refuse::unsupported(select, "a SELECT that reads no stream", "select"))
         }
-        None => Ok(streams),
+        None => Ok(read),
     }
 }
 
-/// The leading outputs that are ids, by name, and the first that is a number.
+/// The leading outputs that are ids, by name, and the first that is a number. Ids are those of the
+/// streams; the first output alone may also be a text of a table.
 fn outputs(
     plan: &LogicalPlan,
+    tables: &Tables,
     select: &Select,
-) -> Result<(Vec<&'static str>, Option<usize>), Error> {
+) -> Result<(Vec<Arc<str>>, Option<usize>), Error> {
     let known = Stream::ALL.into_iter().filter(|stream| stream.feeds_rules());
     let known = known.flat_map(Stream::columns);
     let known: Vec<&'static str> = known
@@ -151,9 +198,16 @@ fn outputs(
         .map(|column| column.name)
         .collect();
     let fields = plan.schema().fields();
-    let named = |name: &String| known.iter().find(|known| *known == name).copied();
-    let keys = fields.iter().map_while(|field| named(field.name()));
-    let keys: Vec<&'static str> = keys.take(MAX_KEYS).collect();
+    let of_table = tables.values().flat_map(|table| table.columns());
+    let of_table = of_table.filter(|c| matches!(c.field_type, FieldType::Key | FieldType::Text));
+    let of_table: BTreeSet<&str> = of_table.map(|column| column.name.as_str()).collect();
+    let is_key = |(place, field): &(usize, &FieldRef)| {
+        let name = field.name().as_str();
+        known.contains(&name) || (*place == 0 && of_table.contains(name))
+    };
+    let keys = fields.iter().enumerate().take_while(is_key);
+    let keys: Vec<Arc<str>> =
+        keys.take(MAX_KEYS).map(|(_, field)| Arc::from(field.name().as_str())).collect();
     if keys.is_empty() {
         let mut names = known.clone();
         names.sort_unstable();

@@ -72,7 +72,7 @@ fn shipped_anomaly_rules_find_labelled_anomalies_of_real_traffic() {
     for file in &files {
         let name = file.file_stem().unwrap().to_str().unwrap();
         let (rows, labels) = (series(file), labels(&folder, name));
-        let mut engine = Engine::with_rules(Arc::clone(&planner), &rules).unwrap();
+        let mut engine = Engine::with_rules(Arc::clone(&planner), BTreeMap::new(), &rules).unwrap();
         let mut transitions = Vec::new();
         for (offset, chunk) in (0..).step_by(2).zip(rows.chunks(50)) {
             let reached = chunk.last().unwrap().at_us;

@@ -1,0 +1,137 @@
+//! Dimension tables that change while rules are in force.
+
+use super::*;
+
+const LIMITS: &str = "sensor_id,high,kind\na,50,x\nb,20,x\n";
+const OVER: &str = "SELECT r.sensor_id, r.value FROM readings r JOIN limits t ON r.sensor_id = \
+                    t.sensor_id WHERE r.value > t.high";
+const OF_KIND: &str = "SELECT r.sensor_id, r.value FROM readings r JOIN limits t ON r.sensor_id = \
+                       t.sensor_id WHERE t.kind = 'x' AND r.value > 10";
+
+/// Lines of a story; `table <csv, ; for line ends>` and `gone` change `limits`.
+fn tell(rules: &[(&str, &str, &str)], lines: &str) -> Story {
+    let mut story = Story::new();
+    story.table("limits", Some(LIMITS));
+    for (rule_id, clauses, select) in rules {
+        story.rule(rule_id, clauses, select);
+    }
+    for line in lines.split('|').map(str::trim) {
+        match line.strip_prefix("table ") {
+            Some(csv) => story.table("limits", Some(&csv.replace(';', "\n"))),
+            None if line == "gone" => story.table("limits", None),
+            None => story.line(line),
+        }
+    }
+    story
+}
+
+fn check(rules: &[(&str, &str, &str)], lines: &str, expected: &Expect) {
+    expected.assert_eq(&tell(rules, lines).text());
+}
+
+#[test]
+fn each_row_is_compared_with_the_limit_of_its_time() {
+    check(
+        &[("over", "", OVER)],
+        "10 a s 60 | 11 b s 60 | 12 c s 60 | table sensor_id,high,kind;a,70,x;b,20,x | 13 b s 61 \
+         | 14 a s 65 | table sensor_id,high,kind;a,70,x | 15 b s 62",
+        &expect![[r#"
+            10 over sensor_id=a firing 60
+            11 over sensor_id=b firing 60
+            14 over sensor_id=a resolved 65
+            15 over sensor_id=b resolved 62
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_that_chooses_rows_by_a_table_begins_anew_when_it_loses_rows() {
+    check(
+        &[("kind", "", OF_KIND), ("over", "", OVER)],
+        "10 a s 60 | 11 b s 60 | table sensor_id,high,kind;a,50,y;b,20,x | 12 a s 61 | 13 b s 61 \
+         | table sensor_id,high,kind;a,50,y;b,20,x;c,1,x | 14 c s 60",
+        &expect![[r#"
+            10 kind sensor_id=a firing 60
+            10 over sensor_id=a firing 60
+            11 kind sensor_id=b firing 60
+            11 over sensor_id=b firing 60
+            11 kind sensor_id=a cancelled 60
+            11 kind sensor_id=b cancelled 60
+            13 kind sensor_id=b firing 61
+            14 kind sensor_id=c firing 60
+            14 over sensor_id=c firing 60
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_that_lacks_what_a_rule_reads_puts_it_out_of_force() {
+    let story = tell(
+        &[("over", "", OVER), ("kind", "", OF_KIND)],
+        "10 a s 60 | table sensor_id,kind;a,x | 11 a s 70",
+    );
+    expect![[r#"
+        10 kind sensor_id=a firing 60
+        10 over sensor_id=a firing 60
+        10 kind sensor_id=a cancelled 60
+        10 over sensor_id=a cancelled 60
+        11 kind sensor_id=a firing 70
+    "#]]
+    .assert_eq(&story.text());
+    assert_eq!(story.counts().refused_rules, 1);
+    let story = tell(&[("over", "", OVER), ("kind", "", OF_KIND)], "10 a s 60 | gone | 11 a s 70");
+    assert_eq!(story.counts().refused_rules, 2);
+}
+
+#[test]
+fn a_table_that_cannot_be_read_changes_nothing() {
+    let story =
+        tell(&[("over", "", OVER)], "10 a s 60 | table sensor_id,high,kind;a,many | 11 a s 40");
+    expect![[r#"
+        10 over sensor_id=a firing 60
+        11 over sensor_id=a resolved 40
+    "#]]
+    .assert_eq(&story.text());
+    assert_eq!(story.counts().refused_tables, 1);
+}
+
+#[test]
+fn windows_and_questions_see_changes_too() {
+    let window = "SELECT t.kind, max(r.value - t.high) FROM readings r JOIN limits t ON r.sensor_id \
+                  = t.sensor_id GROUP BY t.kind, tumble(event_time, INTERVAL '10 seconds') \
+                  HAVING max(r.value - t.high) > 0";
+    let asked = "SELECT r.sensor_id, max(r.value) FROM readings r JOIN limits t ON r.sensor_id = \
+                 t.sensor_id WHERE r.value > t.high GROUP BY r.sensor_id";
+    check(
+        &[
+            ("asked", "EVERY INTERVAL '10 seconds' OVER LAST INTERVAL '10 seconds'", asked),
+            ("window", "", window),
+        ],
+        "10 a s 60 | 11 b s 15 | watermark 20 | 21 a s 60 | table sensor_id,high,kind;a,70,x;b,10,y \
+         | 22 a s 60 | 23 b s 15 | watermark 30 | watermark 40",
+        &expect![[r#"
+            20 window kind=x firing 10
+            20 asked sensor_id=a firing 60
+            30 window kind=y firing 5
+            30 asked sensor_id=b firing 15
+            30 asked sensor_id=a resolved
+            40 window kind=x resolved
+            40 window kind=y resolved
+            40 asked sensor_id=b resolved
+        "#]],
+    );
+}
+
+#[test]
+fn a_disabled_rule_is_kept_whatever_its_tables_do() {
+    let story = tell(
+        &[("over", "", OVER)],
+        "10 a s 60 | disable over | gone | table sensor_id,high,kind;a,50,x | enable over | 12 a s 60",
+    );
+    expect![[r#"
+        10 over sensor_id=a firing 60
+        10 over sensor_id=a cancelled 60
+        12 over sensor_id=a firing 60
+    "#]]
+    .assert_eq(&story.text());
+}
