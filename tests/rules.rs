@@ -95,13 +95,70 @@ fn refused_statements_name_the_place_and_change_nothing() {
     assert_eq!(rules(&vong), before);
 }
 
+fn hang_up(vong: &Vong) {
+    let pid = vong.pid().unwrap().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+}
+
+#[test]
+fn changed_tables_are_read_again_on_sighup_and_kept_in_the_log() {
+    let mut vong = Vong::new("").unwrap();
+    std::fs::create_dir(vong.path("tables")).unwrap();
+    vong.write("tables/limits.csv", "sensor_id,high\na,50\n").unwrap();
+    let rule = format!(
+        "CREATE ALERT RULE over SEVERITY low {TEXTS} AS SELECT r.sensor_id, value FROM readings r \
+         JOIN limits t ON t.sensor_id = r.sensor_id WHERE r.value > t.high"
+    );
+    vong.write("rules/over.sql", &rule).unwrap();
+    vong.start().unwrap();
+    let in_force = |vong: &Vong| rules(vong).iter().map(|rule| rule.0.clone()).collect::<Vec<_>>();
+    assert_eq!(in_force(&vong), ["over"]);
+    let high = |vong: &Vong| vong.sql("SELECT high FROM limits").unwrap()[0]["high"].clone();
+    assert_eq!(high(&vong), 50.0);
+    let versions = "SELECT count(*) FROM config_changes WHERE item = 'table/limits'";
+    assert_eq!(vong.number(versions).unwrap(), 1);
+
+    vong.write("tables/limits.csv", "sensor_id,high\na,70\nb,1\n").unwrap();
+    hang_up(&vong);
+    wait_until("the new version is on the log", Duration::from_secs(20), || {
+        vong.number(versions).unwrap() == 2
+    });
+    let newest = "SELECT detail FROM config_changes WHERE item = 'table/limits' \
+                  ORDER BY log_offset DESC LIMIT 1";
+    let newest = vong.sql(newest).unwrap()[0]["detail"].clone();
+    assert_eq!(newest, "sensor_id:key,high:number\na,70\nb,1\n");
+    assert!(vong.sql("SELECT sensor_id FROM limits WHERE high = 70").unwrap().len() == 1);
+
+    vong.write("tables/limits.csv", "sensor_id,high\na,70\nb,many\n").unwrap();
+    hang_up(&vong);
+    wait_until("the mistake is told", Duration::from_secs(20), || {
+        vong.said().contains("tables/limits.csv:3:3")
+    });
+    // A rule of the files would not hold: nothing changes.
+    vong.write("tables/limits.csv", "sensor_id,higher\na,70\n").unwrap();
+    hang_up(&vong);
+    wait_until("the rule is told", Duration::from_secs(20), || {
+        vong.said().contains("there is no column 'high'")
+    });
+    assert_eq!(vong.number(versions).unwrap(), 2);
+
+    vong.write("tables/limits.csv", "sensor_id,high\nb,1\na,70\n").unwrap();
+    vong.stop().unwrap();
+    vong.start().unwrap();
+    assert_eq!(vong.number(versions).unwrap(), 2, "only what differs is written");
+    assert_eq!(in_force(&vong), ["over"]);
+    std::fs::remove_file(vong.path("rules/over.sql")).unwrap();
+    std::fs::remove_file(vong.path("tables/limits.csv")).unwrap();
+    hang_up(&vong);
+    wait_until("rule and table are gone", Duration::from_secs(20), || {
+        in_force(&vong).is_empty() && vong.number(versions).unwrap() == 3
+    });
+}
+
 #[test]
 fn changed_rule_files_are_read_again_on_sighup() {
     let vong = running();
-    let hang_up = || {
-        let pid = vong.pid().unwrap().to_string();
-        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    };
+    let hang_up = || hang_up(&vong);
     vong.write("rules/high.sql", &high(7)).unwrap();
     vong.write("rules/low.sql", &high(2).replace("RULE high", "RULE low")).unwrap();
     hang_up();

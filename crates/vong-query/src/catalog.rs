@@ -31,6 +31,11 @@ pub use dimensions::Dimensions;
 /// Schema of the system's own tables.
 const SYSTEM_SCHEMA: &str = "vong";
 
+/// Whether a table of the installation cannot have the name, because a stream or a view has it.
+pub fn is_taken(name: &str) -> bool {
+    Stream::from_name(name).is_some() || views::find(name).is_some()
+}
+
 /// Everything a query can name.
 #[derive(Debug)]
 pub(crate) struct City {

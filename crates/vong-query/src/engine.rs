@@ -1,5 +1,6 @@
 //! Runs queries: who may, when it is their turn, how long, how much.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use datafusion::object_store::local::LocalFileSystem;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -42,6 +44,8 @@ struct Inner {
     config: QueryConfig,
     tail: TailCache,
     around: Surroundings,
+    /// As they are now; a query keeps those it began with.
+    dimensions: RwLock<Arc<BTreeMap<String, RecordBatch>>>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     clock: Arc<dyn Clock>,
@@ -104,15 +108,17 @@ impl QueryEngine {
             .map_err(|e| Error::Run(Box::new(DataFusionError::ObjectStore(Box::new(e)))))?;
         let url = url::Url::parse(HISTORY_URL).expect("the literal is a URL");
         runtime.register_object_store(&url, Arc::new(files));
+        let dimensions = Arc::new(dimensions.into_tables());
         let around = Surroundings {
             limits,
             runtime,
-            dimensions: Arc::new(dimensions.into_tables()),
+            dimensions: Arc::clone(&dimensions),
             registry: Arc::new(Registry::default()),
         };
         let inner = Inner {
             tail: TailCache::new(log, store, config.max_tail_rows),
             around,
+            dimensions: RwLock::new(dimensions),
             turns: Arc::new(Semaphore::new(config.concurrent.max(1))),
             waiting: AtomicUsize::new(0),
             clock,
@@ -121,6 +127,11 @@ impl QueryEngine {
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Queries that begin from now on see these dimension tables.
+    pub fn set_dimensions(&self, dimensions: Dimensions) {
+        *self.inner.dimensions.write() = Arc::new(dimensions.into_tables());
     }
 
     /// Runs one reading statement for `principal`; returns once its first rows can come.
@@ -258,7 +269,9 @@ impl Job {
         let moment = self.moment().await?;
         let inner = &self.inner;
         let session = vong_sql::session_in(&inner.around.limits, Arc::clone(&inner.around.runtime));
-        session.register_catalog(CATALOG, Arc::new(City::new(&moment, &inner.around)));
+        let dimensions = Arc::clone(&inner.dimensions.read());
+        let around = Surroundings { dimensions, ..inner.around.clone() };
+        session.register_catalog(CATALOG, Arc::new(City::new(&moment, &around)));
         let rows = self.rows(&session).await?;
         let started = Event::Started { schema: rows.schema(), as_of: moment.head };
         if self.events.send(started).await.is_err() {

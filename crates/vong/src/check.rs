@@ -8,12 +8,13 @@ use crate::site::Site;
 
 pub(crate) fn run(config: &Path) -> ExitCode {
     match Site::load(config) {
-        Ok(Site { config, assets, logins: _, sources, rules }) => {
+        Ok(Site { config, assets, logins: _, sources, tables, rules }) => {
             let summary = format!(
-                "ok: {} brokers, {} sources, {} rules, {} sensors, {} cameras, {} units",
+                "ok: {} brokers, {} sources, {} rules, {} tables, {} sensors, {} cameras, {} units",
                 config.brokers.len(),
                 sources.len(),
                 rules.len(),
+                tables.len(),
                 assets.sensors.len(),
                 assets.cameras.len(),
                 assets.units.len()

@@ -59,6 +59,7 @@ pub struct FilesConfig {
     pub cameras: PathBuf,
     pub camera_logins: PathBuf,
     pub units: PathBuf,
+    pub tables: PathBuf,
     pub map: PathBuf,
 }
 
@@ -137,6 +138,7 @@ impl Default for FilesConfig {
             cameras: PathBuf::from("cameras.csv"),
             camera_logins: PathBuf::from("camera-logins.toml"),
             units: PathBuf::from("units.csv"),
+            tables: PathBuf::from("tables"),
             map: PathBuf::from("map"),
         }
     }
@@ -194,11 +196,11 @@ impl Config {
     }
 
     fn resolve(&mut self, base: &Path) {
-        let FilesConfig { rules, sources, sensors, cameras, camera_logins, units, map } =
+        let FilesConfig { rules, sources, sensors, cameras, camera_logins, units, tables, map } =
             &mut self.files;
-        let files =
-            [rules, sources, sensors, cameras, camera_logins, units, map, &mut self.data.directory];
-        for path in files {
+        let registers = [sensors, cameras, camera_logins, units];
+        let folders = [rules, sources, tables, map, &mut self.data.directory];
+        for path in registers.into_iter().chain(folders) {
             *path = base.join(&*path);
         }
         for broker in &mut self.brokers {

@@ -14,6 +14,7 @@ mod log_watch;
 mod serve;
 mod site;
 mod sources;
+mod tables;
 mod sql;
 
 pub use site::Site;

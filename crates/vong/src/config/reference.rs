@@ -50,6 +50,11 @@ const KEYS: &[Key] = &[
         "Administrative units with the dates they are valid. May be missing.",
     ),
     key(
+        "files.tables",
+        "\"tables\"",
+        "Directory of *.csv files: dimension tables that rules and SQL can join, one row a key.",
+    ),
+    key(
         "files.map",
         "\"map\"",
         "Directory with units.geojson, streets.geojson, river.geojson. May be missing.",
