@@ -19,7 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use vong_model::columns::time_column;
-use vong_model::{EventTime, Offset, Stream};
+use vong_model::{EventTime, Offset, Stream, Table};
 use vong_sql::rule::{RuleStatement, parse_one};
 use vong_stream::{Operator, RuleMeta, RulePlan, RulePlanner};
 
@@ -182,6 +182,50 @@ pub(crate) fn idle_rules(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
+/// What a join with a table of 1,000 sensors costs: the same rules with and without one.
+pub(crate) fn joined(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(200))?;
+    let lines = (0..SENSORS).map(|i| format!("S-{i:04},{},Z{}\n", 1e9 + i as f64, i % 20));
+    let text = format!("sensor_id,high,zone\n{}", lines.collect::<String>());
+    let table = Arc::new(Table::parse("limits", &text)?);
+    let window = "tumble(event_time, INTERVAL '10 seconds')";
+    let join = "readings r JOIN limits t ON r.sensor_id = t.sensor_id";
+    let mut rows = Vec::new();
+    for (what, with, without) in [
+        (
+            "a window by a column of a table / by one of the stream",
+            format!(
+                "SELECT t.zone, avg(value) FROM {join} GROUP BY t.zone, {window} HAVING avg(value) < 0"
+            ),
+            format!(
+                "SELECT unit_code, avg(value) FROM readings GROUP BY unit_code, {window} HAVING avg(value) < 0"
+            ),
+        ),
+        (
+            "a window over value - limit / over value - number",
+            format!(
+                "SELECT r.sensor_id, max(value - t.high) FROM {join} GROUP BY r.sensor_id, {window} HAVING max(value - t.high) > 0"
+            ),
+            format!(
+                "SELECT sensor_id, max(value - 1e9) FROM readings GROUP BY sensor_id, {window} HAVING max(value - 1e9) > 0"
+            ),
+        ),
+        (
+            "a row over its limit / over a number",
+            format!("SELECT r.sensor_id, value FROM {join} WHERE value > t.high"),
+            "SELECT sensor_id, value FROM readings WHERE value * 1 > 1e9".to_owned(),
+        ),
+    ] {
+        let planner = RulePlanner::new()?;
+        planner.set_table(&table)?;
+        let (with, without) = (plan_with(&planner, &[with])?, plan_with(&planner, &[without])?);
+        let both =
+            in_turn(scale.rounds, || operator(&with, &batches), || operator(&without, &batches))?;
+        rows.push(Row::rate(format!("tables: {what}"), "events/s", both, Target::Ratio(0.3)));
+    }
+    Ok(rows)
+}
+
 /// Memory of this process that is really there.
 fn resident_bytes() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/self/statm")?;
@@ -192,7 +236,10 @@ fn resident_bytes() -> Result<u64> {
 type Rules = Vec<(Arc<RuleMeta>, RulePlan)>;
 
 fn plan(selects: &[String]) -> Result<Rules> {
-    let planner = RulePlanner::new()?;
+    plan_with(&RulePlanner::new()?, selects)
+}
+
+fn plan_with(planner: &RulePlanner, selects: &[String]) -> Result<Rules> {
     let one = |(number, select): (usize, &String)| {
         let sql = format!(
             "CREATE ALERT RULE r{number} SEVERITY low TITLE vi 'a' en 'b' ACTION vi 'c' en 'd' AS \
