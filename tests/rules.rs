@@ -110,9 +110,22 @@ fn changed_tables_are_read_again_on_sighup_and_kept_in_the_log() {
          JOIN limits t ON t.sensor_id = r.sensor_id WHERE r.value > t.high"
     );
     vong.write("rules/over.sql", &rule).unwrap();
+    std::fs::create_dir(vong.path("map")).unwrap();
+    let square = "[[[0,0],[1,0],[1,1],[0,1],[0,0]]]";
+    let area = |coordinates: &str| {
+        format!(
+            r#"{{"features":[{{"properties":{{"area_id":"small"}},"geometry":{{"type":"Polygon","coordinates":{coordinates}}}}}]}}"#
+        )
+    };
+    vong.write("map/areas.geojson", &area(square)).unwrap();
+    let near = format!(
+        "CREATE ALERT RULE near SEVERITY low {TEXTS} AS SELECT r.sensor_id, value FROM readings r \
+         JOIN sensors s USING (sensor_id) WHERE value > 3 AND st_within(s.lon, s.lat, 'small')"
+    );
+    vong.write("rules/near.sql", &near).unwrap();
     vong.start().unwrap();
     let in_force = |vong: &Vong| rules(vong).iter().map(|rule| rule.0.clone()).collect::<Vec<_>>();
-    assert_eq!(in_force(&vong), ["over"]);
+    assert_eq!(in_force(&vong), ["near", "over"]);
     let high = |vong: &Vong| vong.sql("SELECT high FROM limits").unwrap()[0]["high"].clone();
     assert_eq!(high(&vong), 50.0);
     let versions = "SELECT count(*) FROM config_changes WHERE item = 'table/limits'";
@@ -123,6 +136,10 @@ fn changed_tables_are_read_again_on_sighup_and_kept_in_the_log() {
     wait_until("the new version is on the log", Duration::from_secs(20), || {
         vong.number(versions).unwrap() == 2
     });
+    let within =
+        "SELECT st_within(0.5, 0.2, 'small') AS a, st_within(2.5, 0.2, 'small') AS b FROM areas";
+    let within = vong.sql(within).unwrap();
+    assert_eq!((within[0]["a"].clone(), within[0]["b"].clone()), (json!(true), json!(false)));
     let newest = "SELECT detail FROM config_changes WHERE item = 'table/limits' \
                   ORDER BY log_offset DESC LIMIT 1";
     let newest = vong.sql(newest).unwrap()[0]["detail"].clone();
@@ -146,12 +163,12 @@ fn changed_tables_are_read_again_on_sighup_and_kept_in_the_log() {
     vong.stop().unwrap();
     vong.start().unwrap();
     assert_eq!(vong.number(versions).unwrap(), 2, "only what differs is written");
-    assert_eq!(in_force(&vong), ["over"]);
+    assert_eq!(in_force(&vong), ["near", "over"]);
     std::fs::remove_file(vong.path("rules/over.sql")).unwrap();
     std::fs::remove_file(vong.path("tables/limits.csv")).unwrap();
     hang_up(&vong);
     wait_until("rule and table are gone", Duration::from_secs(20), || {
-        in_force(&vong).is_empty() && vong.number(versions).unwrap() == 3
+        in_force(&vong) == ["near"] && vong.number(versions).unwrap() == 3
     });
 }
 

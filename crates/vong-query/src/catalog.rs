@@ -21,6 +21,7 @@ use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 use vong_model::Stream;
 use vong_sql::SessionLimits;
+use vong_sql::functions::Areas;
 
 use crate::registry::Registry;
 use crate::table::StreamTable;
@@ -51,12 +52,13 @@ impl City {
     }
 }
 
-/// What does not change from query to query.
+/// What queries share; tables and areas are those of the moment a query begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) limits: SessionLimits,
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) dimensions: Arc<BTreeMap<String, RecordBatch>>,
+    pub(crate) areas: Arc<Areas>,
     pub(crate) registry: Arc<Registry>,
 }
 

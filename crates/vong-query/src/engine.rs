@@ -20,6 +20,7 @@ use vong_log::Log;
 use vong_model::{Action, Principal, authorize};
 use vong_runtime::Clock;
 use vong_runtime::channel::{Capacity, Sender, WhenFull, bounded};
+use vong_sql::functions::{Areas, st_within};
 use vong_sql::guard::{self, ReadOnly};
 use vong_sql::{CATALOG, SessionLimits};
 use vong_store::Store;
@@ -45,12 +46,26 @@ struct Inner {
     tail: TailCache,
     around: Surroundings,
     /// As they are now; a query keeps those it began with.
-    dimensions: RwLock<Arc<BTreeMap<String, RecordBatch>>>,
+    facts: RwLock<Facts>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     clock: Arc<dyn Clock>,
     metrics: QueryMetrics,
     pool: Pool,
+}
+
+/// What stands in the city, as queries see it.
+#[derive(Clone, Debug)]
+struct Facts {
+    tables: Arc<BTreeMap<String, RecordBatch>>,
+    areas: Arc<Areas>,
+}
+
+impl Facts {
+    fn of(dimensions: Dimensions) -> Self {
+        let (tables, areas) = dimensions.into_parts();
+        Self { tables: Arc::new(tables), areas }
+    }
 }
 
 /// Threads of their own: planning and running never touch the runtime that serves sockets.
@@ -108,17 +123,18 @@ impl QueryEngine {
             .map_err(|e| Error::Run(Box::new(DataFusionError::ObjectStore(Box::new(e)))))?;
         let url = url::Url::parse(HISTORY_URL).expect("the literal is a URL");
         runtime.register_object_store(&url, Arc::new(files));
-        let dimensions = Arc::new(dimensions.into_tables());
+        let facts = Facts::of(dimensions);
         let around = Surroundings {
             limits,
             runtime,
-            dimensions: Arc::clone(&dimensions),
+            dimensions: Arc::clone(&facts.tables),
+            areas: Arc::clone(&facts.areas),
             registry: Arc::new(Registry::default()),
         };
         let inner = Inner {
             tail: TailCache::new(log, store, config.max_tail_rows),
             around,
-            dimensions: RwLock::new(dimensions),
+            facts: RwLock::new(facts),
             turns: Arc::new(Semaphore::new(config.concurrent.max(1))),
             waiting: AtomicUsize::new(0),
             clock,
@@ -131,7 +147,7 @@ impl QueryEngine {
 
     /// Queries that begin from now on see these dimension tables.
     pub fn set_dimensions(&self, dimensions: Dimensions) {
-        *self.inner.dimensions.write() = Arc::new(dimensions.into_tables());
+        *self.inner.facts.write() = Facts::of(dimensions);
     }
 
     /// Runs one reading statement for `principal`; returns once its first rows can come.
@@ -269,8 +285,9 @@ impl Job {
         let moment = self.moment().await?;
         let inner = &self.inner;
         let session = vong_sql::session_in(&inner.around.limits, Arc::clone(&inner.around.runtime));
-        let dimensions = Arc::clone(&inner.dimensions.read());
-        let around = Surroundings { dimensions, ..inner.around.clone() };
+        let Facts { tables: dimensions, areas } = inner.facts.read().clone();
+        let around = Surroundings { dimensions, areas, ..inner.around.clone() };
+        session.register_udf(st_within(Arc::clone(&around.areas)));
         session.register_catalog(CATALOG, Arc::new(City::new(&moment, &around)));
         let rows = self.rows(&session).await?;
         let started = Event::Started { schema: rows.schema(), as_of: moment.head };

@@ -29,6 +29,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use parking_lot::RwLock;
 use vong_model::{Stream, Table};
+use vong_sql::functions::{AREAS, Areas, bind};
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
@@ -61,6 +62,8 @@ pub struct RulePlan {
     pub(crate) derived: Vec<Derived>,
     /// The tables the rule reads, as they were when it was planned.
     pub(crate) tables: Tables,
+    /// Areas whose polygons stand in its expressions.
+    pub(crate) areas: BTreeSet<String>,
     pub(crate) kind: Kind,
 }
 
@@ -183,7 +186,8 @@ impl WindowPlan {
 impl RulePlan {
     fn of(stream: Stream, kind: Kind) -> Self {
         let (scope, keys, derived) = (Vec::new(), Vec::new(), Vec::new());
-        Self { stream, scope, keys, derived, tables: Tables::new(), kind }
+        let (tables, areas) = (Tables::new(), BTreeSet::new());
+        Self { stream, scope, keys, derived, tables, areas, kind }
     }
 
     /// Name of a column of the rows.
@@ -264,6 +268,7 @@ pub(crate) fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<usize> {
 pub struct RulePlanner {
     session: SessionContext,
     tables: RwLock<Tables>,
+    areas: RwLock<Arc<Areas>>,
 }
 
 impl std::fmt::Debug for RulePlanner {
@@ -282,14 +287,19 @@ impl RulePlanner {
         for stream in Stream::ALL {
             register(&session, stream.name(), stream.schema())?;
         }
-        Ok(Self { session, tables: RwLock::default() })
+        Ok(Self { session, tables: RwLock::default(), areas: RwLock::default() })
     }
 
     /// From now on rules are planned against this version of a table.
     ///
     /// # Errors
-    /// [`Error::Session`] when the session does not take it.
+    /// [`Error::Session`] when the session does not take it, [`Error::Plan`] for an area that is no
+    /// polygon.
     pub fn set_table(&self, table: &Arc<Table>) -> Result<(), Error> {
+        if table.name() == AREAS {
+            let none = |message| Error::Plan { message, place: None, hint: None };
+            *self.areas.write() = Arc::new(Areas::of(table).map_err(none)?);
+        }
         self.take_out(table.name())?;
         register(&self.session, table.name(), table.rows().schema())?;
         self.tables.write().insert(table.name().to_owned(), Arc::clone(table));
@@ -301,6 +311,9 @@ impl RulePlanner {
     /// # Errors
     /// As [`Self::set_table`].
     pub fn drop_table(&self, name: &str) -> Result<(), Error> {
+        if name == AREAS {
+            *self.areas.write() = Arc::default();
+        }
         self.take_out(name)?;
         self.tables.write().remove(name);
         Ok(())
@@ -321,14 +334,15 @@ impl RulePlanner {
     /// # Errors
     /// What is wrong, where in the text the rule was parsed from, and what was meant instead.
     pub fn plan(&self, rule: &RuleDefinition) -> Result<RulePlan, Error> {
-        let tables = self.tables.read();
+        let (tables, areas) = (self.tables.read(), Arc::clone(&self.areas.read()));
         if rule.periodic.is_some() {
-            let planned = periodic::plan(rule, &tables)?;
+            let planned = periodic::plan(rule, &tables, &areas)?;
             refuse::clauses(rule, &planned)?;
             return Ok(planned);
         }
-        let plan = logical(&self.session, &rule.select)?;
-        shape::take_apart(&self.session, &tables, rule, &plan)
+        let (plan, areas) = logical(&self.session, &areas, &rule.select)?;
+        let planned = shape::take_apart(&self.session, &tables, rule, &plan)?;
+        Ok(RulePlan { areas, ..planned })
     }
 }
 
@@ -338,8 +352,12 @@ fn register(session: &SessionContext, name: &str, schema: SchemaRef) -> Result<(
     table.map(drop).map_err(|e| Error::Session(Box::new(e)))
 }
 
-/// The typed plan of a query over the tables of `session`.
-fn logical(session: &SessionContext, select: &Select) -> Result<LogicalPlan, Error> {
+/// The typed plan of a query over the tables of `session`, and the areas whose polygons stand in it.
+fn logical(
+    session: &SessionContext,
+    areas: &Areas,
+    select: &Select,
+) -> Result<(LogicalPlan, BTreeSet<String>), Error> {
     let whole = |e| select.in_whole(e);
     let parsed = vong_sql::guard::parse(&select.text).map_err(whole)?;
     // Every table is in memory, so nothing in planning ever waits.
@@ -355,7 +373,18 @@ fn logical(session: &SessionContext, select: &Select) -> Result<LogicalPlan, Err
     let state = session.state();
     let options = state.config_options();
     let typed = state.analyzer().execute_and_check(plan, options, |_, _| {});
-    typed.map_err(|e| whole(parsed.explain(&e, session)))
+    let typed = typed.map_err(|e| whole(parsed.explain(&e, session)))?;
+    let (plan, bound) =
+        bind(typed, areas).map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
+    if let Some(unknown) = bound.unknown {
+        return Err(select.refuse(unknown.to_string(), &unknown.id));
+    }
+    if bound.open {
+        let message = "a rule names the area of st_within itself, as in st_within(s.lon, s.lat, \
+                       '99001'): its polygon is made ready once";
+        return Err(select.refuse(message, "st_within"));
+    }
+    Ok((plan, bound.areas))
 }
 
 /// The outcome of work that waits for nothing outside: all its tables are in memory and it has one

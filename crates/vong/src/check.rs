@@ -8,7 +8,7 @@ use crate::site::Site;
 
 pub(crate) fn run(config: &Path) -> ExitCode {
     match Site::load(config) {
-        Ok(Site { config, assets, logins: _, sources, tables, rules }) => {
+        Ok(Site { config, assets, logins: _, sources, tables, areas: _, rules }) => {
             let summary = format!(
                 "ok: {} brokers, {} sources, {} rules, {} tables, {} sensors, {} cameras, {} units",
                 config.brokers.len(),

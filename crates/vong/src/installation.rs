@@ -78,15 +78,16 @@ impl Installation {
     /// # Errors
     /// When the log does not take a change.
     pub(crate) async fn reload(&self, site: &Site) -> Result<(usize, usize)> {
-        let Site { config: _, assets, logins: _, sources, tables, rules } = site;
-        self.query.set_dimensions(dimensions(assets, sources, tables));
+        let Site { config: _, assets, logins: _, sources, tables, areas, rules } = site;
+        self.query
+            .set_dimensions(dimensions(assets, sources, tables).with_areas(Arc::clone(areas)));
         let tables = self.desk.align_tables(tables).await?; // rules may need them,
         Ok((tables, self.desk.align(rules).await?.len())) // so they come after
     }
 
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
     pub(crate) async fn start(site: Site, clock: Arc<dyn Clock>) -> Result<Self> {
-        let Site { config, assets, logins, sources: mappings, tables, rules } = site;
+        let Site { config, assets, logins, sources: mappings, tables, areas, rules } = site;
         // A port that is taken is told before a store is touched.
         let http = HttpServer::bind(config.http.listen).await?;
         let (address, failed, goodbye) = (http.address(), Shutdown::new(), Shutdown::new());
@@ -108,7 +109,7 @@ impl Installation {
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(live.clone());
         let video = VideoHub::new(live);
-        let dimensions = dimensions(&ground.assets, &mappings, &tables);
+        let dimensions = dimensions(&ground.assets, &mappings, &tables).with_areas(areas);
         let query = ground.start_queries(&config, store, dimensions)?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);

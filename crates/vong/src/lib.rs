@@ -2,6 +2,7 @@
 //!
 //! Knows all parts and decides nothing: what is not wiring belongs into another crate.
 
+mod areas;
 pub mod assets;
 mod backtest;
 mod check;
@@ -14,7 +15,7 @@ mod log_watch;
 mod serve;
 mod site;
 mod sources;
-mod tables;
 mod sql;
+mod tables;
 
 pub use site::Site;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use vong_decode::{Decoder, SourceConfig, SourcesFile};
 use vong_model::{Assets, Table};
+use vong_sql::functions::Areas;
 use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse};
 use vong_stream::RulePlanner;
 
+use crate::areas;
 use crate::assets::{self, CameraLogins};
 use crate::config::{Config, Diagnostic, from_toml};
 use crate::tables;
@@ -23,6 +25,8 @@ pub struct Site {
     pub sources: Vec<SourceConfig>,
     /// Every dimension table that rules can join.
     pub tables: Vec<Table>,
+    /// What `st_within` knows: the table `areas`, made ready.
+    pub areas: Arc<Areas>,
     pub rules: Vec<RuleStatement>,
 }
 
@@ -40,10 +44,13 @@ impl Site {
             CameraLogins::default()
         });
         let sources = load_sources(&config, &assets, &mut mistakes);
-        let tables = tables::load(&config.files.tables, &assets, &mut mistakes);
+        let mut tables = tables::load(&config.files.tables, &assets, &mut mistakes);
+        let (table, areas) = areas::load(&config.files.map, &mut mistakes).unzip();
+        tables.extend(table);
+        let areas = Arc::new(areas.unwrap_or_default());
         let rules = load_rules(&config.files.rules, &tables, &mut mistakes);
         if mistakes.is_empty() {
-            Ok(Self { config, assets, logins, sources, tables, rules })
+            Ok(Self { config, assets, logins, sources, tables, areas, rules })
         } else {
             Err(mistakes)
         }

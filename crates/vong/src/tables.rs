@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use vong_model::{Assets, Table, tables};
+use vong_sql::functions::AREAS;
 
 use crate::config::Diagnostic;
 use crate::site::files_of;
@@ -20,9 +21,13 @@ pub(crate) fn load(
     let mut found = tables::of_assets(assets);
     for (file, text) in files_of(directory, "csv", mistakes) {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        if OF_REGISTERS.contains(&&*name) || name == "sources" || vong_query::is_taken(&name) {
+        if OF_REGISTERS.contains(&&*name)
+            || ["sources", AREAS].contains(&&*name)
+            || vong_query::is_taken(&name)
+        {
             let message = format!("there is a table '{name}' already, which is not made of a file");
-            mistakes.push(Diagnostic::of_file(&file, message).with_hint("give the file another name"));
+            mistakes
+                .push(Diagnostic::of_file(&file, message).with_hint("give the file another name"));
             continue;
         }
         match Table::parse(&name, &text) {

@@ -22,6 +22,7 @@ use datafusion::prelude::SessionContext;
 use vong_model::streams::ColumnType;
 use vong_model::tables::FieldType;
 use vong_model::{ColumnRole, Stream, Table};
+use vong_sql::functions::Areas;
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
@@ -89,7 +90,11 @@ fn fill(table: &MemTable, batch: Option<RecordBatch>) -> DfResult<()> {
 }
 
 /// Plans a rule with `EVERY … OVER LAST …`.
-pub(super) fn plan(rule: &RuleDefinition, known: &Tables) -> Result<RulePlan, Error> {
+pub(super) fn plan(
+    rule: &RuleDefinition,
+    known: &Tables,
+    areas: &Areas,
+) -> Result<RulePlan, Error> {
     let select = &rule.select;
     let Some(periodic) = rule.periodic else {
         return Err(select.refuse("a rule without EVERY is not asked again and again", "select"));
@@ -114,7 +119,7 @@ pub(super) fn plan(rule: &RuleDefinition, known: &Tables) -> Result<RulePlan, Er
             .map_err(|e| Error::Session(Box::new(e)))?;
         dimensions.insert(name.clone(), filled);
     }
-    let plan = super::logical(&session, select)?;
+    let (plan, areas) = super::logical(&session, areas, select)?;
     let Read { streams, tables: read } = check(&plan, select)?;
     tables.retain(|(stream, _)| streams.contains(stream));
     dimensions.retain(|name, _| read.contains(name));
@@ -128,7 +133,12 @@ pub(super) fn plan(rule: &RuleDefinition, known: &Tables) -> Result<RulePlan, Er
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
     let plan =
         PeriodicPlan { every_us, last_us, streams, keys, value, plan, session, tables, dimensions };
-    Ok(RulePlan { keys: of_stream, tables: read, ..RulePlan::of(stream, Kind::Periodic(plan)) })
+    Ok(RulePlan {
+        keys: of_stream,
+        tables: read,
+        areas,
+        ..RulePlan::of(stream, Kind::Periodic(plan))
+    })
 }
 
 /// What a query reads.

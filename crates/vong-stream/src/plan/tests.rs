@@ -21,6 +21,7 @@ fn check(clause: &str, select: &str, expected: &Expect) {
     let planner = RulePlanner::new().unwrap();
     for (name, text) in [
         ("sensors", "sensor_id,kind,lon,lat,unit_code:text\nS-1,rain,105.9,18.3,00101\n"),
+        ("areas", "area_id:key,wkt\n00101,\"MULTIPOLYGON(((105 18,106 18,106 19,105 18)))\"\n"),
         ("units", "unit_code,parent_code:text,level\n00101,,commune\n"),
         ("thresholds", "sensor_id:key,metric:key,high,active\nS-1,rain,30,true\n"),
     ] {
@@ -212,7 +213,7 @@ fn what_cannot_be_exact_or_bounded_is_refused() {
         "",
         "SELECT a.sensor_id FROM readings a JOIN readings b ON a.sensor_id = b.sensor_id WHERE a.value > 1",
         &expect![
-            "'readings' is no dimension table; sensors, thresholds, units are. Two streams are joined by a rule with EVERY … OVER LAST … at line 2, column 25 "
+            "'readings' is no dimension table; areas, sensors, thresholds, units are. Two streams are joined by a rule with EVERY … OVER LAST … at line 2, column 25 "
         ],
     );
     check(
@@ -509,4 +510,56 @@ fn joins_that_are_no_look_ups_are_refused() {
     ] {
         check("", select, &expected);
     }
+}
+
+#[test]
+fn areas_stand_in_the_plan() {
+    check(
+        "",
+        "SELECT r.sensor_id, value FROM readings r JOIN sensors s USING (sensor_id)\n\
+         WHERE st_within(s.lon, s.lat, '00101') AND value > 3",
+        &expect![[r#"
+            readings stateless by ["sensor_id"]
+              whether there is one of sensors by sensor_id = Column(3)
+              lat of sensors by sensor_id = Column(3)
+              lon of sensors by sensor_id = Column(3)
+              when <matched>@10 Other
+              when st_within '00101' 5e39c1a92e3e6cc4(lon@12, lat@11) Other
+              when value@5 > CAST(3 AS Float64) Threshold { column: 5, bound: Above { than: 3.0, or_equal: false } }
+              value Some("value@5")"#]],
+    );
+    let select = |area: &str| {
+        format!(
+            "SELECT r.sensor_id, value FROM readings r JOIN sensors s USING (sensor_id)\n\
+             WHERE value > 3 AND st_within(s.lon, s.lat, {area})"
+        )
+    };
+    check(
+        "",
+        &select("'00102'"),
+        &expect!["there is no area '00102'; did you mean '00101'? at line 3, column 45 "],
+    );
+    check(
+        "",
+        &select("s.unit_code"),
+        &expect![
+            "a rule names the area of st_within itself, as in st_within(s.lon, s.lat, '99001'): its polygon is made ready once at line 3, column 21 "
+        ],
+    );
+    let periodic = "EVERY INTERVAL '1 minute' OVER LAST INTERVAL '5 minutes'";
+    check(
+        periodic,
+        &select("'101'"),
+        &expect![
+            "there is no area '101'; SELECT area_id FROM areas lists them at line 3, column 45 "
+        ],
+    );
+    check(
+        periodic,
+        &select("'00101'"),
+        &expect![[r#"
+        readings periodic by ["sensor_id"]
+          every 60000000 over 300000000 of [Readings]
+          keys ["sensor_id"] value Some(1)"#]],
+    );
 }

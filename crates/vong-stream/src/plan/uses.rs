@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, Schema};
 use vong_model::Table;
+use vong_sql::functions::AREAS;
 
 use super::{Kind, Of, RulePlan, columns_of};
 
@@ -25,6 +26,8 @@ struct Use {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Uses {
     tables: BTreeMap<String, Use>,
+    /// Areas whose polygons stand in its expressions.
+    areas: BTreeSet<String>,
 }
 
 impl Uses {
@@ -43,7 +46,7 @@ impl Uses {
                     of.whole = Some(table.rows().schema().as_ref().clone());
                 }
             }
-            return Self { tables };
+            return Self { tables, areas: plan.areas.clone() };
         }
         // What does not choose rows is looked at anew with each row.
         let waits = matches!(plan.kind, Kind::Stateless { .. } | Kind::Absence { .. });
@@ -62,12 +65,15 @@ impl Uses {
                 }
             }
         }
-        Self { tables }
+        Self { tables, areas: plan.areas.clone() }
     }
 
     /// Whether the rule must begin anew when `old` becomes `new`: it reads columns that are no
     /// longer as they were, or it does not look at rows any more that it may have an alert about.
     pub(crate) fn begins_anew(&self, name: &str, old: Option<&Table>, new: Option<&Table>) -> bool {
+        if name == AREAS && self.areas.iter().any(|area| wkt(old, area) != wkt(new, area)) {
+            return true;
+        }
         let Some(of) = self.tables.get(name) else { return false };
         let (Some(old), Some(new)) = (old, new) else { return true };
         if let Some(whole) = &of.whole {
@@ -79,6 +85,11 @@ impl Uses {
         let same_columns = new.keys().eq(of.keys.iter()) && of.columns.iter().all(same_type);
         !same_columns || of.loses_rows(old, new)
     }
+}
+
+fn wkt<'t>(areas: Option<&'t Table>, area: &str) -> Option<&'t str> {
+    let areas = areas?;
+    areas.text_at("wkt", areas.row_of(&[area])?)
 }
 
 impl Use {

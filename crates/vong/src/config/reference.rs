@@ -57,7 +57,7 @@ const KEYS: &[Key] = &[
     key(
         "files.map",
         "\"map\"",
-        "Directory with units.geojson, streets.geojson, river.geojson. May be missing.",
+        "Directory with units.geojson, streets.geojson, river.geojson, and areas.geojson for st_within. May be missing.",
     ),
     key(
         "http.listen",

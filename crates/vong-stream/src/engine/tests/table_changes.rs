@@ -135,3 +135,46 @@ fn a_disabled_rule_is_kept_whatever_its_tables_do() {
     "#]]
     .assert_eq(&story.text());
 }
+
+#[test]
+fn a_rule_within_an_area_begins_anew_when_its_border_moves() {
+    let mut story = Story::new();
+    let area =
+        |id: &str, to: u32| format!("{id},\"MULTIPOLYGON(((0 0,{to} 0,{to} 9,0 9,0 0)))\"\n");
+    let areas = |west: u32, east: u32| {
+        format!("area_id:key,wkt:text\n{}{}", area("west", west), area("east", east))
+    };
+    story.table("areas", Some(&areas(5, 5)));
+    story.table("sensors", Some("sensor_id,lon,lat\na,1,1\nb,7,1\nc,20,1\n"));
+    let select = |area: &str| {
+        format!(
+            "SELECT r.sensor_id, value FROM readings r JOIN sensors s ON s.sensor_id = r.sensor_id \
+             WHERE st_within(s.lon, s.lat, '{area}') AND value > 10"
+        )
+    };
+    story.rule("west", "", &select("west"));
+    let window = "SELECT max(value) FROM readings r JOIN sensors s USING (sensor_id) WHERE \
+                  st_within(s.lon, s.lat, 'west') GROUP BY tumble(event_time, INTERVAL '10 seconds') \
+                  HAVING max(value) > 50";
+    story.rule("window", "", window);
+    let lines = |story: &mut Story, from: u32| {
+        for (place, sensor) in ["a", "b", "c"].into_iter().enumerate() {
+            story.line(&format!("{} {sensor} s {}", from + place as u32, 40 + place * 20));
+        }
+    };
+    lines(&mut story, 1);
+    story.table("areas", Some(&areas(5, 8)));
+    lines(&mut story, 4);
+    story.table("areas", Some(&areas(8, 8)));
+    lines(&mut story, 11);
+    story.line("watermark 30");
+    expect![[r#"
+        1 west sensor_id=a firing 40
+        6 west sensor_id=a cancelled 40
+        11 west sensor_id=a firing 40
+        12 west sensor_id=b firing 60
+        20 window all firing 60
+        30 window all resolved
+    "#]]
+    .assert_eq(&story.text());
+}
