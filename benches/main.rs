@@ -22,10 +22,11 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
+    ("rules, asked", windows::asked),
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use arrow::array::{
     ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
     UInt64Array,
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use vong_model::columns::time_column;
 use vong_model::{EventTime, Offset, Stream, Table};
 use vong_sql::rule::{RuleStatement, parse_one};
-use vong_stream::{Operator, RuleMeta, RulePlan, RulePlanner};
+use vong_stream::{Operator, RuleBudget, RuleMeta, RulePlan, RulePlanner};
 
 use crate::report::{Row, Scale, Target, in_turn};
 
@@ -182,6 +182,33 @@ pub(crate) fn idle_rules(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
+/// Rows that questions asked again and again handle, against the budget that rules are given.
+pub(crate) fn asked(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(200).max(40))?;
+    let rules = plan_all(
+        &RulePlanner::new()?,
+        "EVERY INTERVAL '1 second' OVER LAST INTERVAL '4 seconds'",
+        &["SELECT r.sensor_id, max(r.value) FROM readings r JOIN (SELECT sensor_id, avg(value) AS \
+           mean FROM readings GROUP BY sensor_id) m ON m.sensor_id = r.sensor_id WHERE r.value > \
+           m.mean + 1e9 GROUP BY r.sensor_id"
+            .to_owned()],
+    )?;
+    let (_, one) = rules.first().context("one rule is planned")?;
+    let budget = RuleBudget::default();
+    // What the estimate says of the rate that these batches have.
+    let promised = RuleBudget { rows_per_s: ROWS as f64 * 1e6 / BATCH_US as f64, ..budget };
+    let handled = promised.cost(one).asked_rows_per_s;
+    // The first stretch is not whole, and the last ones are not reached by the watermark.
+    let seconds = batches.len() as f64 * BATCH_US as f64 / 1e6 - 4.0 - BEHIND.as_secs_f64();
+    ensure!(seconds > 5.0, "too few rows to ask about");
+    let allowed = budget.asked_rows_per_s;
+    let rate =
+        || Ok(operator(&rules, &batches)? / (ROWS * batches.len()) as f64 * seconds * handled);
+    let both = in_turn(scale.rounds, rate, || Ok(allowed))?;
+    let name = "rules: rows that EVERY rules handle on one processor / the budget";
+    Ok(vec![Row::rate(name, "rows/s", both, Target::Ratio(4.0))])
+}
+
 /// What a join with a table of 1,000 sensors costs: the same rules with and without one.
 pub(crate) fn joined(scale: &Scale) -> Result<Vec<Row>> {
     let batches = readings(scale.of(200))?;
@@ -240,9 +267,13 @@ fn plan(selects: &[String]) -> Result<Rules> {
 }
 
 fn plan_with(planner: &RulePlanner, selects: &[String]) -> Result<Rules> {
+    plan_all(planner, "", selects)
+}
+
+fn plan_all(planner: &RulePlanner, clauses: &str, selects: &[String]) -> Result<Rules> {
     let one = |(number, select): (usize, &String)| {
         let sql = format!(
-            "CREATE ALERT RULE r{number} SEVERITY low TITLE vi 'a' en 'b' ACTION vi 'c' en 'd' AS \
+            "CREATE ALERT RULE r{number} SEVERITY low {clauses} TITLE vi 'a' en 'b' ACTION vi 'c' en 'd' AS \
              {select};"
         );
         let RuleStatement::Create(definition) = parse_one(&sql)? else {

@@ -34,6 +34,17 @@ fn rule_with_an_unknown_column_is_told_with_place_and_suggestion() {
 }
 
 #[test]
+fn rules_that_hold_too_much_are_told_with_estimate_and_budget() {
+    let rule = "CREATE ALERT RULE r SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'a' en 'a' AS\n\
+                SELECT sensor_id, avg(value) FROM readings GROUP BY sensor_id, \
+                hop(event_time, INTERVAL '1 minute', INTERVAL '1 day') HAVING avg(value) > 3;\n";
+    check(
+        &[("rules/r.sql", rule)],
+        &["rules/r.sql:2:", "989 MiB", "1441 panes of 10 thousand keys", "256 MiB", "slide longer"],
+    );
+}
+
+#[test]
 fn faults_of_a_table_are_told_with_line_and_column() {
     let check_table = |name: &str, text: &str, expected: &[&str]| {
         let vong = Vong::new("").unwrap();

@@ -57,7 +57,12 @@ fn rules_are_changed_by_sql_while_vong_runs() {
     let plan = vong.sql("EXPLAIN ALERT RULE busy").unwrap();
     let plan: Vec<&str> = plan.iter().filter_map(|row| row["plan"].as_str()).collect();
     let plan = plan.join("\n");
-    for part in ["window rule over readings", "60 s every 10 s", "marginal cost: nothing a row"] {
+    for part in [
+        "window rule over readings",
+        "60 s every 10 s",
+        "marginal cost: nothing a row",
+        "estimate: 5 MiB",
+    ] {
         assert!(plan.contains(part), "expected {part:?} in:\n{plan}");
     }
     let window = format!("{:?}", vong.sql("EXPLAIN WINDOW readings").unwrap());
@@ -70,6 +75,28 @@ fn rules_are_changed_by_sql_while_vong_runs() {
     vong.sql("DROP ALERT RULE busy; ALTER ALERT RULE high ENABLE").unwrap();
     let names: Vec<_> = rules(&vong).into_iter().map(|rule| (rule.0, rule.2)).collect();
     assert_eq!(names, [("high".to_owned(), true)]);
+}
+
+#[test]
+fn rules_that_cost_too_much_are_not_made() {
+    let mut vong = Vong::new("[rules]\nasked_rows_per_s = 100\n").unwrap();
+    vong.start().unwrap();
+    let asked = |name: &str, every: u32| {
+        let select = "SELECT camera_id FROM camera_events WHERE state = 'lost'";
+        format!(
+            "CREATE ALERT RULE {name} SEVERITY low EVERY INTERVAL '{every} seconds' OVER LAST \
+             INTERVAL '1 minute' {TEXTS} AS {select}"
+        )
+    };
+    assert_eq!(vong.sql(&asked("one", 10)).unwrap().len(), 1);
+    let told = format!("{:#}", vong.sql(&asked("two", 10)).unwrap_err());
+    for part in ["60 rows a second", "may handle 100", "others take 60", "ask less often"] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(vong.sql(&asked("two", 60)).unwrap().len(), 1);
+    let plan = vong.sql("EXPLAIN ALERT RULE two").unwrap();
+    assert!(plan.iter().any(|row| row["plan"].as_str().unwrap().contains("10 rows a second")));
+    assert_eq!(rules(&vong).len(), 2);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use vong_sql::nearest;
 use vong_sql::rule::{ExplainStatement, RuleDefinition, RuleStatement, inhibition_order, parse};
 
 use crate::Error;
+use crate::cost::RuleBudget;
 use crate::operator::RuleStatus;
 use crate::service::EngineHandle;
 use crate::tables;
@@ -51,12 +52,20 @@ pub struct RuleDesk {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     engine: EngineHandle,
+    budget: RuleBudget,
     turn: Arc<Mutex<()>>,
 }
 
 impl RuleDesk {
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, engine: EngineHandle) -> Self {
-        Self { log, clock, engine, turn: Arc::new(Mutex::new(())) }
+        let budget = RuleBudget::default();
+        Self { log, clock, engine, budget, turn: Arc::new(Mutex::new(())) }
+    }
+
+    /// With another budget than the usual one.
+    #[must_use]
+    pub fn with_budget(self, budget: RuleBudget) -> Self {
+        Self { budget, ..self }
     }
 
     /// Whether the text is about rules, so that it belongs here and not to the query engine.
@@ -126,12 +135,19 @@ impl RuleDesk {
         self.engine.rules()
     }
 
-    /// As [`EngineHandle::explain`].
+    /// As [`EngineHandle::explain`], with the estimate of what a rule costs.
     ///
     /// # Errors
     /// [`Error::Gone`] when the engine is not running.
     pub async fn explain(&self, statement: ExplainStatement) -> Result<Option<Vec<String>>, Error> {
-        self.engine.explain(statement).await
+        let about = match &statement {
+            ExplainStatement::Rule { rule_id } => self.book().remove(rule_id),
+            ExplainStatement::Window { .. } | ExplainStatement::Alert { .. } => None,
+        };
+        let Some(mut lines) = self.engine.explain(statement).await? else { return Ok(None) };
+        let plan = about.and_then(|known| self.engine.planner().plan(&known.definition).ok());
+        lines.extend(plan.iter().flat_map(|plan| self.budget.cost(plan).lines()));
+        Ok(Some(lines))
     }
 
     fn book(&self) -> Book {
@@ -183,8 +199,16 @@ impl RuleDesk {
     }
 
     fn check(&self, book: &Book, definition: &RuleDefinition) -> Result<(), Error> {
-        let planned = self.engine.planner().plan(definition);
-        planned.map_err(|e| Error::RuleText(Box::new(e)))?;
+        let planner = self.engine.planner();
+        let refused = |e| Error::RuleText(Box::new(e));
+        let plan = planner.plan(definition).map_err(refused)?;
+        let asked = book.values().map(|known| &known.definition);
+        let asked = asked.filter(|o| o.rule_id != definition.rule_id && o.periodic.is_some());
+        let others: f64 = asked
+            .filter_map(|other| planner.plan(other).ok())
+            .map(|plan| self.budget.cost(&plan).asked_rows_per_s)
+            .sum();
+        self.budget.check(definition, &plan, others).map_err(refused)?;
         let others = book.values().map(|known| &known.definition);
         let others = others.filter(|other| other.rule_id != definition.rule_id);
         inhibition_order(others.chain([definition]))

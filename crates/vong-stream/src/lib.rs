@@ -5,6 +5,7 @@
 
 mod alarm_report;
 mod backtest;
+mod cost;
 mod desk;
 mod engine;
 mod error;
@@ -18,6 +19,7 @@ mod tables;
 
 pub use alarm_report::{AlarmReport, Label, LabelReport};
 pub use backtest::{Backtest, BacktestRules, Difference, Told, backtest, difference, offset_at};
+pub use cost::{RuleBudget, RuleCost};
 pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;

@@ -13,6 +13,7 @@ mod shape;
 mod shared;
 mod sliding;
 mod uses;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -80,7 +81,7 @@ pub(crate) enum Kind {
     /// Each closed run of rows of a key says it.
     Session(SessionPlan),
     /// A query asked again and again says it.
-    Periodic(PeriodicPlan),
+    Periodic(Box<PeriodicPlan>),
 }
 
 /// How far a frame looks back from its row, the row included.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vong_mqtt::{BrokerConfig, TlsConfig};
+use vong_stream::RuleBudget;
 
 pub use diagnostic::{Diagnostic, from_toml};
 pub use reference::reference;
@@ -27,6 +28,7 @@ pub struct Config {
     #[serde(rename = "broker", skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<BrokerConfig>,
     pub stream: StreamConfig,
+    pub rules: RulesConfig,
     pub video: VideoConfig,
     pub query: QueryConfig,
     pub telemetry: TelemetryConfig,
@@ -75,6 +77,15 @@ pub struct StreamConfig {
     pub lateness_ms: u64,
     pub idle_after_s: u64,
     pub dead_after_s: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesConfig {
+    pub rows_per_s: u32,
+    pub keys: u32,
+    pub asked_rows_per_s: u32,
+    pub memory_mib: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,6 +164,25 @@ impl Default for HttpConfig {
 impl Default for StreamConfig {
     fn default() -> Self {
         Self { lateness_ms: 2_000, idle_after_s: 10, dead_after_s: 600 }
+    }
+}
+
+impl Default for RulesConfig {
+    fn default() -> Self {
+        Self { rows_per_s: 1_000, keys: 10_000, asked_rows_per_s: 250_000, memory_mib: 256 }
+    }
+}
+
+impl RulesConfig {
+    /// What rules may cost.
+    pub fn budget(&self) -> RuleBudget {
+        let Self { rows_per_s, keys, asked_rows_per_s, memory_mib } = *self;
+        RuleBudget {
+            rows_per_s: f64::from(rows_per_s),
+            keys: f64::from(keys.max(1)),
+            asked_rows_per_s: f64::from(asked_rows_per_s),
+            rule_bytes: f64::from(memory_mib) * 1024.0 * 1024.0,
+        }
     }
 }
 

@@ -116,7 +116,8 @@ impl Installation {
         ground.start_cameras(&config.video, &logins, &recorder, &video);
         ground.start_brokers(&config, &mappings)?;
         let desk =
-            RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone());
+            RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone())
+                .with_budget(config.rules.budget());
         ground.align_rules(engine, desk.clone(), (tables, rules));
 
         let parts = (query.clone(), desk.clone(), hub, video, footage);

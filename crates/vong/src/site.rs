@@ -48,7 +48,7 @@ impl Site {
         let (table, areas) = areas::load(&config.files.map, &mut mistakes).unzip();
         tables.extend(table);
         let areas = Arc::new(areas.unwrap_or_default());
-        let rules = load_rules(&config.files.rules, &tables, &mut mistakes);
+        let rules = load_rules(&config, &tables, &mut mistakes);
         if mistakes.is_empty() {
             Ok(Self { config, assets, logins, sources, tables, areas, rules })
         } else {
@@ -106,10 +106,12 @@ fn unknown_broker(
 
 /// Every `*.sql` of the rules directory, parsed and planned.
 fn load_rules(
-    directory: &Path,
+    config: &Config,
     tables: &[Table],
     mistakes: &mut Vec<Diagnostic>,
 ) -> Vec<RuleStatement> {
+    let directory = &config.files.rules;
+    let (budget, mut asked) = (config.rules.budget(), 0.0);
     let planner = match planner(tables) {
         Ok(planner) => planner,
         Err(e) => {
@@ -128,10 +130,12 @@ fn load_rules(
                 mistakes.push(altered_in_file(&file, rule_id.as_str()));
                 continue;
             }
-            if let RuleStatement::Create(rule) = &statement
-                && let Err(e) = planner.plan(rule)
-            {
-                mistakes.push(of_sql(&file, &e));
+            if let RuleStatement::Create(rule) = &statement {
+                let planned = planner.plan(rule);
+                match planned.and_then(|plan| budget.check(rule, &plan, asked)) {
+                    Ok(cost) => asked += cost.asked_rows_per_s,
+                    Err(e) => mistakes.push(of_sql(&file, &e)),
+                }
             }
             if rules
                 .iter()

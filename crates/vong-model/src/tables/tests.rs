@@ -1,3 +1,5 @@
+//! What is read, how it is written back, and which faults are told where.
+
 use expect_test::{Expect, expect};
 
 use super::*;

@@ -27,6 +27,7 @@ use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
 use super::relation::Tables;
+use super::work::Work;
 use super::{Kind, RulePlan, now, refuse};
 
 /// Most output columns that make a key.
@@ -43,6 +44,7 @@ pub(crate) struct PeriodicPlan {
     pub(crate) keys: Vec<Arc<str>>,
     /// Output that is the value.
     pub(crate) value: Option<usize>,
+    pub(crate) work: Work,
     plan: LogicalPlan,
     session: SessionContext,
     tables: Vec<(Stream, Arc<MemTable>)>,
@@ -131,13 +133,26 @@ pub(super) fn plan(
     let of_stream = keys.iter().filter_map(place).collect();
     let us = |span: std::time::Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
-    let plan =
-        PeriodicPlan { every_us, last_us, streams, keys, value, plan, session, tables, dimensions };
+    let optimized = session.state().optimize(&plan);
+    let optimized = optimized.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
+    let work = Work::of(&optimized, &read);
+    let plan = PeriodicPlan {
+        work,
+        every_us,
+        last_us,
+        streams,
+        keys,
+        value,
+        plan,
+        session,
+        tables,
+        dimensions,
+    };
     Ok(RulePlan {
         keys: of_stream,
         tables: read,
         areas,
-        ..RulePlan::of(stream, Kind::Periodic(plan))
+        ..RulePlan::of(stream, Kind::Periodic(Box::new(plan)))
     })
 }
 
