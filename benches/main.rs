@@ -22,11 +22,12 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
     ("rules, asked", windows::asked),
+    ("rules, measured", windows::measured),
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),

@@ -293,9 +293,30 @@ fn load(rules: &Rules) -> Result<Operator> {
     Ok(operator)
 }
 
+/// What it costs to know what each rule costs: the city's mix measured, and not.
+pub(crate) fn measured(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(200))?;
+    let mut rows = Vec::new();
+    for number in [1, 1_000] {
+        let rules = plan(&(0..number).map(|n| city_rule(n, false)).collect::<Vec<_>>())?;
+        let measured = || {
+            let mut operator = load(&rules)?;
+            operator.measure(vong_runtime::processor_time);
+            run(operator, &batches)
+        };
+        let both = in_turn(scale.rounds, measured, || operator(&rules, &batches))?;
+        let name = format!("rules: {number} measured / not measured");
+        rows.push(Row::rate(name, "events/s", both, Target::Ratio(0.95)));
+    }
+    Ok(rows)
+}
+
 /// Events a second of a new operator with these rules.
 fn operator(rules: &Rules, batches: &[RecordBatch]) -> Result<f64> {
-    let mut operator = load(rules)?;
+    run(load(rules)?, batches)
+}
+
+fn run(mut operator: Operator, batches: &[RecordBatch]) -> Result<f64> {
     let mut steps = Vec::new();
     let mut rows = 0;
     let start = Instant::now();

@@ -97,6 +97,11 @@ fn rules_that_cost_too_much_are_not_made() {
     let plan = vong.sql("EXPLAIN ALERT RULE two").unwrap();
     assert!(plan.iter().any(|row| row["plan"].as_str().unwrap().contains("10 rows a second")));
     assert_eq!(rules(&vong).len(), 2);
+    wait_until("each rule has its series", Duration::from_secs(20), || {
+        let metrics = vong.get("/metrics").unwrap();
+        metrics.contains("vong_rule_memory_bytes{rule=\"one\"}")
+            && metrics.contains("vong_rule_rows{rule=\"two\"} 0")
+    });
 }
 
 #[test]

@@ -144,9 +144,14 @@ impl RuleDesk {
             ExplainStatement::Rule { rule_id } => self.book().remove(rule_id),
             ExplainStatement::Window { .. } | ExplainStatement::Alert { .. } => None,
         };
+        let is_it = |status: &RuleStatus| {
+            about.as_ref().is_some_and(|known| known.definition.rule_id == *status.rule.rule_id())
+        };
+        let so_far = self.in_force().into_iter().find(is_it);
         let Some(mut lines) = self.engine.explain(statement).await? else { return Ok(None) };
         let plan = about.and_then(|known| self.engine.planner().plan(&known.definition).ok());
         lines.extend(plan.iter().flat_map(|plan| self.budget.cost(plan).lines()));
+        lines.extend(so_far.as_ref().map(measured));
         Ok(Some(lines))
     }
 
@@ -245,6 +250,18 @@ impl RuleDesk {
         drop(tokio::time::timeout(OBEYED_WITHIN, obeyed).await);
         Ok(())
     }
+}
+
+/// What a rule took so far, in words.
+fn measured(status: &RuleStatus) -> String {
+    let RuleStatus { rows, matches, busy_us, memory_bytes, transitions, last_fired, .. } = status;
+    let fired = last_fired.map_or("never".to_owned(), |at| format!("last at {at}"));
+    format!(
+        "so far: {rows} rows, {matches} matches, {:.1} ms of processor time, {} KiB of memory, \
+         {transitions} transitions, fired {fired}",
+        *busy_us as f64 / 1e3,
+        memory_bytes.div_ceil(1024)
+    )
 }
 
 fn differences(files: &[RuleStatement], book: &Book) -> Vec<RuleChanged> {

@@ -15,7 +15,7 @@ use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse_one};
 
 use crate::Error;
-use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
+use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step, Stopwatch};
 use crate::outputs::{LateRows, Outputs, TransitionRow, instants, text_at};
 use crate::plan::{RulePlan, RulePlanner, Uses};
 use crate::tables::Tables;
@@ -107,6 +107,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// From now on the time that rules take is measured; nothing is decided by it.
+    pub fn measure(&mut self, stopwatch: Stopwatch) {
+        self.operator.measure(stopwatch);
+    }
+
     /// Takes one record in and says what it causes.
     pub fn apply(&mut self, record: &Record) -> Outputs {
         self.counts.records += 1;
@@ -160,6 +165,10 @@ impl Engine {
             open: 0,
             transitions: 0,
             last_fired: None,
+            rows: 0,
+            matches: 0,
+            busy_us: 0,
+            memory_bytes: 0,
         });
         rules.extend(off);
         rules.sort_by(|a, b| a.rule.rule_id().cmp(b.rule.rule_id()));

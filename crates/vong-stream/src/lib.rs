@@ -24,7 +24,7 @@ pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
 pub use metrics::StreamMetrics;
-pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step};
+pub use operator::{Key, Operator, Pushed, RuleMeta, RuleStatus, Step, Stopwatch};
 pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};
 pub use sequencer::{Sequencer, SequencerConfig};

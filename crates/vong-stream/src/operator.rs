@@ -17,6 +17,7 @@ mod index;
 mod inhibitions;
 mod keys;
 mod lane;
+mod meter;
 mod panes;
 mod part;
 mod periodic;
@@ -43,11 +44,13 @@ use crate::plan::{Kind, RulePlan};
 use codes::Codes;
 use inhibitions::{Change, Inhibitions};
 use keys::KeySpace;
+use meter::Part;
 use periodic::Periodic;
 use rule::{RuleCore, Sink};
 use stream::StreamOperator;
 
 pub use keys::Key;
+pub use meter::Stopwatch;
 pub use rule::{RuleMeta, Step};
 
 /// What became of the rows of one batch.
@@ -77,6 +80,15 @@ pub struct RuleStatus {
     pub transitions: u64,
     /// Event time at which an alert of it last fired since the start.
     pub last_fired: Option<EventTime>,
+    /// Rows looked at since it is in force: those of its scope; for windows that share panes those
+    /// that were added up for it and the others; for rules with `EVERY` those of each asking.
+    pub rows: u64,
+    /// Rows, windows or asked keys of which the condition held.
+    pub matches: u64,
+    /// Processor time, an equal part of what it shares with others; from a sample.
+    pub busy_us: u64,
+    /// Memory, estimated, an equal part of what it shares with others.
+    pub memory_bytes: u64,
 }
 
 /// All rules, over all streams.
@@ -87,11 +99,19 @@ pub struct Operator {
     rules: BTreeMap<RuleId, (Stream, &'static str)>,
     inhibitions: Inhibitions,
     periodic: Periodic,
+    stopwatch: Option<Stopwatch>,
 }
 
 impl Operator {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on the time rules take is measured.
+    pub fn measure(&mut self, stopwatch: Stopwatch) {
+        self.stopwatch = Some(stopwatch);
+        self.streams.values_mut().for_each(|stream| stream.measure(stopwatch));
+        self.periodic.measure(stopwatch);
     }
 
     /// Puts a rule in force. A window rule speaks from the first window that begins after
@@ -114,7 +134,11 @@ impl Operator {
             self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
         }
         let kept_back = self.inhibitions.add(&rule_id, inhibited_by.as_ref());
-        self.with_core(stream, &rule_id, |core, _, _| core.begin_kept_back(kept_back));
+        if self.periodic.has(&rule_id) {
+            self.periodic.with_core(&rule_id, |core, _, _| core.begin(kept_back, Part::default()));
+        } else {
+            self.of(stream).begin(&rule_id, kept_back);
+        }
         self.rules.insert(rule_id, (stream, plan.kind_name()));
         Ok(())
     }
@@ -216,7 +240,7 @@ impl Operator {
         for stream in self.streams.values_mut() {
             stream.status(&mut out);
         }
-        self.periodic.each(|core, _, _| out.push(stream::status(core)));
+        self.periodic.status(&mut out);
         for status in &mut out {
             status.kind = self.rules.get(status.rule.rule_id()).map_or("", |(_, kind)| kind);
         }
@@ -284,7 +308,14 @@ impl Operator {
     }
 
     fn of(&mut self, stream: Stream) -> &mut StreamOperator {
-        self.streams.entry(stream).or_insert_with(|| StreamOperator::new(stream))
+        let stopwatch = self.stopwatch;
+        self.streams.entry(stream).or_insert_with(|| {
+            let mut operator = StreamOperator::new(stream);
+            if let Some(stopwatch) = stopwatch {
+                operator.measure(stopwatch);
+            }
+            operator
+        })
     }
 }
 

@@ -200,7 +200,8 @@ struct Follower {
 
 impl Follower {
     fn new(service: EngineService) -> Self {
-        let engine = Engine::new(Arc::clone(&service.planner));
+        let mut engine = Engine::new(Arc::clone(&service.planner));
+        engine.measure(vong_runtime::processor_time);
         let sequencer = Sequencer::new(service.config.sequencer.clone());
         let next = service.log.floor();
         Self {
@@ -328,7 +329,7 @@ impl Follower {
         let stale = at.saturating_sub(self.published_at) >= 1_000_000 || at < self.published_at;
         if stale || self.rules_changed || !*self.service.shared.caught_up.borrow() {
             let in_force = self.engine.rules();
-            self.service.metrics.in_force(in_force.len());
+            self.service.metrics.in_force(&in_force);
             *rules.write() = in_force;
             self.published_at = at;
             self.rules_changed = false;

@@ -21,6 +21,7 @@ use super::codes::{Codes, NULL};
 use super::family_rule::{FamilyRule, Find, Output};
 use super::frame::{Expressions, Frame, without_nulls};
 use super::keys::KeySpace;
+use super::meter::Part;
 use super::panes::{Levels, Pane};
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use super::spans::{Span, Times, spans_of};
@@ -63,6 +64,7 @@ pub(super) struct Family {
     windows: Vec<WindowClass>,
     needed: BTreeSet<usize>,
     groups: Vec<u32>,
+    pub(super) part: Part,
 }
 
 /// What a rule is made of, for [`Family::add`].
@@ -115,12 +117,23 @@ impl Family {
             windows: Vec::new(),
             needed: BTreeSet::new(),
             groups: Vec::new(),
+            part: Part::default(),
         }
     }
 
     /// Whether a rule with these conditions on values and these columns can be of this family.
     pub(super) fn fits(&self, scope: &str, columns: &BTreeSet<usize>) -> bool {
         self.scope == scope && columns.iter().all(|c| self.tuples.columns().contains(c))
+    }
+
+    /// Rules of the family.
+    pub(super) fn len(&self) -> usize {
+        self.windows.iter().map(|window| window.rules.len()).sum()
+    }
+
+    /// Memory that its rules share, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        self.levels.bytes() + self.tuples.bytes() + self.classes.bytes()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -251,6 +264,7 @@ impl Family {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        self.part.rows += batch.num_rows() as u64;
         let mut groups = std::mem::take(&mut self.groups);
         self.tuples.ids(codes, batch, &mut groups);
         self.classes.admit_new(&self.tuples, spaces, codes);

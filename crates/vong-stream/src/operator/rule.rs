@@ -10,6 +10,10 @@ use vong_sql::rule::{INHIBITED_ON, RuleDefinition};
 use super::bits::Bits;
 use super::codes::Codes;
 use super::keys::{Key, KeySpace};
+use super::meter::Part;
+
+/// Bytes of an open episode: its track, its timers, its id.
+const OPEN_BYTES: usize = 256;
 
 /// A rule as it is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +47,10 @@ pub(super) struct RuleCore {
     /// Keys with an open episode, by number: mirrors the machine.
     pub(super) open: Bits,
     pub(super) transitions: u64,
+    /// Rows or windows of which the condition held.
+    pub(super) matches: u64,
+    /// What those it shares work with had done before it joined.
+    pub(super) joined_at: Part,
     pub(super) last_fired: Option<EventTime>,
     scratch: Vec<Transition<Key>>,
     /// Values of the rule's `INHIBITED BY … ON` column that are kept back, and by which rule.
@@ -68,8 +76,17 @@ impl RuleCore {
             limit: definition.limit,
         };
         let machine = Machine::new(definition.rule_id.clone(), meta.version, policy);
-        let (open, scratch, kept_back) = (Bits::default(), Vec::new(), BTreeMap::new());
-        Self { meta, machine, open, transitions: 0, last_fired: None, scratch, kept_back }
+        Self {
+            meta,
+            machine,
+            open: Bits::default(),
+            transitions: 0,
+            matches: 0,
+            joined_at: Part::default(),
+            last_fired: None,
+            scratch: Vec::new(),
+            kept_back: BTreeMap::new(),
+        }
     }
 
     /// Whether it matters which of two keys is judged first: for rules with a limit it does.
@@ -77,9 +94,18 @@ impl RuleCore {
         self.meta.definition.limit.is_some()
     }
 
-    /// What keeps alerts back as the rule comes into force.
-    pub(super) fn begin_kept_back(&mut self, kept_back: BTreeMap<String, RuleId>) {
+    /// The rule comes into force: what keeps its alerts back, and what those it shares work with
+    /// have done before.
+    pub(super) fn begin(&mut self, kept_back: BTreeMap<String, RuleId>, joined_at: Part) {
         self.kept_back = kept_back;
+        self.joined_at = joined_at;
+    }
+
+    /// Memory of what is its own, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let definition = &self.meta.definition;
+        let texts = definition.sql.len() + definition.select.text.len();
+        size_of::<Self>() + texts + self.machine.open_count() * OPEN_BYTES
     }
 
     /// From `at` on, alerts of `value` are kept back by `by`, or by none.
@@ -137,6 +163,7 @@ impl RuleCore {
         {
             self.mark(key, seen.since, out);
         }
+        self.matches += u64::from(seen.condition);
         let text = out.space.key(key);
         self.machine.observe(text, seen, &mut self.scratch);
         self.open.set(key, self.machine.is_open(text));

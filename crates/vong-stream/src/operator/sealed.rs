@@ -64,6 +64,12 @@ impl Sealer {
         self.rows.numbers.extend(first..self.pushed);
     }
 
+    /// Memory of the rows that wait, estimated: their columns share texts with the log's records.
+    pub(super) fn bytes(&self) -> usize {
+        let columns = self.batches.first().map_or(0, RecordBatch::num_columns);
+        self.rows.times.len() * (columns * 8 + size_of::<(i64, u32, Offset, u64)>())
+    }
+
     /// Rows older than the watermark.
     pub(super) fn seal(&mut self, watermark: EventTime) -> Result<Option<Sealed>> {
         let is_done = |time: i64| time < watermark.micros();

@@ -243,6 +243,16 @@ impl Sliding {
         self.rules.len()
     }
 
+    /// Memory of its frames, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let held = self.frames.iter().flat_map(|frames| &frames.held);
+        held.map(|held| {
+            let candidates = held.least.capacity() + held.greatest.capacity();
+            size_of::<Held>() + held.rows.capacity() * size_of::<Entry>() + candidates * 16
+        })
+        .sum()
+    }
+
     pub(super) fn has(&self, rule_id: &RuleId) -> bool {
         self.rules.iter().any(|rule| rule.core.meta.rule_id() == rule_id)
     }

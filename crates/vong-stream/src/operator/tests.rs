@@ -11,6 +11,7 @@ use vong_sql::SessionLimits;
 use vong_sql::rule::{RuleStatement, parse, parse_one};
 
 mod joined;
+mod measured;
 mod ordered;
 
 use super::*;
