@@ -26,9 +26,12 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 15] = [
+const BENCHES: [Bench; 18] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
+    ("windows, joined tables", windows::joined),
+    ("rules, asked", windows::asked),
+    ("rules, measured", windows::measured),
     ("decode", decode::run),
     ("log append, small", log::small),
     ("log append, large", log::large),

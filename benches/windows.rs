@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use arrow::array::{
     ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
     UInt64Array,
@@ -19,9 +19,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use vong_model::columns::time_column;
-use vong_model::{EventTime, Offset, Stream};
+use vong_model::{EventTime, Offset, Stream, Table};
 use vong_sql::rule::{RuleStatement, parse_one};
-use vong_stream::{Operator, RuleMeta, RulePlan, RulePlanner};
+use vong_stream::{Operator, RuleBudget, RuleMeta, RulePlan, RulePlanner};
 
 use crate::report::{Row, Scale, Target, in_turn};
 
@@ -60,10 +60,13 @@ pub(crate) fn view_beside_rule(scale: &Scale) -> Result<Vec<Row>> {
     let rule = plan(&[format!(
         "SELECT sensor_id, count(*), avg(value) FROM readings {grouped} HAVING avg(value) < 0"
     )])?;
-    let view = plan_statements(&[format!(
-        "CREATE CONTINUOUS VIEW v AS SELECT sensor_id, count(*) AS n, avg(value) AS mean \
+    let view = plan_statements(
+        &RulePlanner::new()?,
+        &[format!(
+            "CREATE CONTINUOUS VIEW v AS SELECT sensor_id, count(*) AS n, avg(value) AS mean \
          FROM readings {grouped}"
-    )])?;
+        )],
+    )?;
     let together: Rules = rule.iter().chain(&view).cloned().collect();
     let both =
         in_turn(scale.rounds, || operator(&together, &batches), || operator(&rule, &batches))?;
@@ -200,6 +203,77 @@ pub(crate) fn idle_rules(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
+/// Rows that questions asked again and again handle, against the budget that rules are given.
+pub(crate) fn asked(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(200).max(40))?;
+    let rules = plan_all(
+        &RulePlanner::new()?,
+        "EVERY INTERVAL '1 second' OVER LAST INTERVAL '4 seconds'",
+        &["SELECT r.sensor_id, max(r.value) FROM readings r JOIN (SELECT sensor_id, avg(value) AS \
+           mean FROM readings GROUP BY sensor_id) m ON m.sensor_id = r.sensor_id WHERE r.value > \
+           m.mean + 1e9 GROUP BY r.sensor_id"
+            .to_owned()],
+    )?;
+    let (_, one) = rules.first().context("one rule is planned")?;
+    let budget = RuleBudget::default();
+    // What the estimate says of the rate that these batches have.
+    let promised = RuleBudget { rows_per_s: ROWS as f64 * 1e6 / BATCH_US as f64, ..budget };
+    let handled = promised.cost(one).asked_rows_per_s;
+    // The first stretch is not whole, and the last ones are not reached by the watermark.
+    let seconds = batches.len() as f64 * BATCH_US as f64 / 1e6 - 4.0 - BEHIND.as_secs_f64();
+    ensure!(seconds > 5.0, "too few rows to ask about");
+    let allowed = budget.asked_rows_per_s;
+    let rate =
+        || Ok(operator(&rules, &batches)? / (ROWS * batches.len()) as f64 * seconds * handled);
+    let both = in_turn(scale.rounds, rate, || Ok(allowed))?;
+    let name = "rules: rows that EVERY rules handle on one processor / the budget";
+    Ok(vec![Row::rate(name, "rows/s", both, Target::Ratio(4.0))])
+}
+
+/// What a join with a table of 1,000 sensors costs: the same rules with and without one.
+pub(crate) fn joined(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(200))?;
+    let lines = (0..SENSORS).map(|i| format!("S-{i:04},{},Z{}\n", 1e9 + i as f64, i % 20));
+    let text = format!("sensor_id,high,zone\n{}", lines.collect::<String>());
+    let table = Arc::new(Table::parse("limits", &text)?);
+    let window = "tumble(event_time, INTERVAL '10 seconds')";
+    let join = "readings r JOIN limits t ON r.sensor_id = t.sensor_id";
+    let mut rows = Vec::new();
+    for (what, with, without) in [
+        (
+            "a window by a column of a table / by one of the stream",
+            format!(
+                "SELECT t.zone, avg(value) FROM {join} GROUP BY t.zone, {window} HAVING avg(value) < 0"
+            ),
+            format!(
+                "SELECT unit_code, avg(value) FROM readings GROUP BY unit_code, {window} HAVING avg(value) < 0"
+            ),
+        ),
+        (
+            "a window over value - limit / over value - number",
+            format!(
+                "SELECT r.sensor_id, max(value - t.high) FROM {join} GROUP BY r.sensor_id, {window} HAVING max(value - t.high) > 0"
+            ),
+            format!(
+                "SELECT sensor_id, max(value - 1e9) FROM readings GROUP BY sensor_id, {window} HAVING max(value - 1e9) > 0"
+            ),
+        ),
+        (
+            "a row over its limit / over a number",
+            format!("SELECT r.sensor_id, value FROM {join} WHERE value > t.high"),
+            "SELECT sensor_id, value FROM readings WHERE value * 1 > 1e9".to_owned(),
+        ),
+    ] {
+        let planner = RulePlanner::new()?;
+        planner.set_table(&table)?;
+        let (with, without) = (plan_with(&planner, &[with])?, plan_with(&planner, &[without])?);
+        let both =
+            in_turn(scale.rounds, || operator(&with, &batches), || operator(&without, &batches))?;
+        rows.push(Row::rate(format!("tables: {what}"), "events/s", both, Target::Ratio(0.3)));
+    }
+    Ok(rows)
+}
+
 /// Memory of this process that is really there.
 fn resident_bytes() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/self/statm")?;
@@ -210,17 +284,24 @@ fn resident_bytes() -> Result<u64> {
 type Rules = Vec<(Arc<RuleMeta>, RulePlan)>;
 
 fn plan(selects: &[String]) -> Result<Rules> {
+    plan_with(&RulePlanner::new()?, selects)
+}
+
+fn plan_with(planner: &RulePlanner, selects: &[String]) -> Result<Rules> {
+    plan_all(planner, "", selects)
+}
+
+fn plan_all(planner: &RulePlanner, clauses: &str, selects: &[String]) -> Result<Rules> {
     let rule = |(number, select): (usize, &String)| {
         format!(
-            "CREATE ALERT RULE r{number} SEVERITY low TITLE vi 'a' en 'b' ACTION vi 'c' en 'd' AS \
+            "CREATE ALERT RULE r{number} SEVERITY low {clauses} TITLE vi 'a' en 'b' ACTION vi 'c' en 'd' AS \
              {select};"
         )
     };
-    plan_statements(&selects.iter().enumerate().map(rule).collect::<Vec<_>>())
+    plan_statements(planner, &selects.iter().enumerate().map(rule).collect::<Vec<_>>())
 }
 
-fn plan_statements(statements: &[String]) -> Result<Rules> {
-    let planner = RulePlanner::new()?;
+fn plan_statements(planner: &RulePlanner, statements: &[String]) -> Result<Rules> {
     let one = |sql: &String| {
         let RuleStatement::Create(definition) = parse_one(sql)? else {
             bail!("not a CREATE statement: {sql}");
@@ -239,9 +320,30 @@ fn load(rules: &Rules) -> Result<Operator> {
     Ok(operator)
 }
 
+/// What it costs to know what each rule costs: the city's mix measured, and not.
+pub(crate) fn measured(scale: &Scale) -> Result<Vec<Row>> {
+    let batches = readings(scale.of(200))?;
+    let mut rows = Vec::new();
+    for number in [1, 1_000] {
+        let rules = plan(&(0..number).map(|n| city_rule(n, false)).collect::<Vec<_>>())?;
+        let measured = || {
+            let mut operator = load(&rules)?;
+            operator.measure(vong_runtime::processor_time);
+            run(operator, &batches)
+        };
+        let both = in_turn(scale.rounds, measured, || operator(&rules, &batches))?;
+        let name = format!("rules: {number} measured / not measured");
+        rows.push(Row::rate(name, "events/s", both, Target::Ratio(0.95)));
+    }
+    Ok(rows)
+}
+
 /// Events a second of a new operator with these rules.
 fn operator(rules: &Rules, batches: &[RecordBatch]) -> Result<f64> {
-    let mut operator = load(rules)?;
+    run(load(rules)?, batches)
+}
+
+fn run(mut operator: Operator, batches: &[RecordBatch]) -> Result<f64> {
     let mut steps = Vec::new();
     let mut rows = 0;
     let start = Instant::now();

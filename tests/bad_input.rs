@@ -34,6 +34,42 @@ fn rule_with_an_unknown_column_is_told_with_place_and_suggestion() {
 }
 
 #[test]
+fn rules_that_hold_too_much_are_told_with_estimate_and_budget() {
+    let rule = "CREATE ALERT RULE r SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'a' en 'a' AS\n\
+                SELECT sensor_id, avg(value) FROM readings GROUP BY sensor_id, \
+                hop(event_time, INTERVAL '1 minute', INTERVAL '1 day') HAVING avg(value) > 3;\n";
+    check(
+        &[("rules/r.sql", rule)],
+        &["rules/r.sql:2:", "989 MiB", "1441 panes of 10 thousand keys", "256 MiB", "slide longer"],
+    );
+}
+
+#[test]
+fn faults_of_a_table_are_told_with_line_and_column() {
+    let check_table = |name: &str, text: &str, expected: &[&str]| {
+        let vong = Vong::new("").unwrap();
+        std::fs::create_dir(vong.path("tables")).unwrap();
+        vong.write(name, text).unwrap();
+        let config = vong.path("vong.toml");
+        let arguments = ["check", "--config", config.to_str().unwrap()];
+        let (told, succeeded) = run_in(vong.directory.path(), &arguments).unwrap();
+        for part in expected {
+            assert!(told.contains(part), "expected {part:?} in:\n{told}");
+        }
+        assert!(!succeeded);
+    };
+    let text = "sensor_id,high\na,3.5\nb,\"3,5\"\n";
+    check_table(
+        "tables/limits.csv",
+        text,
+        &["tables/limits.csv:3:3", "'3,5' in column 'high' is not a number", "high:text"],
+    );
+    check_table("tables/limits.csv", "a,b\nx,1\nx,2\n", &["limits.csv:3:1", "stands in line 2"]);
+    check_table("tables/alerts.csv", "a,b\nx,1\n", &["there is a table 'alerts' already"]);
+    check_table("tables/sensors.csv", "a,b\nx,1\n", &["there is a table 'sensors' already"]);
+}
+
+#[test]
 fn wrong_camera_address_is_told_with_its_line() {
     let cameras = "camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url\n\
                    C1,a,a,105.9,18.3,0,U1,htp://10.0.0.9/main\n";

@@ -160,6 +160,10 @@ fn view(status: &RuleStatus) -> RuleView {
         open_alerts: u32::try_from(status.open).unwrap_or(u32::MAX),
         transitions: status.transitions,
         last_fired_ms: status.last_fired.map(|at| at.micros() / 1_000),
+        rows: status.rows,
+        matches: status.matches,
+        busy_us: status.busy_us,
+        memory_bytes: status.memory_bytes,
         sql: definition.sql.clone(),
     }
 }

@@ -12,6 +12,7 @@ mod handling;
 mod ids;
 mod severity;
 pub mod streams;
+pub mod tables;
 mod time;
 pub mod view;
 
@@ -22,4 +23,5 @@ pub use handling::{Comparison, InWords, LatePolicy, Limit, Rung};
 pub use ids::{AlertId, CameraId, ClipId, Offset, RuleId, SensorId, SourceId, UnitCode};
 pub use severity::{Severity, UnknownSeverity};
 pub use streams::{Column, Role as ColumnRole, Stream};
+pub use tables::{Table, TableFault};
 pub use time::EventTime;

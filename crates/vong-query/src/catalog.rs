@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use vong_model::Stream;
 use vong_model::view::ViewTables;
 use vong_sql::SessionLimits;
+use vong_sql::functions::Areas;
 
 use crate::registry::Registry;
 use crate::table::StreamTable;
@@ -33,6 +34,11 @@ pub use dimensions::Dimensions;
 
 /// Schema of the system's own tables.
 const SYSTEM_SCHEMA: &str = "vong";
+
+/// Whether a table of the installation cannot have the name, because a stream or a view has it.
+pub fn is_taken(name: &str) -> bool {
+    Stream::from_name(name).is_some() || views::find(name).is_some()
+}
 
 /// Everything a query can name.
 #[derive(Debug)]
@@ -51,12 +57,13 @@ impl City {
     }
 }
 
-/// What does not change from query to query.
+/// What queries share; tables and areas are those of the moment a query begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) limits: SessionLimits,
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) dimensions: Arc<BTreeMap<String, RecordBatch>>,
+    pub(crate) areas: Arc<Areas>,
     pub(crate) registry: Arc<Registry>,
     /// Continuous views, as the engine knows them.
     pub(crate) views: watch::Receiver<ViewTables>,

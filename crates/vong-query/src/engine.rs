@@ -1,5 +1,6 @@
 //! Runs queries: who may, when it is their turn, how long, how much.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use datafusion::object_store::local::LocalFileSystem;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use parking_lot::RwLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -19,6 +21,7 @@ use vong_model::view::ViewTables;
 use vong_model::{Action, Principal, authorize};
 use vong_runtime::Clock;
 use vong_runtime::channel::{Capacity, Sender, WhenFull, bounded};
+use vong_sql::functions::{Areas, st_within};
 use vong_sql::guard::{self, ReadOnly};
 use vong_sql::{CATALOG, SessionLimits};
 use vong_store::Store;
@@ -43,11 +46,27 @@ struct Inner {
     config: QueryConfig,
     tail: TailCache,
     around: Surroundings,
+    /// As they are now; a query keeps those it began with.
+    facts: RwLock<Facts>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     clock: Arc<dyn Clock>,
     metrics: QueryMetrics,
     pool: Pool,
+}
+
+/// What stands in the city, as queries see it.
+#[derive(Clone, Debug)]
+struct Facts {
+    tables: Arc<BTreeMap<String, RecordBatch>>,
+    areas: Arc<Areas>,
+}
+
+impl Facts {
+    fn of(dimensions: Dimensions) -> Self {
+        let (tables, areas) = dimensions.into_parts();
+        Self { tables: Arc::new(tables), areas }
+    }
 }
 
 /// Threads of their own: planning and running never touch the runtime that serves sockets.
@@ -107,16 +126,19 @@ impl QueryEngine {
             .map_err(|e| Error::Run(Box::new(DataFusionError::ObjectStore(Box::new(e)))))?;
         let url = url::Url::parse(HISTORY_URL).expect("the literal is a URL");
         runtime.register_object_store(&url, Arc::new(files));
+        let facts = Facts::of(dimensions);
         let around = Surroundings {
             limits,
             runtime,
-            dimensions: Arc::new(dimensions.into_tables()),
+            dimensions: Arc::clone(&facts.tables),
+            areas: Arc::clone(&facts.areas),
             registry: Arc::new(Registry::default()),
             views,
         };
         let inner = Inner {
             tail: TailCache::new(log, store, config.max_tail_rows),
             around,
+            facts: RwLock::new(facts),
             turns: Arc::new(Semaphore::new(config.concurrent.max(1))),
             waiting: AtomicUsize::new(0),
             clock,
@@ -125,6 +147,11 @@ impl QueryEngine {
             config,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Queries that begin from now on see these dimension tables.
+    pub fn set_dimensions(&self, dimensions: Dimensions) {
+        *self.inner.facts.write() = Facts::of(dimensions);
     }
 
     /// Runs one reading statement for `principal`; returns once its first rows can come.
@@ -262,7 +289,10 @@ impl Job {
         let moment = self.moment().await?;
         let inner = &self.inner;
         let session = vong_sql::session_in(&inner.around.limits, Arc::clone(&inner.around.runtime));
-        session.register_catalog(CATALOG, Arc::new(City::new(&moment, &inner.around)));
+        let Facts { tables: dimensions, areas } = inner.facts.read().clone();
+        let around = Surroundings { dimensions, areas, ..inner.around.clone() };
+        session.register_udf(st_within(Arc::clone(&around.areas)));
+        session.register_catalog(CATALOG, Arc::new(City::new(&moment, &around)));
         let rows = self.rows(&session).await?;
         let (as_of, lost) = (moment.head, moment.lost.clone());
         let started = Event::Started { schema: rows.schema(), as_of, lost };

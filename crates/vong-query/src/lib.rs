@@ -23,7 +23,7 @@ mod testing;
 mod watch;
 
 pub use archiver::{Archiver, ArchiverConfig, Progress};
-pub use catalog::Dimensions;
+pub use catalog::{Dimensions, is_taken};
 pub use config::QueryConfig;
 pub use engine::{QueryEngine, Sources};
 pub use error::Error;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// Microseconds since 1970-01-01T00:00:00Z, leap seconds ignored.
 pub type UnixMicros = i64;
@@ -26,6 +27,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Processor time that the calling thread has used so far. For metrics alone: nothing may be decided
+/// by it.
+pub fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(used.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or_default())
+}
+
 /// A clock that a test moves by hand.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock {
@@ -41,7 +50,7 @@ impl ManualClock {
         self.now.store(now, Ordering::SeqCst);
     }
 
-    pub fn advance(&self, by: std::time::Duration) {
+    pub fn advance(&self, by: Duration) {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.now.fetch_add(micros, Ordering::SeqCst);
     }

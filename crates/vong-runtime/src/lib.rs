@@ -10,5 +10,5 @@ pub mod fs;
 pub mod tasks;
 pub mod thread;
 
-pub use clock::{Clock, ManualClock, SystemClock, UnixMicros};
+pub use clock::{Clock, ManualClock, SystemClock, UnixMicros, processor_time};
 pub use tasks::{OnFailure, Shutdown, Tasks};

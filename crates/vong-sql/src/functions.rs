@@ -1,5 +1,6 @@
 //! Functions of the dialect on top of DataFusion's own; all immutable, so that a rule may use them.
 
+mod area;
 mod place;
 mod text;
 mod window;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
+pub use area::{AREAS, Areas, Bound, UnknownArea, bind, st_within};
 pub use text::fold_vietnamese;
 pub use window::{MAX_OVERLAP, bucket_start_local, window_start};
 
@@ -22,6 +24,8 @@ pub fn scalar() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(text::VnSearch::new())),
         Arc::new(ScalarUDF::new_from_impl(text::VnFold::new())),
         Arc::new(ScalarUDF::new_from_impl(place::DistanceM::new())),
+        Arc::new(ScalarUDF::new_from_impl(place::WithinM::new())),
+        Arc::new(st_within(Arc::default())),
     ]
 }
 

@@ -12,6 +12,7 @@ use vong_sql::rule::RuleDefinition;
 
 use crate::engine::{Counts, Engine};
 use crate::outputs::{TransitionRow, causes, text_at};
+use crate::tables::{self, Tables};
 use crate::{Error, RulePlanner};
 
 /// Bytes of log read at a time.
@@ -54,7 +55,10 @@ pub fn backtest(
     let planner = Arc::new(planner);
     let (mut engine, mut next) = match rules {
         BacktestRules::AsLogged => (Engine::new(planner), log.floor()),
-        BacktestRules::Given(rules) => (Engine::with_rules(planner, rules)?, from.max(log.floor())),
+        BacktestRules::Given(rules) => {
+            let from = from.max(log.floor());
+            (given(&planner, log, (from, to), rules)?, from)
+        }
     };
     let mut found = Backtest::default();
     while next < to {
@@ -83,6 +87,27 @@ pub fn backtest(
     }
     found.counts = engine.counts();
     Ok(found)
+}
+
+/// An engine of these rules with the dimension tables as they were at the start of the range. A
+/// table that came later is taken as it first was, so that a rule can be tried on what was before.
+fn given(
+    planner: &Arc<RulePlanner>,
+    log: &dyn Log,
+    (from, to): (Offset, Offset),
+    rules: &[RuleDefinition],
+) -> Result<Engine, Error> {
+    let with = |tables| Engine::with_tables(Arc::clone(planner), tables, rules);
+    // Most rules need no table, and the log before the range can be long.
+    if let Ok(engine) = with(Tables::new()) {
+        return Ok(engine);
+    }
+    let before = tables::in_force_at(log, from)?;
+    if let Ok(engine) = with(before.clone()) {
+        return Ok(engine);
+    }
+    let after = tables::first_after(log, (from, to), &before)?;
+    with(before.into_iter().chain(after).collect())
 }
 
 /// One transition, in the words in which two runs are compared: rule, key, state, event time.

@@ -10,14 +10,16 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use tokio::sync::Mutex;
 use vong_log::{Entry, Log};
-use vong_model::{EventTime, RuleId, Stream, columns};
+use vong_model::{EventTime, RuleId, Stream, Table, columns};
 use vong_runtime::Clock;
 use vong_sql::nearest;
 use vong_sql::rule::{ExplainStatement, RuleDefinition, RuleStatement, inhibition_order, parse};
 
 use crate::Error;
+use crate::cost::RuleBudget;
 use crate::operator::RuleStatus;
 use crate::service::EngineHandle;
+use crate::tables;
 
 /// Who changed a rule when nobody did but the files.
 pub const RULE_FILES: &str = "rule files";
@@ -50,12 +52,20 @@ pub struct RuleDesk {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     engine: EngineHandle,
+    budget: RuleBudget,
     turn: Arc<Mutex<()>>,
 }
 
 impl RuleDesk {
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, engine: EngineHandle) -> Self {
-        Self { log, clock, engine, turn: Arc::new(Mutex::new(())) }
+        let budget = RuleBudget::default();
+        Self { log, clock, engine, budget, turn: Arc::new(Mutex::new(())) }
+    }
+
+    /// With another budget than the usual one.
+    #[must_use]
+    pub fn with_budget(self, budget: RuleBudget) -> Self {
+        Self { budget, ..self }
     }
 
     /// Whether the text is about rules or views, so that it belongs here and not to the query engine.
@@ -99,17 +109,50 @@ impl RuleDesk {
         self.write(RULE_FILES, differences(files, &book)).await
     }
 
+    /// Brings dimension tables on the log: those that differ from what it has, and those that are
+    /// no longer there. Gives the number of changes. Rules that join them come after.
+    ///
+    /// # Errors
+    /// [`Error::Append`] when the log does not take them.
+    pub async fn align_tables(&self, wanted: &[Table]) -> Result<usize, Error> {
+        let _turn = self.turn.lock().await;
+        let known = self.engine.planner().tables();
+        let differs = |table: &&Table| known.get(table.name()).is_none_or(|k| **k != **table);
+        let changed = wanted.iter().filter(differs).map(|t| (t.name(), Some(t.to_text())));
+        let is_gone = |name: &&String| !wanted.iter().any(|table| table.name() == **name);
+        let gone = known.keys().filter(is_gone).map(|name| (name.as_str(), None));
+        let mut changes = 0;
+        for (name, text) in changed.chain(gone) {
+            let batch = tables::to_batch(name, text.as_deref(), EventTime(self.clock.now()));
+            self.append(Stream::ConfigChanges, batch).await?;
+            changes += 1;
+        }
+        Ok(changes)
+    }
+
     /// Every rule, by name, also those that are switched off; at most a second old.
     pub fn in_force(&self) -> Vec<RuleStatus> {
         self.engine.rules()
     }
 
-    /// As [`EngineHandle::explain`].
+    /// As [`EngineHandle::explain`], with the estimate of what a rule costs.
     ///
     /// # Errors
     /// [`Error::Gone`] when the engine is not running.
     pub async fn explain(&self, statement: ExplainStatement) -> Result<Option<Vec<String>>, Error> {
-        self.engine.explain(statement).await
+        let about = match &statement {
+            ExplainStatement::Rule { rule_id } => self.book().remove(rule_id),
+            ExplainStatement::Window { .. } | ExplainStatement::Alert { .. } => None,
+        };
+        let is_it = |status: &RuleStatus| {
+            about.as_ref().is_some_and(|known| known.definition.rule_id == *status.rule.rule_id())
+        };
+        let so_far = self.in_force().into_iter().find(is_it);
+        let Some(mut lines) = self.engine.explain(statement).await? else { return Ok(None) };
+        let plan = about.and_then(|known| self.engine.planner().plan(&known.definition).ok());
+        lines.extend(plan.iter().flat_map(|plan| self.budget.cost(plan).lines()));
+        lines.extend(so_far.as_ref().map(measured));
+        Ok(Some(lines))
     }
 
     fn book(&self) -> Book {
@@ -166,8 +209,16 @@ impl RuleDesk {
     }
 
     fn check(&self, book: &Book, definition: &RuleDefinition) -> Result<(), Error> {
-        let planned = self.engine.planner().plan(definition);
-        planned.map_err(|e| Error::RuleText(Box::new(e)))?;
+        let planner = self.engine.planner();
+        let refused = |e| Error::RuleText(Box::new(e));
+        let plan = planner.plan(definition).map_err(refused)?;
+        let asked = book.values().map(|known| &known.definition);
+        let asked = asked.filter(|o| o.rule_id != definition.rule_id && o.periodic.is_some());
+        let others: f64 = asked
+            .filter_map(|other| planner.plan(other).ok())
+            .map(|plan| self.budget.cost(&plan).asked_rows_per_s)
+            .sum();
+        self.budget.check(definition, &plan, others).map_err(refused)?;
         let others = book.values().map(|known| &known.definition).filter(|d| !d.is_view());
         let others = others.filter(|other| other.rule_id != definition.rule_id);
         inhibition_order(others.chain([definition]))
@@ -192,13 +243,30 @@ impl RuleDesk {
             return Ok(changes);
         }
         let batch = to_batch(&changes, actor, EventTime(self.clock.now()));
-        let written = self.log.append(vec![Entry::new(Stream::RuleChanges, batch)]).await;
+        self.append(Stream::RuleChanges, batch).await?;
+        Ok(changes)
+    }
+
+    async fn append(&self, stream: Stream, batch: RecordBatch) -> Result<(), Error> {
+        let written = self.log.append(vec![Entry::new(stream, batch)]).await;
         let written = written.map_err(|e| Error::Append(Box::new(e)))?;
         let obeyed = self.engine.wait_applied(written.end);
         // An engine that is behind obeys later: the change stands on the log all the same.
         drop(tokio::time::timeout(OBEYED_WITHIN, obeyed).await);
-        Ok(changes)
+        Ok(())
     }
+}
+
+/// What a rule took so far, in words.
+fn measured(status: &RuleStatus) -> String {
+    let RuleStatus { rows, matches, busy_us, memory_bytes, transitions, last_fired, .. } = status;
+    let fired = last_fired.map_or("never".to_owned(), |at| format!("last at {at}"));
+    format!(
+        "so far: {rows} rows, {matches} matches, {:.1} ms of processor time, {} KiB of memory, \
+         {transitions} transitions, fired {fired}",
+        *busy_us as f64 / 1e3,
+        memory_bytes.div_ceil(1024)
+    )
 }
 
 fn differences(files: &[RuleStatement], book: &Book) -> Vec<RuleChanged> {

@@ -19,9 +19,10 @@ use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
 use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse_one};
 
 use crate::Error;
-use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step};
+use crate::operator::{Operator, Pushed, RuleMeta, RuleStatus, Step, Stopwatch};
 use crate::outputs::{LateRows, Outputs, TransitionRow, instants, text_at};
-use crate::plan::RulePlanner;
+use crate::plan::{RulePlan, RulePlanner, Uses};
+use crate::tables::Tables;
 use crate::view_rows::ViewRows;
 
 pub(crate) use saved::{SavedEngine, SavedRule};
@@ -54,6 +55,8 @@ pub struct Counts {
     pub failed: u64,
     /// Rule changes that could not be put in force.
     pub refused_rules: u64,
+    /// Changes of dimension tables that could not be read.
+    pub refused_tables: u64,
 }
 
 /// The engine: feed it records in log order.
@@ -63,6 +66,9 @@ pub struct Engine {
     operator: Operator,
     known: BTreeMap<RuleId, Known>,
     views: BTreeMap<String, ViewTable>,
+    /// Dimension tables in force, and what each rule in force reads of them.
+    tables: Tables,
+    uses: BTreeMap<RuleId, Uses>,
     commands: BTreeSet<String>,
     command_order: VecDeque<String>,
     counts: Counts,
@@ -77,6 +83,8 @@ impl Engine {
             operator: Operator::new(),
             known: BTreeMap::new(),
             views: BTreeMap::new(),
+            tables: Tables::new(),
+            uses: BTreeMap::new(),
             commands: BTreeSet::new(),
             command_order: VecDeque::new(),
             counts: Counts::default(),
@@ -90,14 +98,36 @@ impl Engine {
     /// # Errors
     /// [`Error::RuleText`] for the first rule that cannot be planned.
     pub fn with_rules(planner: Arc<RulePlanner>, rules: &[RuleDefinition]) -> Result<Self, Error> {
+        Self::with_tables(planner, Tables::new(), rules)
+    }
+
+    /// An engine with these tables and rules, in version 1, that ignores the log's rules and
+    /// commands: to try rules on what was recorded. Tables change as the log says.
+    ///
+    /// # Errors
+    /// [`Error::RuleText`] for the first rule that cannot be planned.
+    pub(crate) fn with_tables(
+        planner: Arc<RulePlanner>,
+        tables: Tables,
+        rules: &[RuleDefinition],
+    ) -> Result<Self, Error> {
         let mut engine = Self { obeys_log: false, ..Self::new(planner) };
+        for table in tables.values() {
+            engine.planner.set_table(table).map_err(|e| Error::Planner(Box::new(e)))?;
+        }
+        engine.tables = tables;
         for definition in rules {
             let refused = |e| Error::RuleText(Box::new(e));
             let plan = engine.planner.plan(definition).map_err(refused)?;
-            let meta = RuleMeta { version: 1, definition: definition.clone() };
-            engine.operator.add(Arc::new(meta), &plan)?;
+            let (definition, by) = (definition.clone(), String::new());
+            engine.run(Known { version: 1, definition, by, enabled: true }, &plan)?;
         }
         Ok(engine)
+    }
+
+    /// From now on the time that rules take is measured; nothing is decided by it.
+    pub fn measure(&mut self, stopwatch: Stopwatch) {
+        self.operator.measure(stopwatch);
     }
 
     /// Takes one record in and says what it causes.
@@ -109,6 +139,10 @@ impl Engine {
             Stream::Watermarks => self.watermarks(record, &mut steps),
             Stream::RuleChanges if self.obeys_log => {
                 self.rule_changes(record, &mut steps);
+                Ok(())
+            }
+            Stream::ConfigChanges => {
+                self.table_changes(record, &mut steps);
                 Ok(())
             }
             Stream::Commands if self.obeys_log => {
@@ -163,6 +197,10 @@ impl Engine {
             open: 0,
             transitions: 0,
             last_fired: None,
+            rows: 0,
+            matches: 0,
+            busy_us: 0,
+            memory_bytes: 0,
         });
         rules.extend(off);
         rules.sort_by(|a, b| a.rule.rule_id().cmp(b.rule.rule_id()));
@@ -232,6 +270,7 @@ impl Engine {
         if matches!(text("action"), "create" | "alter" | "drop") {
             self.views.remove(rule_id.as_str());
         }
+        self.uses.remove(&rule_id);
         match text("action") {
             "create" | "alter" => {
                 self.operator.remove(&rule_id, at, "rule changed", steps);
@@ -277,12 +316,18 @@ impl Engine {
             let ring = ring.into_iter().cloned().collect();
             return Err(Error::InhibitionRing { rule_id, offset, ring });
         }
+        self.run(known, &plan)
+    }
+
+    fn run(&mut self, known: Known, plan: &RulePlan) -> Result<(), Error> {
         let Known { version, definition, .. } = known.clone();
+        let rule_id = definition.rule_id.clone();
         if let Some(layout) = plan.layout() {
             let table = ViewTable { layout: layout.clone(), sql: definition.sql.clone() };
             self.views.insert(rule_id.to_string(), table);
         }
-        self.operator.add(Arc::new(RuleMeta { version, definition }), &plan)?;
+        self.operator.add(Arc::new(RuleMeta { version, definition }), plan)?;
+        self.uses.insert(rule_id.clone(), Uses::of(plan));
         self.known.insert(rule_id, known);
         Ok(())
     }
@@ -343,5 +388,6 @@ fn definition(sql: &str, rule_id: &RuleId, offset: Offset) -> Result<RuleDefinit
     }
 }
 
+mod table_changes;
 #[cfg(test)]
 mod tests;

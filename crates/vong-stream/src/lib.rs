@@ -5,6 +5,7 @@
 
 mod alarm_report;
 mod backtest;
+mod cost;
 mod desk;
 mod engine;
 mod error;
@@ -14,16 +15,18 @@ mod outputs;
 mod plan;
 mod sequencer;
 mod service;
+mod tables;
 mod view_rows;
 
 pub use alarm_report::{AlarmReport, Label, LabelReport};
 pub use backtest::{Backtest, BacktestRules, Difference, Told, backtest, difference, offset_at};
+pub use cost::{RuleBudget, RuleCost};
 pub use desk::{RULE_FILES, RuleChanged, RuleDesk};
 pub use engine::{Counts, ENGINE_VERSION, Engine};
 pub use error::Error;
 pub use metrics::StreamMetrics;
 pub use operator::{
-    Decided, FoundRows, Key, Operator, Pushed, RuleMeta, RuleStatus, Step, Unusable,
+    Decided, FoundRows, Key, Operator, Pushed, RuleMeta, RuleStatus, Step, Stopwatch, Unusable,
 };
 pub use outputs::{Cause, Outputs, TransitionRow};
 pub use plan::{RulePlan, RulePlanner};

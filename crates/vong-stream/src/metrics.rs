@@ -1,9 +1,10 @@
 //! Counts of the engine.
 
 use vong_model::Offset;
-use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
+use vong_telemetry::{Counter, CounterVec, Gauge, GaugeVec, Metrics};
 
 use crate::engine::Counts;
+use crate::operator::RuleStatus;
 use crate::outputs::Outputs;
 
 /// Built once and passed in.
@@ -21,7 +22,12 @@ pub struct StreamMetrics {
     rules: Gauge,
     snapshot_offset: Gauge,
     snapshot_bytes: Gauge,
+    /// Of single rules: rows, matches, processor time, memory, open alerts.
+    of_rule: [GaugeVec; 5],
 }
+
+/// Rules that have series of their own; of more those that take the most time.
+const RULES_SHOWN: usize = 200;
 
 impl StreamMetrics {
     pub fn new(metrics: &Metrics) -> Self {
@@ -62,6 +68,18 @@ impl StreamMetrics {
             ),
             snapshot_bytes: metrics
                 .gauge("vong_engine_snapshot_bytes", "Size of the last snapshot of the engine."),
+            of_rule: [
+                ("vong_rule_rows", "Rows a rule looked at since it is in force."),
+                ("vong_rule_matches", "Rows or windows of which its condition held."),
+                (
+                    "vong_rule_processor_microseconds",
+                    "Processor time since it is in force, from a sample: an equal part of what it \
+                     shares with others.",
+                ),
+                ("vong_rule_memory_bytes", "Memory, estimated: an equal part of what it shares."),
+                ("vong_rule_open_alerts", "Its open alerts."),
+            ]
+            .map(|(name, help)| metrics.gauge_vec(name, help, &["rule"])),
         }
     }
 
@@ -99,7 +117,23 @@ impl StreamMetrics {
         self.lag_records.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn in_force(&self, rules: usize) {
-        self.rules.set(i64::try_from(rules).unwrap_or(i64::MAX));
+    /// The rules in force now; of very many only the costliest are told one by one.
+    pub(crate) fn in_force(&self, rules: &[RuleStatus]) {
+        self.rules.set(i64::try_from(rules.len()).unwrap_or(i64::MAX));
+        let mut shown: Vec<&RuleStatus> = rules.iter().filter(|rule| rule.enabled).collect();
+        if shown.len() > RULES_SHOWN {
+            shown.sort_by_key(|rule| std::cmp::Reverse(rule.busy_us));
+            shown.truncate(RULES_SHOWN);
+        }
+        // A rule that went takes its series with it.
+        self.of_rule.iter().for_each(GaugeVec::reset);
+        for rule in shown {
+            let RuleStatus { rows, matches, busy_us, memory_bytes, open, .. } = rule;
+            let values = [*rows, *matches, *busy_us, *memory_bytes, *open as u64];
+            for (series, value) in self.of_rule.iter().zip(values) {
+                let series = series.with_label_values(&[rule.rule.rule_id().as_str()]);
+                series.set(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+        }
     }
 }

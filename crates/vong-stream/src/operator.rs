@@ -8,6 +8,7 @@ mod cells;
 mod classes;
 mod closed;
 mod codes;
+mod enrich;
 mod exact;
 mod family;
 mod family_rule;
@@ -16,6 +17,7 @@ mod index;
 mod inhibitions;
 mod keys;
 mod lane;
+mod meter;
 mod panes;
 mod part;
 mod periodic;
@@ -37,18 +39,20 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use vong_alert::Act;
-use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
+use vong_model::{AlertId, EventTime, Offset, RuleId, Stream, Table};
 
 use crate::Error;
 use crate::plan::{Kind, RulePlan};
 use codes::Codes;
 use inhibitions::{Change, Inhibitions};
 use keys::KeySpace;
+use meter::Part;
 use periodic::Periodic;
 use rule::{RuleCore, Sink};
 use stream::StreamOperator;
 
 pub use keys::Key;
+pub use meter::Stopwatch;
 pub use rule::{Decided, FoundRows, RuleMeta, Step};
 pub use saved::Unusable;
 pub(crate) use saved::{Plans, SavedOperator};
@@ -80,6 +84,15 @@ pub struct RuleStatus {
     pub transitions: u64,
     /// Event time at which an alert of it last fired since the start.
     pub last_fired: Option<EventTime>,
+    /// Rows looked at since it is in force: those of its scope; for windows that share panes those
+    /// that were added up for it and the others; for rules with `EVERY` those of each asking.
+    pub rows: u64,
+    /// Rows, windows or asked keys of which the condition held.
+    pub matches: u64,
+    /// Processor time, an equal part of what it shares with others; from a sample.
+    pub busy_us: u64,
+    /// Memory, estimated, an equal part of what it shares with others.
+    pub memory_bytes: u64,
 }
 
 /// All rules, over all streams.
@@ -90,11 +103,19 @@ pub struct Operator {
     rules: BTreeMap<RuleId, (Stream, &'static str)>,
     inhibitions: Inhibitions,
     periodic: Periodic,
+    stopwatch: Option<Stopwatch>,
 }
 
 impl Operator {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on the time rules take is measured.
+    pub fn measure(&mut self, stopwatch: Stopwatch) {
+        self.stopwatch = Some(stopwatch);
+        self.streams.values_mut().for_each(|stream| stream.measure(stopwatch));
+        self.periodic.measure(stopwatch);
     }
 
     /// Puts a rule in force. A window rule speaks from the first window that begins after
@@ -117,7 +138,11 @@ impl Operator {
             self.of(stream).add(rule, plan).map_err(|e| Error::compute(stream, e))?;
         }
         let kept_back = self.inhibitions.add(&rule_id, inhibited_by.as_ref());
-        self.with_core(stream, &rule_id, |core, _, _| core.begin_kept_back(kept_back));
+        if self.periodic.has(&rule_id) {
+            self.periodic.with_core(&rule_id, |core, _, _| core.begin(kept_back, Part::default()));
+        } else {
+            self.of(stream).begin(&rule_id, kept_back);
+        }
         self.rules.insert(rule_id, (stream, plan.kind_name()));
         Ok(())
     }
@@ -198,6 +223,16 @@ impl Operator {
         known
     }
 
+    /// From the next record on rules that join the table see this version of it; `None`: it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] when a rule's query does not take it.
+    pub fn set_table(&mut self, name: &str, table: Option<&Arc<Table>>) -> Result<(), Error> {
+        self.streams.values_mut().for_each(|stream| stream.set_table(name, table));
+        let Some(table) = table else { return Ok(()) };
+        self.periodic.set_table(table).map_err(|e| Error::compute(Stream::ConfigChanges, e))
+    }
+
     /// The watermark of a stream, once there was one.
     pub fn watermark(&self, stream: Stream) -> Option<EventTime> {
         self.streams.get(&stream).and_then(|operator| operator.watermark)
@@ -209,7 +244,7 @@ impl Operator {
         for stream in self.streams.values_mut() {
             stream.status(&mut out);
         }
-        self.periodic.each(|core, _, _| out.push(stream::status(core)));
+        self.periodic.status(&mut out);
         for status in &mut out {
             status.kind = self.rules.get(status.rule.rule_id()).map_or("", |(_, kind)| kind);
         }
@@ -277,7 +312,14 @@ impl Operator {
     }
 
     fn of(&mut self, stream: Stream) -> &mut StreamOperator {
-        self.streams.entry(stream).or_insert_with(|| StreamOperator::new(stream))
+        let stopwatch = self.stopwatch;
+        self.streams.entry(stream).or_insert_with(|| {
+            let mut operator = StreamOperator::new(stream);
+            if let Some(stopwatch) = stopwatch {
+                operator.measure(stopwatch);
+            }
+            operator
+        })
     }
 }
 

@@ -8,12 +8,16 @@ mod conjunct;
 mod periodic;
 mod plain;
 mod refuse;
+mod relation;
+mod renumber;
 mod shape;
 mod shared;
 mod sliding;
+mod uses;
 mod view;
+mod work;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -26,14 +30,19 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
-use vong_model::Stream;
+use parking_lot::RwLock;
 use vong_model::view::Layout;
+use vong_model::{Stream, Table};
+use vong_sql::functions::{AREAS, Areas, bind};
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
 pub(crate) use conjunct::{Bound, Conjunct, Form};
 pub(crate) use periodic::PeriodicPlan;
+pub(crate) use relation::{Derived, Lookup, Of, On, Tables};
+pub(crate) use renumber::Numbers;
 pub(crate) use shared::{Function, SharedAggregate, Test};
+pub(crate) use uses::Uses;
 pub(crate) use view::ViewPlan;
 
 /// Polls after which work that should wait for nothing is given up.
@@ -52,8 +61,14 @@ pub struct RulePlan {
     pub(crate) stream: Stream,
     /// Which rows the rule is about; all must hold.
     pub(crate) scope: Vec<Conjunct>,
-    /// Columns of the stream that make the key, in order.
+    /// Columns that make the key, in order.
     pub(crate) keys: Vec<usize>,
+    /// What is looked up for each row; their numbers follow those of the stream's columns.
+    pub(crate) derived: Vec<Derived>,
+    /// The tables the rule reads, as they were when it was planned.
+    pub(crate) tables: Tables,
+    /// Areas whose polygons stand in its expressions.
+    pub(crate) areas: BTreeSet<String>,
     pub(crate) kind: Kind,
 }
 
@@ -70,7 +85,7 @@ pub(crate) enum Kind {
     /// Each closed run of rows of a key says it.
     Session(SessionPlan),
     /// A query asked again and again says it.
-    Periodic(PeriodicPlan),
+    Periodic(Box<PeriodicPlan>),
     /// Each row of the scope is a row of a view.
     Rows(ViewPlan),
 }
@@ -108,7 +123,9 @@ pub(crate) struct SlidingCall {
 #[derive(Clone, Debug)]
 pub(crate) struct SlidingPlan {
     pub(crate) calls: Vec<SlidingCall>,
-    /// The stream's columns, then one for each call.
+    /// Columns of the rows that condition and value read, in order.
+    pub(crate) inputs: Vec<usize>,
+    /// Those columns, then one for each call.
     pub(crate) schema: SchemaRef,
     pub(crate) condition: Arc<dyn PhysicalExpr>,
     pub(crate) value: Option<Arc<dyn PhysicalExpr>>,
@@ -179,6 +196,24 @@ impl WindowPlan {
 }
 
 impl RulePlan {
+    fn of(stream: Stream, kind: Kind) -> Self {
+        let (scope, keys, derived) = (Vec::new(), Vec::new(), Vec::new());
+        let (tables, areas) = (Tables::new(), BTreeSet::new());
+        Self { stream, scope, keys, derived, tables, areas, kind }
+    }
+
+    /// Name of a column of the rows.
+    pub(crate) fn column_name(&self, place: usize) -> &str {
+        match self.stream.columns().get(place) {
+            Some(column) => column.name,
+            None => self.derived_at(place).map_or("", Derived::name),
+        }
+    }
+
+    pub(crate) fn derived_at(&self, place: usize) -> Option<&Derived> {
+        self.derived.get(place.checked_sub(self.stream.columns().len())?)
+    }
+
     /// The stream the rule reads.
     pub fn stream(&self) -> Stream {
         self.stream
@@ -201,11 +236,8 @@ impl RulePlan {
             Kind::Rows(view) => columns.extend(view.outputs.iter().flat_map(columns_of)),
             Kind::Sliding(plan) => {
                 let arguments = plan.calls.iter().flat_map(|call| &call.argument);
-                let outputs = plan.view.iter().flat_map(|view| &view.outputs);
-                let read = arguments.map(|a| &a.expr).chain([&plan.condition]).chain(&plan.value);
-                let read = read.chain(outputs);
-                let own = self.stream.columns().len();
-                columns.extend(read.flat_map(columns_of).filter(|column| *column < own));
+                columns.extend(arguments.map(|a| &a.expr).flat_map(columns_of));
+                columns.extend(&plan.inputs);
             }
             Kind::Session(plan) => {
                 let named = plan.aggregates.iter().flat_map(|a| a.argument.iter().chain(&a.masks));
@@ -259,9 +291,11 @@ pub(crate) fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<usize> {
     collect_columns(expr).into_iter().map(|column| column.index()).collect()
 }
 
-/// Plans rules; holds a session with every stream as an empty table.
+/// Plans rules; holds a session with every stream and every dimension table, all empty.
 pub struct RulePlanner {
     session: SessionContext,
+    tables: RwLock<Tables>,
+    areas: RwLock<Arc<Areas>>,
 }
 
 impl std::fmt::Debug for RulePlanner {
@@ -271,16 +305,55 @@ impl std::fmt::Debug for RulePlanner {
 }
 
 impl RulePlanner {
+    /// A planner that knows no dimension table.
+    ///
     /// # Errors
     /// [`Error::Session`] when the session cannot be built.
     pub fn new() -> Result<Self, Error> {
         let session = vong_sql::session(&SessionLimits::deterministic())?;
         for stream in Stream::ALL {
-            let table = MemTable::try_new(stream.schema(), vec![vec![]])
-                .and_then(|table| session.register_table(stream.name(), Arc::new(table)));
-            table.map_err(|e| Error::Session(Box::new(e)))?;
+            register(&session, stream.name(), stream.schema())?;
         }
-        Ok(Self { session })
+        Ok(Self { session, tables: RwLock::default(), areas: RwLock::default() })
+    }
+
+    /// From now on rules are planned against this version of a table.
+    ///
+    /// # Errors
+    /// [`Error::Session`] when the session does not take it, [`Error::Plan`] for an area that is no
+    /// polygon.
+    pub fn set_table(&self, table: &Arc<Table>) -> Result<(), Error> {
+        if table.name() == AREAS {
+            let none = |message| Error::Plan { message, place: None, hint: None };
+            *self.areas.write() = Arc::new(Areas::of(table).map_err(none)?);
+        }
+        self.take_out(table.name())?;
+        register(&self.session, table.name(), table.rows().schema())?;
+        self.tables.write().insert(table.name().to_owned(), Arc::clone(table));
+        Ok(())
+    }
+
+    /// From now on the table is not known.
+    ///
+    /// # Errors
+    /// As [`Self::set_table`].
+    pub fn drop_table(&self, name: &str) -> Result<(), Error> {
+        if name == AREAS {
+            *self.areas.write() = Arc::default();
+        }
+        self.take_out(name)?;
+        self.tables.write().remove(name);
+        Ok(())
+    }
+
+    /// The tables rules are planned against, by name.
+    pub fn tables(&self) -> BTreeMap<String, Arc<Table>> {
+        self.tables.read().clone()
+    }
+
+    fn take_out(&self, name: &str) -> Result<(), Error> {
+        let gone = self.session.deregister_table(name);
+        gone.map(drop).map_err(|e| Error::Session(Box::new(e)))
     }
 
     /// Plans `rule`.
@@ -288,18 +361,30 @@ impl RulePlanner {
     /// # Errors
     /// What is wrong, where in the text the rule was parsed from, and what was meant instead.
     pub fn plan(&self, rule: &RuleDefinition) -> Result<RulePlan, Error> {
+        let (tables, areas) = (self.tables.read(), Arc::clone(&self.areas.read()));
         if rule.periodic.is_some() {
-            let planned = periodic::plan(rule)?;
+            let planned = periodic::plan(rule, &tables, &areas)?;
             refuse::clauses(rule, &planned)?;
             return Ok(planned);
         }
-        let plan = logical(&self.session, &rule.select)?;
-        shape::take_apart(&self.session, rule, &plan)
+        let (plan, areas) = logical(&self.session, &areas, &rule.select)?;
+        let planned = shape::take_apart(&self.session, &tables, rule, &plan)?;
+        Ok(RulePlan { areas, ..planned })
     }
 }
 
-/// The typed plan of a query over the tables of `session`.
-fn logical(session: &SessionContext, select: &Select) -> Result<LogicalPlan, Error> {
+fn register(session: &SessionContext, name: &str, schema: SchemaRef) -> Result<(), Error> {
+    let table = MemTable::try_new(schema, vec![vec![]])
+        .and_then(|table| session.register_table(name, Arc::new(table)));
+    table.map(drop).map_err(|e| Error::Session(Box::new(e)))
+}
+
+/// The typed plan of a query over the tables of `session`, and the areas whose polygons stand in it.
+fn logical(
+    session: &SessionContext,
+    areas: &Areas,
+    select: &Select,
+) -> Result<(LogicalPlan, BTreeSet<String>), Error> {
     let whole = |e| select.in_whole(e);
     let parsed = vong_sql::guard::parse(&select.text).map_err(whole)?;
     // Every table is in memory, so nothing in planning ever waits.
@@ -315,7 +400,18 @@ fn logical(session: &SessionContext, select: &Select) -> Result<LogicalPlan, Err
     let state = session.state();
     let options = state.config_options();
     let typed = state.analyzer().execute_and_check(plan, options, |_, _| {});
-    typed.map_err(|e| whole(parsed.explain(&e, session)))
+    let typed = typed.map_err(|e| whole(parsed.explain(&e, session)))?;
+    let (plan, bound) =
+        bind(typed, areas).map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
+    if let Some(unknown) = bound.unknown {
+        return Err(select.refuse(unknown.to_string(), &unknown.id));
+    }
+    if bound.open {
+        let message = "a rule names the area of st_within itself, as in st_within(s.lon, s.lat, \
+                       '99001'): its polygon is made ready once";
+        return Err(select.refuse(message, "st_within"));
+    }
+    Ok((plan, bound.areas))
 }
 
 /// The outcome of work that waits for nothing outside: all its tables are in memory and it has one

@@ -220,7 +220,8 @@ struct Follower {
 
 impl Follower {
     fn new(service: EngineService) -> Self {
-        let engine = Engine::new(Arc::clone(&service.planner));
+        let mut engine = Engine::new(Arc::clone(&service.planner));
+        engine.measure(vong_runtime::processor_time);
         let sequencer = Sequencer::new(service.config.sequencer.clone());
         let next = service.log.floor();
         Self {
@@ -360,8 +361,7 @@ impl Follower {
                 }
                 changed
             });
-            let of_alerts = in_force.iter().filter(|status| !status.rule.definition.is_view());
-            self.service.metrics.in_force(of_alerts.count());
+            self.service.metrics.in_force(&in_force);
             *rules.write() = in_force;
             self.published_at = at;
             self.rules_changed = false;

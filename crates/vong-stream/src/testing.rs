@@ -13,7 +13,7 @@ use vong_log::Record;
 use vong_model::{EventTime, Offset, Stream};
 
 use crate::outputs::{Outputs, TransitionRow};
-use crate::{Engine, RulePlanner};
+use crate::{Counts, Engine, RulePlanner, tables};
 
 pub(crate) const SECOND: i64 = 1_000_000;
 
@@ -141,6 +141,15 @@ impl Story {
         let batch = rule_change("create", rule_id, *version, &sql);
         self.feed(Stream::RuleChanges, batch);
         assert_eq!(self.engine.counts().refused_rules, 0, "{sql}");
+    }
+
+    /// The table as CSV; `None`: it is gone.
+    pub(crate) fn table(&mut self, name: &str, text: Option<&str>) {
+        self.feed(Stream::ConfigChanges, tables::to_batch(name, text, EventTime(0)));
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.engine.counts()
     }
 
     /// The next record gets this offset.

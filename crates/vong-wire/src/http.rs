@@ -50,6 +50,15 @@ pub struct RuleView {
     pub transitions: u64,
     /// Event time at which an alert of it last fired since the engine started.
     pub last_fired_ms: Option<i64>,
+    /// Rows it looked at since it is in force.
+    pub rows: u64,
+    /// Rows or windows of which its condition held.
+    pub matches: u64,
+    /// Processor time since it is in force, microseconds, from a sample: an equal part of what it
+    /// shares with others.
+    pub busy_us: u64,
+    /// Memory, estimated, bytes: an equal part of what it shares with others.
+    pub memory_bytes: u64,
     pub sql: String,
 }
 

@@ -19,7 +19,7 @@ use vong_stream::{
 };
 
 use crate::cli::{BacktestArguments, say, tell};
-use crate::site::rules_of_file;
+use crate::site::{of_sql, rules_of_file};
 
 /// Differences printed; their number is always told.
 const SHOWN: usize = 20;
@@ -36,7 +36,8 @@ pub(crate) fn run(arguments: &BacktestArguments) -> Result<ExitCode> {
     let labels = arguments.labels.as_deref().map(labels_of).transpose()?.unwrap_or_default();
     let (rules, only) = chosen(arguments.rule.as_deref())?;
     let begun = tokio::time::Instant::now();
-    let found = backtest(&log, from, to, &rules, bar(&log, &rules, (from, to)))?;
+    let found = backtest(&log, from, to, &rules, bar(&log, &rules, (from, to)));
+    let found = found.map_err(|e| in_file(e, arguments.rule.as_deref()))?;
     let wanted = |rule: &str| match (&rules, &only) {
         (BacktestRules::Given(given), _) => given.iter().any(|g| g.rule_id.as_str() == rule),
         (BacktestRules::AsLogged, Some(only)) => only == rule,
@@ -64,6 +65,14 @@ pub(crate) fn run(arguments: &BacktestArguments) -> Result<ExitCode> {
         tell(&in_words(&report, &difference));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What cannot be planned is told with its place in the file it came from.
+fn in_file(error: vong_stream::Error, rule: Option<&str>) -> anyhow::Error {
+    match (error, rule) {
+        (vong_stream::Error::RuleText(e), Some(file)) => of_sql(Path::new(file), &e).into(),
+        (error, _) => error.into(),
+    }
 }
 
 /// A log offset as it is, or the first one that arrived at or after a time.

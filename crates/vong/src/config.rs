@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vong_mqtt::{BrokerConfig, TlsConfig};
+use vong_stream::RuleBudget;
 
 pub use diagnostic::{Diagnostic, from_toml};
 pub use reference::reference;
@@ -27,6 +28,7 @@ pub struct Config {
     #[serde(rename = "broker", skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<BrokerConfig>,
     pub stream: StreamConfig,
+    pub rules: RulesConfig,
     pub video: VideoConfig,
     pub query: QueryConfig,
     pub telemetry: TelemetryConfig,
@@ -64,6 +66,7 @@ pub struct FilesConfig {
     pub cameras: PathBuf,
     pub camera_logins: PathBuf,
     pub units: PathBuf,
+    pub tables: PathBuf,
     pub map: PathBuf,
 }
 
@@ -79,6 +82,15 @@ pub struct StreamConfig {
     pub lateness_ms: u64,
     pub idle_after_s: u64,
     pub dead_after_s: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesConfig {
+    pub rows_per_s: u32,
+    pub keys: u32,
+    pub asked_rows_per_s: u32,
+    pub memory_mib: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,6 +159,7 @@ impl Default for FilesConfig {
             cameras: PathBuf::from("cameras.csv"),
             camera_logins: PathBuf::from("camera-logins.toml"),
             units: PathBuf::from("units.csv"),
+            tables: PathBuf::from("tables"),
             map: PathBuf::from("map"),
         }
     }
@@ -161,6 +174,25 @@ impl Default for HttpConfig {
 impl Default for StreamConfig {
     fn default() -> Self {
         Self { lateness_ms: 2_000, idle_after_s: 10, dead_after_s: 600 }
+    }
+}
+
+impl Default for RulesConfig {
+    fn default() -> Self {
+        Self { rows_per_s: 1_000, keys: 10_000, asked_rows_per_s: 250_000, memory_mib: 256 }
+    }
+}
+
+impl RulesConfig {
+    /// What rules may cost.
+    pub fn budget(&self) -> RuleBudget {
+        let Self { rows_per_s, keys, asked_rows_per_s, memory_mib } = *self;
+        RuleBudget {
+            rows_per_s: f64::from(rows_per_s),
+            keys: f64::from(keys.max(1)),
+            asked_rows_per_s: f64::from(asked_rows_per_s),
+            rule_bytes: f64::from(memory_mib) * 1024.0 * 1024.0,
+        }
     }
 }
 
@@ -204,11 +236,20 @@ impl Config {
     }
 
     fn resolve(&mut self, base: &Path) {
-        let FilesConfig { rules, views, sources, sensors, cameras, camera_logins, units, map } =
-            &mut self.files;
-        let data = &mut self.data.directory;
-        let files = [rules, views, sources, sensors, cameras, camera_logins, units, map, data];
-        for path in files {
+        let FilesConfig {
+            rules,
+            views,
+            sources,
+            sensors,
+            cameras,
+            camera_logins,
+            units,
+            tables,
+            map,
+        } = &mut self.files;
+        let registers = [sensors, cameras, camera_logins, units];
+        let folders = [rules, views, sources, tables, map, &mut self.data.directory];
+        for path in registers.into_iter().chain(folders) {
             *path = base.join(&*path);
         }
         for broker in &mut self.brokers {

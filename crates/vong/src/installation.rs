@@ -11,14 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
-use vong_decode::Decoder;
+use vong_decode::{Decoder, SourceConfig};
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::AccessUnitSink;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Camera};
+use vong_model::{Assets, Camera, Table};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
@@ -39,7 +39,7 @@ use vong_telemetry::Metrics;
 
 use crate::config::{self, Config};
 use crate::site::Site;
-use crate::{log_retention, log_watch, sources};
+use crate::{log_retention, log_watch, sources, tables};
 
 /// How many cameras connect at the same time.
 const CONNECTING: usize = 8;
@@ -61,6 +61,7 @@ pub(crate) struct Installation {
     readiness: Readiness,
     failed: Shutdown,
     desk: RuleDesk,
+    query: QueryEngine,
     edges: Tasks,
     engines: Tasks,
     doors: Tasks,
@@ -80,17 +81,21 @@ struct Ground {
 }
 
 impl Installation {
-    /// Brings rule files that were changed into force.
+    /// Brings tables and rule files that were changed into force; gives the number of changes.
     ///
     /// # Errors
-    /// When the log does not take the change.
-    pub(crate) async fn reload_rules(&self, files: &[RuleStatement]) -> Result<usize> {
-        Ok(self.desk.align(files).await?.len())
+    /// When the log does not take a change.
+    pub(crate) async fn reload(&self, site: &Site) -> Result<(usize, usize)> {
+        let Site { config: _, assets, logins: _, sources, tables, areas, rules } = site;
+        self.query
+            .set_dimensions(dimensions(assets, sources, tables).with_areas(Arc::clone(areas)));
+        let tables = self.desk.align_tables(tables).await?; // rules may need them,
+        Ok((tables, self.desk.align(rules).await?.len())) // so they come after
     }
 
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
     pub(crate) async fn start(site: Site, clock: Arc<dyn Clock>) -> Result<Self> {
-        let Site { config, assets, logins, sources: mappings, rules } = site;
+        let Site { config, assets, logins, sources: mappings, tables, areas, rules } = site;
         // A port that is taken is told before a store is touched.
         let http = HttpServer::bind(config.http.listen).await?;
         let (address, failed, goodbye) = (http.address(), Shutdown::new(), Shutdown::new());
@@ -112,7 +117,7 @@ impl Installation {
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(&config, live.clone());
         let video = VideoHub::new(live);
-        let dimensions = Dimensions::new(&ground.assets).with("sources", sources::table(&mappings));
+        let dimensions = dimensions(&ground.assets, &mappings, &tables).with_areas(areas);
         ground.trim_log(&config, store.clone());
         let query = ground.start_queries(&config, store, dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
@@ -120,10 +125,11 @@ impl Installation {
         ground.start_cameras(&config.video, &logins, &recorder, &video);
         ground.start_brokers(&config, &mappings)?;
         let desk =
-            RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone());
-        ground.align_rules(engine, desk.clone(), rules);
+            RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone())
+                .with_budget(config.rules.budget());
+        ground.align_rules(engine, desk.clone(), (tables, rules));
 
-        let parts = (query, desk.clone(), hub, video, footage);
+        let parts = (query.clone(), desk.clone(), hub, video, footage);
         let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
         let Ground { edges, engines, .. } = ground;
@@ -132,6 +138,7 @@ impl Installation {
             readiness,
             failed,
             desk,
+            query,
             edges,
             engines,
             doors,
@@ -379,7 +386,7 @@ impl Ground {
         }
     }
 
-    fn start_brokers(&self, config: &Config, mappings: &[vong_decode::SourceConfig]) -> Result<()> {
+    fn start_brokers(&self, config: &Config, mappings: &[SourceConfig]) -> Result<()> {
         let metrics = MqttMetrics::new(&self.registry);
         for broker in &config.brokers {
             if !mappings.iter().any(|source| source.broker == broker.id) {
@@ -403,7 +410,12 @@ impl Ground {
     }
 
     /// Once the engine has read the log it knows the rules in force; the files' differences follow.
-    fn align_rules(&self, engine: EngineHandle, desk: RuleDesk, files: Vec<RuleStatement>) {
+    fn align_rules(
+        &self,
+        engine: EngineHandle,
+        desk: RuleDesk,
+        (tables, files): (Vec<Table>, Vec<RuleStatement>),
+    ) {
         self.readiness.wait_for("rules");
         let readiness = self.readiness.clone();
         let stop = self.engines.shutdown();
@@ -412,9 +424,10 @@ impl Ground {
                 () = engine.caught_up() => {}
                 () = stop.requested() => return Ok(()),
             }
-            let changed = desk.align(&files).await?;
-            if !changed.is_empty() {
-                info!(changes = changed.len(), "rules changed since the last start");
+            let tables = desk.align_tables(&tables).await?;
+            let rules = desk.align(&files).await?.len();
+            if tables + rules > 0 {
+                info!(tables, rules, "tables and rules changed since the last start");
             }
             readiness.done("rules");
             Ok::<(), vong_stream::Error>(())
@@ -452,6 +465,14 @@ impl Ground {
             shutdown: goodbye,
         }
     }
+}
+
+/// What history SQL can join.
+fn dimensions(assets: &Assets, mappings: &[SourceConfig], tables: &[Table]) -> Dimensions {
+    let registers = Dimensions::new(assets).with("sources", sources::table(mappings));
+    // The registers' own tables are there already, with every validity of a unit.
+    let own = tables.iter().filter(|table| !tables::OF_REGISTERS.contains(&table.name()));
+    own.fold(registers, |all, table| all.with(table.name(), table.rows().clone()))
 }
 
 fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Result<FileLog> {

@@ -2,6 +2,7 @@
 //!
 //! Knows all parts and decides nothing: what is not wiring belongs into another crate.
 
+mod areas;
 pub mod assets;
 mod backtest;
 mod check;
@@ -16,5 +17,6 @@ mod serve;
 mod site;
 mod sources;
 mod sql;
+mod tables;
 
 pub use site::Site;

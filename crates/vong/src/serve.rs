@@ -42,14 +42,14 @@ pub(crate) fn run(config: &Path) -> Result<ExitCode> {
     ended
 }
 
-/// On SIGHUP the rule files are read again; mistakes in them are told and change nothing.
+/// On SIGHUP rule files, tables and registers are read again; mistakes are told and change nothing.
 async fn reload_when_told(installation: &Installation, config: &Path) -> Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("could not listen for SIGHUP")?;
     while hangup.recv().await.is_some() {
         match Site::load(config) {
-            Ok(site) => match installation.reload_rules(&site.rules).await {
-                Ok(changes) => info!(changes, "rule files read again"),
-                Err(e) => error!(error = %e, "changed rules could not be put in force"),
+            Ok(site) => match installation.reload(&site).await {
+                Ok((tables, rules)) => info!(tables, rules, "rule files and tables read again"),
+                Err(e) => error!(error = %e, "changes could not be put in force"),
             },
             Err(mistakes) => {
                 for mistake in mistakes {

@@ -3,14 +3,18 @@
 //! `serve` refuses to start on any mistake; `check` lists them all.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vong_decode::{Decoder, SourceConfig, SourcesFile};
-use vong_model::Assets;
+use vong_model::{Assets, Table};
+use vong_sql::functions::Areas;
 use vong_sql::rule::{RuleDefinition, RuleStatement, inhibition_order, parse};
 use vong_stream::RulePlanner;
 
+use crate::areas;
 use crate::assets::{self, CameraLogins};
-use crate::config::{Config, Diagnostic, FilesConfig, from_toml};
+use crate::config::{Config, Diagnostic, from_toml};
+use crate::tables;
 
 /// A whole installation, ready to be built.
 #[derive(Debug)]
@@ -19,6 +23,10 @@ pub struct Site {
     pub assets: Assets,
     pub logins: CameraLogins,
     pub sources: Vec<SourceConfig>,
+    /// Every dimension table that rules can join.
+    pub tables: Vec<Table>,
+    /// What `st_within` knows: the table `areas`, made ready.
+    pub areas: Arc<Areas>,
     pub rules: Vec<RuleStatement>,
 }
 
@@ -36,10 +44,13 @@ impl Site {
             CameraLogins::default()
         });
         let sources = load_sources(&config, &assets, &mut mistakes);
-        let FilesConfig { rules, views, .. } = &config.files;
-        let rules = load_rules(&[rules, views], &mut mistakes);
+        let mut tables = tables::load(&config.files.tables, &assets, &mut mistakes);
+        let (table, areas) = areas::load(&config.files.map, &mut mistakes).unzip();
+        tables.extend(table);
+        let areas = Arc::new(areas.unwrap_or_default());
+        let rules = load_rules(&config, &tables, &mut mistakes);
         if mistakes.is_empty() {
-            Ok(Self { config, assets, logins, sources, rules })
+            Ok(Self { config, assets, logins, sources, tables, areas, rules })
         } else {
             Err(mistakes)
         }
@@ -94,9 +105,15 @@ fn unknown_broker(
 }
 
 /// Every `*.sql` of the directories of rules and views, parsed and planned.
-fn load_rules(directories: &[&PathBuf; 2], mistakes: &mut Vec<Diagnostic>) -> Vec<RuleStatement> {
+fn load_rules(
+    config: &Config,
+    tables: &[Table],
+    mistakes: &mut Vec<Diagnostic>,
+) -> Vec<RuleStatement> {
+    let directories = [&config.files.rules, &config.files.views];
     let [directory, _] = directories;
-    let planner = match RulePlanner::new() {
+    let (budget, mut asked) = (config.rules.budget(), 0.0);
+    let planner = match planner(tables) {
         Ok(planner) => planner,
         Err(e) => {
             mistakes.push(of_sql(directory, &e));
@@ -115,10 +132,12 @@ fn load_rules(directories: &[&PathBuf; 2], mistakes: &mut Vec<Diagnostic>) -> Ve
                 mistakes.push(altered_in_file(&file, rule_id.as_str()));
                 continue;
             }
-            if let RuleStatement::Create(rule) = &statement
-                && let Err(e) = planner.plan(rule)
-            {
-                mistakes.push(of_sql(&file, &e));
+            if let RuleStatement::Create(rule) = &statement {
+                let planned = planner.plan(rule);
+                match planned.and_then(|plan| budget.check(rule, &plan, asked)) {
+                    Ok(cost) => asked += cost.asked_rows_per_s,
+                    Err(e) => mistakes.push(of_sql(&file, &e)),
+                }
             }
             if rules
                 .iter()
@@ -164,23 +183,22 @@ fn inhibitions(directory: &Path, rules: &[RuleStatement]) -> Vec<Diagnostic> {
     mistakes
 }
 
-/// Rules of one file, parsed and planned; used where the file is given by hand.
+fn planner(tables: &[Table]) -> Result<RulePlanner, vong_sql::Error> {
+    let planner = RulePlanner::new()?;
+    for table in tables {
+        planner.set_table(&Arc::new(table.clone()))?;
+    }
+    Ok(planner)
+}
+
+/// Rules of one file, parsed; whether they can be planned depends on the tables of the log.
 pub(crate) fn rules_of_file(file: &Path) -> Result<Vec<RuleStatement>, Diagnostic> {
     let text =
         std::fs::read_to_string(file).map_err(|e| Diagnostic::of_file(file, e.to_string()))?;
-    let planner = RulePlanner::new().map_err(|e| of_sql(file, &e))?;
     let statements = parse(&text).map_err(|e| of_sql(file, &e))?;
     for statement in &statements {
-        match statement {
-            RuleStatement::Create(rule) => {
-                planner.plan(rule).map_err(|e| of_sql(file, &e))?;
-            }
-            RuleStatement::Alter { rule_id, .. } => {
-                return Err(altered_in_file(file, rule_id.as_str()));
-            }
-            RuleStatement::Drop { .. }
-            | RuleStatement::Enable { .. }
-            | RuleStatement::Disable { .. } => {}
+        if let RuleStatement::Alter { rule_id, .. } = statement {
+            return Err(altered_in_file(file, rule_id.as_str()));
         }
     }
     Ok(statements)
@@ -192,7 +210,7 @@ fn altered_in_file(file: &Path, rule_id: &str) -> Diagnostic {
         .with_hint("write the change into its CREATE ALERT RULE statement")
 }
 
-fn of_sql(file: &Path, error: &vong_sql::Error) -> Diagnostic {
+pub(crate) fn of_sql(file: &Path, error: &vong_sql::Error) -> Diagnostic {
     let mut told = Diagnostic::of_file(file, error.to_string());
     told.place = error.place().map(|place| (place.line as usize, place.column as usize));
     told.hint = error.hint();
@@ -200,7 +218,7 @@ fn of_sql(file: &Path, error: &vong_sql::Error) -> Diagnostic {
 }
 
 /// Files with this extension, by name; a missing directory holds none.
-fn files_of(
+pub(crate) fn files_of(
     directory: &Path,
     extension: &str,
     mistakes: &mut Vec<Diagnostic>,

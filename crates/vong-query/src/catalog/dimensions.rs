@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use vong_model::Assets;
+use vong_sql::functions::Areas;
 
 /// Dimension tables by name.
 #[derive(Clone, Debug, Default)]
 pub struct Dimensions {
     tables: BTreeMap<String, RecordBatch>,
+    areas: Arc<Areas>,
 }
 
 impl Dimensions {
@@ -19,7 +21,7 @@ impl Dimensions {
         tables.insert("sensors".to_owned(), sensors(assets));
         tables.insert("cameras".to_owned(), cameras(assets));
         tables.insert("units".to_owned(), units(assets));
-        Self { tables }
+        Self { tables, areas: Arc::default() }
     }
 
     /// Adds or replaces a table, as `sources`.
@@ -29,8 +31,14 @@ impl Dimensions {
         self
     }
 
-    pub(crate) fn into_tables(self) -> BTreeMap<String, RecordBatch> {
-        self.tables
+    /// What `st_within` knows.
+    #[must_use]
+    pub fn with_areas(self, areas: Arc<Areas>) -> Self {
+        Self { areas, ..self }
+    }
+
+    pub(crate) fn into_parts(self) -> (BTreeMap<String, RecordBatch>, Arc<Areas>) {
+        (self.tables, self.areas)
     }
 }
 

@@ -1,8 +1,9 @@
-//! `st_distance_m(lon1, lat1, lon2, lat2)`: metres between two points on the ground.
+//! `st_distance_m(lon1, lat1, lon2, lat2)`: metres between two points on the ground, and
+//! `st_dwithin(lon1, lat1, lon2, lat2, metres)`: whether they are at most so far apart.
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float64Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -39,20 +40,64 @@ impl ScalarUDFImpl for DistanceM {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [lon_a, lat_a, lon_b, lat_b] = arrays.as_slice() else {
-            return exec_err!("st_distance_m takes (lon1, lat1, lon2, lat2)");
-        };
-        let from =
-            lon_a.as_primitive::<Float64Type>().iter().zip(lat_a.as_primitive::<Float64Type>());
-        let to =
-            lon_b.as_primitive::<Float64Type>().iter().zip(lat_b.as_primitive::<Float64Type>());
-        let metres: Float64Array = from
-            .zip(to)
-            .map(|((lon_a, lat_a), (lon_b, lat_b))| {
-                let a = Place { lon: lon_a?, lat: lat_a? };
-                Some(a.distance_m(Place { lon: lon_b?, lat: lat_b? }))
-            })
-            .collect();
+        let Some((from, to)) = arrays.split_at_checked(2) else { return exec_err!("{FOUR}") };
+        let metres: Float64Array = distances(from, to)?.collect();
         Ok(ColumnarValue::Array(Arc::new(metres)))
     }
+}
+
+/// As [`DistanceM`], compared with a fifth argument.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct WithinM {
+    signature: Signature,
+}
+
+impl WithinM {
+    pub(super) fn new() -> Self {
+        let arguments = vec![DataType::Float64; 5];
+        Self { signature: Signature::exact(arguments, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for WithinM {
+    fn name(&self) -> &'static str {
+        "st_dwithin"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some((most, points)) = arrays.split_last() else { return exec_err!("{FIVE}") };
+        let Some((from, to)) = points.split_at_checked(2) else { return exec_err!("{FIVE}") };
+        let most = most.as_primitive::<Float64Type>();
+        let near: BooleanArray = distances(from, to)?
+            .zip(most.iter())
+            .map(|(metres, most)| Some(metres? <= most?))
+            .collect();
+        Ok(ColumnarValue::Array(Arc::new(near)))
+    }
+}
+
+const FOUR: &str = "st_distance_m takes (lon1, lat1, lon2, lat2)";
+const FIVE: &str = "st_dwithin takes (lon1, lat1, lon2, lat2, metres)";
+
+/// Metres between points given as two columns each; null where a number is missing.
+fn distances<'a>(
+    from: &'a [ArrayRef],
+    to: &'a [ArrayRef],
+) -> Result<impl Iterator<Item = Option<f64>> + 'a> {
+    let ([lon_a, lat_a], [lon_b, lat_b]) = (from, to) else { return exec_err!("{FOUR}") };
+    let places = |lon: &'a ArrayRef, lat: &'a ArrayRef| {
+        let pairs = lon.as_primitive::<Float64Type>().iter().zip(lat.as_primitive::<Float64Type>());
+        pairs.map(|(lon, lat)| Some(Place { lon: lon?, lat: lat? }))
+    };
+    let pairs = places(lon_a, lat_a).zip(places(lon_b, lat_b));
+    Ok(pairs.map(|(a, b)| Some(a?.distance_m(b?))))
 }

@@ -117,3 +117,26 @@ async fn distance_is_in_metres() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn nearness_is_a_distance_compared() {
+    check(
+        "SELECT lat, st_distance_m(105.9, 18.34, 105.9, lat) < 1854 AS metres, \
+         st_dwithin(105.9, 18.34, 105.9, lat, 1854) AS near FROM (VALUES (18.34 + 1.0/60), (18.36), \
+         (NULL)) AS t(lat)",
+        expect![[r#"
+            +--------------------+--------+-------+
+            | lat                | metres | near  |
+            +--------------------+--------+-------+
+            | 18.356666666666666 | true   | true  |
+            | 18.36              | false  | false |
+            |                    |        |       |
+            +--------------------+--------+-------+"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_without_areas_says_so() {
+    check("SELECT st_within(105.9, 18.3, '99001')", expect!["Execution error: there is no area '99001': areas come from units.geojson and areas.geojson of the map"]).await;
+}

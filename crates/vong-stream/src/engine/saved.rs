@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vong_model::view::ViewTable;
-use vong_model::{Offset, RuleId};
+use vong_model::{Offset, RuleId, Table};
 
 use super::{Counts, Engine, Known, RuleMeta, RulePlanner, definition};
 use crate::Error;
-use crate::operator::{Operator, Plans, SavedOperator};
+use crate::operator::{Operator, Plans, SavedOperator, Unusable};
+use crate::plan::Uses;
+use crate::tables::Tables;
 
 /// A rule as the log had it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub(crate) struct SavedRule {
 pub(crate) struct SavedEngine {
     /// Commands that were done, oldest first.
     commands: Vec<String>,
+    /// Dimension tables, each whole.
+    tables: Vec<(String, String)>,
     counts: Counts,
     operator: SavedOperator,
 }
@@ -50,6 +54,7 @@ impl Engine {
     pub(crate) fn save(&self) -> Result<SavedEngine, Error> {
         Ok(SavedEngine {
             commands: self.command_order.iter().cloned().collect(),
+            tables: self.tables.iter().map(|(name, t)| (name.clone(), t.to_text())).collect(),
             counts: self.counts,
             operator: self.operator.save().map_err(Error::Snapshot)?,
         })
@@ -67,7 +72,14 @@ impl Engine {
     ) -> Result<Self, Error> {
         let known = rules.iter().map(|rule| Ok((rule.rule_id.clone(), rule.known()?)));
         let known = known.collect::<Result<BTreeMap<_, _>, Error>>()?;
-        let (mut plans, mut views) = (Plans::new(), BTreeMap::new());
+        let mut tables = Tables::new();
+        for (name, text) in &saved.tables {
+            let table = Table::parse(name, text).or(Err(Unusable("a table that cannot be read")));
+            let table = Arc::new(table.map_err(Error::Snapshot)?);
+            planner.set_table(&table).map_err(|e| Error::Planner(Box::new(e)))?;
+            tables.insert(name.clone(), table);
+        }
+        let (mut plans, mut views, mut uses) = (Plans::new(), BTreeMap::new(), BTreeMap::new());
         for (rule_id, known) in &known {
             let plan = planner.plan(&known.definition).map_err(|e| Error::Rule {
                 rule_id: rule_id.clone(),
@@ -80,15 +92,18 @@ impl Engine {
                 views.insert(rule_id.to_string(), table);
             }
             if known.enabled {
+                uses.insert(rule_id.clone(), Uses::of(&plan));
                 let meta = RuleMeta { version: known.version, definition };
                 plans.insert(rule_id.clone(), (Arc::new(meta), plan));
             }
         }
-        let operator = Operator::load(saved.operator, &plans).map_err(Error::Snapshot)?;
+        let operator = Operator::load(saved.operator, &plans, &tables).map_err(Error::Snapshot)?;
         Ok(Self {
             operator,
             known,
             views,
+            tables,
+            uses,
             commands: saved.commands.iter().cloned().collect(),
             command_order: saved.commands.into(),
             counts: saved.counts,

@@ -9,6 +9,7 @@ use vong_model::{EventTime, Offset, Stream};
 
 mod equality;
 mod nab;
+mod table_changes;
 
 use super::*;
 use crate::testing::{Row, SECOND, Story, readings, rule_change, rule_sql, watermark};

@@ -113,6 +113,11 @@ impl Cells {
         }
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        let floats = self.least.capacity() + self.greatest.capacity();
+        8 * (self.counts.capacity() + floats) + self.sums.bytes()
+    }
+
     /// Adds what another pane saw; it must have no more groups.
     pub(super) fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {

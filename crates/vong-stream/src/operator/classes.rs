@@ -68,6 +68,14 @@ pub(super) struct Classes {
 }
 
 impl Classes {
+    pub(super) fn bytes(&self) -> usize {
+        let lists = self.all.iter().map(|class| {
+            let groups: usize = class.groups.iter().map(Vec::capacity).sum();
+            4 * groups + class.keys.len() * (size_of::<Vec<u32>>() + 16)
+        });
+        lists.sum()
+    }
+
     pub(super) fn get(&self, number: usize) -> &Class {
         &self.all[number]
     }

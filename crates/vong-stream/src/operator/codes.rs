@@ -106,6 +106,13 @@ impl Codes {
         Self { interner: Interner::new(), columns: (0..columns).map(|_| None).collect() }
     }
 
+    /// Makes room for as many columns.
+    pub(super) fn widen(&mut self, columns: usize) {
+        if columns > self.columns.len() {
+            self.columns.resize_with(columns, || None);
+        }
+    }
+
     /// The column, its dictionary looked up once: again only when the dictionary is another one.
     pub(super) fn column(&mut self, batch: &RecordBatch, column: usize) -> KeyColumn {
         let array = batch.column(column).as_dictionary::<Int32Type>();

@@ -45,6 +45,10 @@ impl Sums {
         self.fine.resize(groups, 0);
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        16 * self.fine.capacity() + self.rare.len() * size_of::<(u32, Rare)>()
+    }
+
     #[inline]
     pub(super) fn add(&mut self, group: u32, term: f64) {
         match fine(term) {

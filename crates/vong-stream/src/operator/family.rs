@@ -24,6 +24,7 @@ use super::codes::{Codes, NULL};
 use super::family_rule::{FamilyRule, Find, Output};
 use super::frame::{Expressions, Frame, without_nulls};
 use super::keys::KeySpace;
+use super::meter::Part;
 use super::panes::{Levels, Pane};
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
 use super::spans::{Span, Times, spans_of};
@@ -73,6 +74,7 @@ pub(super) struct Family {
     groups: Vec<u32>,
     /// Rules that one row decides; `None` after a change of rules.
     early: Option<Early>,
+    pub(super) part: Part,
 }
 
 /// What a rule is made of, for [`Family::add`].
@@ -126,12 +128,23 @@ impl Family {
             needed: BTreeSet::new(),
             groups: Vec::new(),
             early: None,
+            part: Part::default(),
         }
     }
 
     /// Whether a rule with these conditions on values and these columns can be of this family.
     pub(super) fn fits(&self, scope: &str, columns: &BTreeSet<usize>) -> bool {
         self.scope == scope && columns.iter().all(|c| self.tuples.columns().contains(c))
+    }
+
+    /// Rules of the family.
+    pub(super) fn len(&self) -> usize {
+        self.windows.iter().map(|window| window.rules.len()).sum()
+    }
+
+    /// Memory that its rules share, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        self.levels.bytes() + self.tuples.bytes() + self.classes.bytes()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -213,10 +226,10 @@ impl Family {
     }
 
     /// How a rule of this family is run; `None` when it is not here.
-    pub(super) fn explain(
+    pub(super) fn explain<'n>(
         &self,
         rule_id: &RuleId,
-        name: &impl Fn(&usize) -> &'static str,
+        name: &impl Fn(&usize) -> &'n str,
         spaces: &[KeySpace],
     ) -> Option<Vec<String>> {
         let is_it = |rule: &&FamilyRule| rule.core.meta.rule_id() == rule_id;
@@ -291,6 +304,7 @@ impl Family {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        self.part.rows += batch.num_rows() as u64;
         let mut groups = std::mem::take(&mut self.groups);
         self.tuples.ids(codes, batch, &mut groups);
         self.classes.admit_new(&self.tuples, spaces, codes);

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
-use vong_model::Stream;
 
 use super::codes::{Codes, Interner, NULL};
 use super::tuples::Tuples;
@@ -22,7 +21,7 @@ pub struct Key(Arc<Parts>);
 struct Parts {
     id: u32,
     text: String,
-    values: Vec<(&'static str, Option<Arc<str>>)>,
+    values: Vec<(Arc<str>, Option<Arc<str>>)>,
 }
 
 impl Key {
@@ -33,7 +32,7 @@ impl Key {
 
     /// The value of a key column.
     pub fn value_of(&self, column: &str) -> Option<&str> {
-        let found = self.0.values.iter().find(|(name, _)| *name == column);
+        let found = self.0.values.iter().find(|(name, _)| **name == *column);
         found.and_then(|(_, value)| value.as_deref())
     }
 
@@ -81,7 +80,7 @@ impl Ord for Key {
 /// The keys of one list of columns.
 #[derive(Debug)]
 pub(super) struct KeySpace {
-    names: Vec<&'static str>,
+    names: Vec<Arc<str>>,
     tuples: Tuples,
     keys: Vec<Key>,
     /// Code of the administrative unit each key was last seen in.
@@ -91,8 +90,7 @@ pub(super) struct KeySpace {
 /// A key space written down, in the codes of its interner.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SavedSpace {
-    /// Names of the columns.
-    pub(super) columns: Vec<String>,
+    pub(super) columns: Vec<usize>,
     tuples: Vec<u32>,
     units: Vec<u32>,
 }
@@ -100,7 +98,7 @@ pub(super) struct SavedSpace {
 impl KeySpace {
     pub(super) fn save(&self) -> SavedSpace {
         SavedSpace {
-            columns: self.names.iter().map(|name| (*name).to_owned()).collect(),
+            columns: self.tuples.columns().to_vec(),
             tuples: self.tuples.codes().to_vec(),
             units: self.units.iter().map(Cell::get).collect(),
         }
@@ -120,25 +118,18 @@ impl KeySpace {
         self.keys.get(id as usize)
     }
 
-    pub(super) fn new(stream: Stream, columns: &[usize], interner: &Interner) -> Self {
-        let names = columns.iter().filter_map(|c| stream.columns().get(*c)).map(|c| c.name);
-        let mut space = Self {
-            names: names.collect(),
-            tuples: Tuples::new(columns),
-            keys: Vec::new(),
-            units: Vec::new(),
-        };
+    /// Keys of these columns, with their names.
+    pub(super) fn new(columns: &[usize], names: Vec<Arc<str>>, interner: &Interner) -> Self {
+        let mut space =
+            Self { names, tuples: Tuples::new(columns), keys: Vec::new(), units: Vec::new() };
         space.name_new(interner);
         space
     }
 
     /// Keys made of texts with these names, of no stream's columns.
-    pub(super) fn named(names: Vec<&'static str>, interner: &Interner) -> Self {
+    pub(super) fn named(names: Vec<Arc<str>>, interner: &Interner) -> Self {
         let places: Vec<usize> = (0..names.len()).collect();
-        let (keys, units) = (Vec::new(), Vec::new());
-        let mut space = Self { names, tuples: Tuples::new(&places), keys, units };
-        space.name_new(interner);
-        space
+        Self::new(&places, names, interner)
     }
 
     pub(super) fn columns(&self) -> &[usize] {
@@ -182,8 +173,9 @@ impl KeySpace {
         for id in self.keys.len()..self.tuples.len() {
             let id = u32::try_from(id).expect("keys are far fewer than 2^32");
             let named = self.names.iter().zip(self.tuples.tuple(id));
-            let values: Vec<_> =
-                named.map(|(name, code)| (*name, interner.text(*code).map(Arc::clone))).collect();
+            let values: Vec<_> = named
+                .map(|(name, code)| (Arc::clone(name), interner.text(*code).map(Arc::clone)))
+                .collect();
             let shown = values
                 .iter()
                 .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("null")));

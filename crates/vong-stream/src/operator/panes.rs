@@ -96,6 +96,11 @@ impl Pane {
         found
     }
 
+    fn bytes(&self) -> usize {
+        let seen = self.seen.capacity() * size_of::<Seen>();
+        seen + self.slots.iter().map(Cells::bytes).sum::<usize>()
+    }
+
     fn resize(&mut self, groups: usize) {
         if self.seen.len() < groups {
             self.seen.resize(groups, Seen::default());
@@ -163,6 +168,10 @@ fn start_of(instant_us: i64, width_us: i64) -> i64 {
 }
 
 impl Levels {
+    pub(super) fn bytes(&self) -> usize {
+        self.levels.iter().flat_map(|level| level.panes.values()).map(Pane::bytes).sum()
+    }
+
     /// The level of this width. `seen_to`: latest event time of any row so far.
     pub(super) fn level(&mut self, width_us: i64, seen_to: Option<EventTime>) -> usize {
         if let Some(known) = self.levels.iter().position(|l| l.width_us == width_us) {

@@ -32,6 +32,15 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Whether a selection that sees some rows twice, for two kinds of rules, counts them now.
+    pub(super) fn counts(self, selection: &Selection) -> bool {
+        let seen_before = (!self.silences && self.windows && !selection.silences.is_empty())
+            || (!self.lane && self.windows && !selection.lane.is_empty());
+        !seen_before
+    }
+}
+
 /// Remembers where each key stands; the last row of a key wins, whatever the batches.
 pub(super) fn saw_units(frame: &Frame, keys: &[u32], space: &KeySpace) {
     let Some(units) = frame.units.as_ref() else { return };

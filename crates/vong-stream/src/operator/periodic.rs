@@ -14,12 +14,15 @@ use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::error::Result;
 use vong_alert::{Inputs, Observation};
-use vong_model::{EventTime, Offset, RuleId, Stream};
+use vong_model::{EventTime, Offset, RuleId, Stream, Table};
 
+use super::RuleStatus;
 use super::codes::{Codes, NULL};
 use super::frame::number_at;
 use super::keys::KeySpace;
+use super::meter::{Meter, Part, Stopwatch};
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
+use super::stream::status;
 use crate::plan::PeriodicPlan;
 
 pub(super) use saved::SavedPeriodic;
@@ -44,11 +47,13 @@ struct PeriodicRule {
     next: Option<i64>,
     /// The first stretch it may be asked about begins here: everything in it was seen.
     whole_from: i64,
+    part: Part,
 }
 
 /// All such rules, over all streams.
 #[derive(Debug, Default)]
 pub(super) struct Periodic {
+    meter: Meter,
     rules: Vec<PeriodicRule>,
     slices: BTreeMap<Stream, Slice>,
 }
@@ -70,7 +75,29 @@ impl Periodic {
         let space = KeySpace::named(plan.keys.clone(), &codes.interner);
         let whole_from = seen_to.map_or(i64::MIN, |t| t.micros().saturating_add(1));
         let (core, plan) = (RuleCore::new(meta), plan.clone());
-        self.rules.push(PeriodicRule { core, plan, codes, space, next: None, whole_from });
+        let part = Part::default();
+        self.rules.push(PeriodicRule { core, plan, codes, space, next: None, whole_from, part });
+    }
+
+    pub(super) fn measure(&mut self, stopwatch: Stopwatch) {
+        self.meter.set(stopwatch);
+    }
+
+    /// Rows kept for several rules are parts of each.
+    pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
+        let kept: BTreeMap<Stream, usize> = self
+            .slices
+            .iter()
+            .map(|(stream, slice)| {
+                let readers = self.rules.iter().filter(|rule| rule.plan.streams.contains(stream));
+                let rows: usize = slice.held.iter().map(|(batch, _)| batch.num_rows()).sum();
+                (*stream, rows * stream.columns().len() * 8 / readers.count().max(1))
+            })
+            .collect();
+        for rule in &mut self.rules {
+            let shared = rule.plan.streams.iter().filter_map(|stream| kept.get(stream)).sum();
+            out.push(status(&mut rule.core, rule.part, shared));
+        }
     }
 
     pub(super) fn remove(
@@ -115,6 +142,11 @@ impl Periodic {
         }
     }
 
+    /// From now on questions are answered with this version of a table.
+    pub(super) fn set_table(&self, table: &Table) -> Result<()> {
+        self.rules.iter().try_for_each(|rule| rule.plan.set_table(table))
+    }
+
     pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
         let rule = self.rules.iter().find(|rule| rule.core.meta.rule_id() == rule_id)?;
         let streams: Vec<&str> = rule.plan.streams.iter().map(|stream| stream.name()).collect();
@@ -155,11 +187,12 @@ impl Periodic {
             Some(slice) if slice.watermark < Some(watermark) => slice.watermark = Some(watermark),
             _ => return Ok(()),
         }
-        let mut done = Ok(());
+        let (mut done, mut laps) = (Ok(()), self.meter.always());
         for rule in self.rules.iter_mut().filter(|rule| rule.plan.streams.contains(&stream)) {
             // A rule that fails must not take the others with it.
             let advanced = rule.advance(&self.slices, cause, steps);
             done = done.and(advanced);
+            rule.part.add(laps.lap(), 1);
         }
         self.forget();
         done
@@ -229,6 +262,7 @@ impl PeriodicRule {
             if let Some(read) = read {
                 inputs.from = inputs.from.min(read);
             }
+            self.part.rows += batch.num_rows() as u64;
             rows.push((*stream, batch));
         }
         let answer = self.plan.run(&rows)?;

@@ -13,8 +13,12 @@ use vong_sql::rule::{INHIBITED_ON, RuleDefinition};
 use super::bits::Bits;
 use super::codes::Codes;
 use super::keys::{Key, KeySpace};
+use super::meter::Part;
 use super::saved::Unusable;
 use crate::plan::ViewPlan;
+
+/// Bytes of an open episode: its track, its timers, its id.
+const OPEN_BYTES: usize = 256;
 
 /// A rule as it is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +93,10 @@ pub(super) struct RuleCore {
     /// Keys with an open episode, by number: mirrors the machine.
     pub(super) open: Bits,
     pub(super) transitions: u64,
+    /// Rows or windows of which the condition held.
+    pub(super) matches: u64,
+    /// What those it shares work with had done before it joined.
+    pub(super) joined_at: Part,
     pub(super) last_fired: Option<EventTime>,
     scratch: Vec<Transition<Key>>,
     /// Values of the rule's `INHIBITED BY … ON` column that are kept back, and by which rule.
@@ -100,6 +108,7 @@ pub(super) struct RuleCore {
 pub(super) struct SavedCore {
     machine: Snapshot<u32>,
     transitions: u64,
+    matches: u64,
     last_fired: Option<EventTime>,
     kept_back: BTreeMap<String, RuleId>,
 }
@@ -114,8 +123,17 @@ pub(super) struct Sink<'a> {
 impl RuleCore {
     pub(super) fn new(meta: Arc<RuleMeta>) -> Self {
         let machine = Machine::new(meta.rule_id().clone(), meta.version, policy(&meta.definition));
-        let (open, scratch, kept_back) = (Bits::default(), Vec::new(), BTreeMap::new());
-        Self { meta, machine, open, transitions: 0, last_fired: None, scratch, kept_back }
+        Self {
+            meta,
+            machine,
+            open: Bits::default(),
+            transitions: 0,
+            matches: 0,
+            joined_at: Part::default(),
+            last_fired: None,
+            scratch: Vec::new(),
+            kept_back: BTreeMap::new(),
+        }
     }
 
     pub(super) fn save(&self) -> SavedCore {
@@ -124,6 +142,7 @@ impl RuleCore {
         SavedCore {
             machine,
             transitions: self.transitions,
+            matches: self.matches,
             last_fired: self.last_fired,
             kept_back: self.kept_back.clone(),
         }
@@ -131,13 +150,14 @@ impl RuleCore {
 
     /// Goes on as the rule that was written down, whose keys are those of `space`.
     pub(super) fn load(&mut self, saved: SavedCore, space: &KeySpace) -> Result<(), Unusable> {
-        let SavedCore { machine, transitions, last_fired, kept_back } = saved;
+        let SavedCore { machine, transitions, matches, last_fired, kept_back } = saved;
         let key = |id| space.get(id).cloned().ok_or(Unusable("an alert of an unknown key"));
         let definition = &self.meta.definition;
         let (rule_id, version) = (definition.rule_id.clone(), self.meta.version);
         let machine = machine.map_keys(key)?;
         self.machine = Machine::restore(rule_id, version, policy(definition), machine);
-        (self.transitions, self.last_fired) = (transitions, last_fired);
+        (self.transitions, self.matches) = (transitions, matches);
+        self.last_fired = last_fired;
         self.kept_back = kept_back;
         self.mirror_open();
         Ok(())
@@ -148,9 +168,18 @@ impl RuleCore {
         self.meta.definition.limit.is_some()
     }
 
-    /// What keeps alerts back as the rule comes into force.
-    pub(super) fn begin_kept_back(&mut self, kept_back: BTreeMap<String, RuleId>) {
+    /// The rule comes into force: what keeps its alerts back, and what those it shares work with
+    /// have done before.
+    pub(super) fn begin(&mut self, kept_back: BTreeMap<String, RuleId>, joined_at: Part) {
         self.kept_back = kept_back;
+        self.joined_at = joined_at;
+    }
+
+    /// Memory of what is its own, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let definition = &self.meta.definition;
+        let texts = definition.sql.len() + definition.select.text.len();
+        size_of::<Self>() + texts + self.machine.open_count() * OPEN_BYTES
     }
 
     /// From `at` on, alerts of `value` are kept back by `by`, or by none.
@@ -213,6 +242,7 @@ impl RuleCore {
         {
             self.mark(key, seen.since, out);
         }
+        self.matches += u64::from(seen.condition);
         let text = out.space.key(key);
         self.machine.observe(text, seen, &mut self.scratch);
         self.open.set(key, self.machine.is_open(text));

@@ -24,11 +24,12 @@ use super::rule::RuleMeta;
 use super::stream::{SavedStream, StreamOperator};
 use super::{KeySpace, Operator};
 use crate::plan::RulePlan;
+use crate::tables::Tables;
 
 /// Why what was written down is of no use here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the snapshot does not fit: it holds {0}")]
-pub struct Unusable(pub(super) &'static str);
+pub struct Unusable(pub(crate) &'static str);
 
 /// Rules to be in force again, planned.
 pub(crate) type Plans = BTreeMap<RuleId, (Arc<RuleMeta>, RulePlan)>;
@@ -60,15 +61,19 @@ impl Operator {
     }
 
     /// An operator that goes on as the one that was written down. `plans`: the rules that were in
-    /// force then, in the same versions.
+    /// force then, in the same versions; `tables`: those that were.
     ///
     /// # Errors
     /// [`Unusable`] when state and rules do not belong together.
-    pub(crate) fn load(saved: SavedOperator, plans: &Plans) -> Result<Self, Unusable> {
+    pub(crate) fn load(
+        saved: SavedOperator,
+        plans: &Plans,
+        tables: &Tables,
+    ) -> Result<Self, Unusable> {
         let mut operator = Self::new();
         for (name, saved) in saved.streams {
             let stream = Stream::from_name(&name).ok_or(Unusable("an unknown stream"))?;
-            operator.streams.insert(stream, StreamOperator::load(stream, saved, plans)?);
+            operator.streams.insert(stream, StreamOperator::load(stream, saved, plans, tables)?);
         }
         operator.periodic = saved.periodic.load(plans)?;
         for (rule_id, (meta, plan)) in plans {

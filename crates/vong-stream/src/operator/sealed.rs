@@ -9,6 +9,7 @@ use datafusion::error::Result;
 use serde::{Deserialize, Serialize};
 use vong_model::{EventTime, Offset};
 
+use super::enrich::equally_wide;
 use super::frame::Frame;
 use super::saved::{Unusable, decode, encode};
 
@@ -99,6 +100,12 @@ impl Sealer {
         self.rows.numbers.extend(first..self.pushed);
     }
 
+    /// Memory of the rows that wait, estimated: their columns share texts with the log's records.
+    pub(super) fn bytes(&self) -> usize {
+        let columns = self.batches.first().map_or(0, RecordBatch::num_columns);
+        self.rows.times.len() * (columns * 8 + size_of::<(i64, u32, Offset, u64)>())
+    }
+
     /// Rows older than the watermark.
     pub(super) fn seal(&mut self, watermark: EventTime) -> Result<Option<Sealed>> {
         let is_done = |time: i64| time < watermark.micros();
@@ -106,6 +113,8 @@ impl Sealer {
         if !self.rows.times.iter().any(|time| is_done(*time)) {
             return Ok(None);
         }
+        equally_wide(&mut self.batches)?;
+        let schema = self.batches.first().map_or(schema, RecordBatch::schema);
         let whole = concat_batches(&schema, &self.batches)?;
         let count = u32::try_from(self.rows.times.len()).expect("a buffer is bounded");
         let time_of = |place: &u32| self.rows.times[*place as usize];

@@ -11,6 +11,7 @@ use vong_model::{EventTime, Offset, RuleId};
 use super::frame::{Expressions, Frame};
 use super::index::Scope;
 use super::lane::Lane;
+use super::meter::Part;
 use super::row_view::RowView;
 use super::rule::{RuleCore, Sink};
 use super::sealed::Sealer;
@@ -39,6 +40,7 @@ pub(super) struct Selection {
     /// Columns that each rule reads.
     reads: BTreeMap<RuleId, BTreeSet<usize>>,
     pub(super) needed: BTreeSet<usize>,
+    pub(super) part: Part,
     /// Local number of each key of the space, so that panes hold only keys that occur here.
     local_of: Vec<u32>,
     pub(super) local_keys: Vec<u32>,
@@ -59,9 +61,23 @@ impl Selection {
             expressions: Expressions::default(),
             reads: BTreeMap::new(),
             needed: BTreeSet::new(),
+            part: Part::default(),
             local_of: Vec::new(),
             local_keys: Vec::new(),
         }
+    }
+
+    /// Rules of the selection.
+    pub(super) fn len(&self) -> usize {
+        let windows: usize = self.windows.iter().map(WindowGroup::len).sum();
+        self.lane.len() + self.silences.len() + self.sliding.len() + self.sessions.len() + windows
+    }
+
+    /// Memory that its rules share, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let windows: usize = self.windows.iter().map(WindowGroup::bytes).sum();
+        let sessions: usize = self.sessions.iter().map(SessionRule::bytes).sum();
+        windows + sessions + self.sliding.bytes() + self.sealer.bytes()
     }
 
     pub(super) fn is_empty(&self) -> bool {

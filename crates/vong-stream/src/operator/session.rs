@@ -115,6 +115,12 @@ impl Input {
 }
 
 impl SessionRule {
+    /// Memory of its runs, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let run = size_of::<Run>() + self.plan.aggregates.len() * size_of::<Tally>() + 64;
+        self.runs.len() * run + self.quiet.len() * 64
+    }
+
     pub(super) fn new(meta: Arc<RuleMeta>, plan: &SessionPlan, born: u64) -> Self {
         Self {
             core: RuleCore::new(meta),

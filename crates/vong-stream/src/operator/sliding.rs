@@ -248,6 +248,16 @@ impl Sliding {
         self.rules.len()
     }
 
+    /// Memory of its frames, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let held = self.frames.iter().flat_map(|frames| &frames.held);
+        held.map(|held| {
+            let candidates = held.least.capacity() + held.greatest.capacity();
+            size_of::<Held>() + held.rows.capacity() * size_of::<Entry>() + candidates * 16
+        })
+        .sum()
+    }
+
     pub(super) fn has(&self, rule_id: &RuleId) -> bool {
         self.rules.iter().any(|rule| rule.core.meta.rule_id() == rule_id)
     }
@@ -280,7 +290,8 @@ impl SlidingRule {
         let computed = self.calls.iter().filter_map(|(number, function)| {
             frames.get(*number)?.wanted.get(*function)?.1.as_ref().map(Arc::clone)
         });
-        let columns = sealed.batch.columns().iter().cloned().chain(computed).collect();
+        let inputs = self.plan.inputs.iter().map(|input| Arc::clone(sealed.batch.column(*input)));
+        let columns = inputs.chain(computed).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.plan.schema), columns)?;
         let count = batch.num_rows();
         let holds = without_nulls(&self.plan.condition.evaluate(&batch)?.into_array(count)?);

@@ -2,20 +2,22 @@
 
 mod saved;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::error::Result;
 use vong_alert::{Act, Inputs};
-use vong_model::{AlertId, EventTime, Offset, RuleId, Stream};
+use vong_model::{AlertId, EventTime, Offset, RuleId, Stream, Table};
 
 use super::codes::Codes;
+use super::enrich::Enrichment;
 use super::family::{Family, NewRule, columns, conditions};
 use super::frame::Frame;
 use super::index::{Index, Rows, Scope};
 use super::keys::KeySpace;
+use super::meter::{self, Meter, Stopwatch};
 use super::part::{Part, by_arrival, saw_units};
 use super::row_view::RowView;
 use super::rule::{RuleCore, RuleMeta, Sink, Step};
@@ -47,6 +49,7 @@ pub(super) struct StreamOperator {
     /// Latest event time of any row that took part.
     pub(super) seen_to: Option<EventTime>,
     codes: Codes,
+    enrichment: Enrichment,
     index: Index,
     spaces: Vec<KeySpace>,
     selections: Vec<Option<Selection>>,
@@ -54,6 +57,9 @@ pub(super) struct StreamOperator {
     families: Vec<Family>,
     keys: Vec<u32>,
     groups: Vec<usize>,
+    meter: Meter,
+    /// What all rules of the stream share.
+    part: meter::Part,
 }
 
 impl StreamOperator {
@@ -67,6 +73,7 @@ impl StreamOperator {
             watermark: None,
             seen_to: None,
             codes: Codes::new(stream.columns().len()),
+            enrichment: Enrichment::new(stream),
             index: Index::default(),
             spaces: Vec::new(),
             selections: Vec::new(),
@@ -74,10 +81,24 @@ impl StreamOperator {
             families: Vec::new(),
             keys: Vec::new(),
             groups: Vec::new(),
+            meter: Meter::default(),
+            part: meter::Part::default(),
         }
     }
 
+    pub(super) fn measure(&mut self, stopwatch: Stopwatch) {
+        self.meter.set(stopwatch);
+    }
+
     pub(super) fn add(&mut self, meta: Arc<RuleMeta>, plan: &RulePlan) -> Result<()> {
+        let mut plan = plan.clone();
+        self.enrichment.add(meta.rule_id(), &mut plan)?;
+        self.codes.widen(self.enrichment.width());
+        self.add_numbered(meta, &plan)
+    }
+
+    /// The plan reads columns of enriched batches.
+    fn add_numbered(&mut self, meta: Arc<RuleMeta>, plan: &RulePlan) -> Result<()> {
         let space = self.space(&plan.keys);
         if let Kind::Window(WindowPlan { shared: Some(aggregates), .. }) = &plan.kind {
             self.add_to_family(meta, plan, space, aggregates);
@@ -152,6 +173,7 @@ impl StreamOperator {
         why: &'static str,
         steps: &mut Vec<Step>,
     ) -> bool {
+        self.enrichment.remove(rule_id);
         for place in 0..self.selections.len() {
             let Some(selection) = self.selections[place].as_mut() else { continue };
             let Some(mut core) = selection.remove(rule_id) else { continue };
@@ -225,6 +247,7 @@ impl StreamOperator {
         }
         self.watermark = Some(watermark);
         let first = steps.len();
+        let mut laps = self.meter.always();
         // A rule that fails at this instant must not take the others with it.
         let mut done = Ok(());
         for selection in self.selections.iter_mut().flatten() {
@@ -232,10 +255,12 @@ impl StreamOperator {
             let mut out = Sink { steps, space, codes: &self.codes };
             let advanced = selection.advance(watermark, offset, &mut out);
             done = done.and(advanced);
+            selection.part.add(laps.lap(), selection.len());
         }
         for family in &mut self.families {
             let advanced = family.advance(watermark, offset, &self.spaces, &self.codes, steps);
             done = done.and(advanced);
+            family.part.add(laps.lap(), family.len());
         }
         if let Some(new) = steps.get_mut(first..) {
             new.sort_by(|a, b| a.order().cmp(&b.order()));
@@ -292,7 +317,7 @@ impl StreamOperator {
     }
 
     pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
-        let name = |column: &usize| self.stream.columns().get(*column).map_or("", |c| c.name);
+        let name = |column: &usize| self.column_name(*column);
         for selection in self.selections.iter().flatten() {
             if let Some(mut lines) = selection.explain(rule_id) {
                 let space = self.spaces.get(selection.space)?;
@@ -304,11 +329,36 @@ impl StreamOperator {
         self.families.iter().find_map(|family| family.explain(rule_id, &name, &self.spaces))
     }
 
+    /// Rows and time are parts of what is shared; memory is too, with what is the rule's own.
     pub(super) fn status(&mut self, out: &mut Vec<RuleStatus>) {
+        let of_stream = self.part;
         for selection in self.selections.iter_mut().flatten() {
-            out.extend(selection.cores().map(status));
+            let (part, bytes) = (selection.part.and(of_stream), selection.bytes());
+            let each = bytes / selection.len().max(1);
+            out.extend(selection.cores().map(|core| status(core, part, each)));
         }
-        out.extend(self.families.iter_mut().flat_map(Family::cores).map(|(core, _)| status(core)));
+        for family in &mut self.families {
+            let (part, bytes) = (family.part.and(of_stream), family.bytes());
+            let each = bytes / family.len().max(1);
+            out.extend(family.cores().map(|(core, _)| status(core, part, each)));
+        }
+    }
+
+    /// A rule comes into force, see [`RuleCore::begin`].
+    pub(super) fn begin(&mut self, rule_id: &RuleId, kept_back: BTreeMap<String, RuleId>) {
+        let of_stream = self.part;
+        let of_selections = self.selections.iter_mut().flatten().flat_map(|selection| {
+            let part = selection.part;
+            selection.cores().map(move |core| (core, part))
+        });
+        let of_families = self.families.iter_mut().flat_map(|family| {
+            let part = family.part;
+            family.cores().map(move |(core, _)| (core, part))
+        });
+        let mut cores = of_selections.chain(of_families);
+        if let Some((core, part)) = cores.find(|(core, _)| core.meta.rule_id() == rule_id) {
+            core.begin(kept_back, part.and(of_stream));
+        }
     }
 
     /// Sorts out rows that take no part: late ones are named, rows of clocks that run ahead not.
@@ -377,12 +427,15 @@ impl StreamOperator {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        let mut laps = self.meter.sampled();
+        let batch = &self.enrichment.run(batch, &mut self.codes)?;
         let selections = &self.selections;
         let scope = |number: usize| {
             let selection = selections.get(number).and_then(Option::as_ref)?;
             part.concerns(selection).then_some(&selection.scope)
         };
         let selected = self.index.select(batch, &mut self.codes, scope)?;
+        self.shared(laps.lap());
         // A rule that fails on these rows must not take the others with it.
         let mut failed = Ok(());
         if part.windows {
@@ -391,6 +444,7 @@ impl StreamOperator {
                 let known = (&mut self.spaces[..], &mut self.codes);
                 let pushed = family.push(batch, columns, offset, known, steps);
                 failed = failed.and(pushed);
+                family.part.add(laps.lap(), family.len());
             }
         }
         for (number, rows) in selected {
@@ -398,8 +452,20 @@ impl StreamOperator {
             if let Err(e) = self.push_selection(batch, rows, offset, steps) {
                 failed = Err(e);
             }
+            if let Some(selection) = self.selections.get_mut(number).and_then(Option::as_mut) {
+                selection.part.add(laps.lap(), selection.len());
+            }
         }
         failed
+    }
+
+    /// Adds time to what all rules of the stream share.
+    fn shared(&mut self, busy_ns: u64) {
+        if busy_ns > 0 {
+            let families: usize = self.families.iter().map(Family::len).sum();
+            let others: usize = self.selections.iter().flatten().map(Selection::len).sum();
+            self.part.add(busy_ns, families + others);
+        }
     }
 
     fn push_selection(
@@ -414,6 +480,9 @@ impl StreamOperator {
             return Ok(());
         };
         let Some(space) = self.spaces.get_mut(selection.space) else { return Ok(()) };
+        if part.counts(selection) {
+            selection.part.rows += rows.as_ref().map_or_else(|| batch.num_rows(), Vec::len) as u64;
+        }
         let only_lane =
             selection.silences.is_empty() && selection.views.is_empty() && !selection.has_windows();
         if only_lane && selection.lane.is_out_of_reach(batch, &rows) {
@@ -450,9 +519,20 @@ impl StreamOperator {
     fn space(&mut self, columns: &[usize]) -> usize {
         let known = self.spaces.iter().position(|space| space.columns() == columns);
         known.unwrap_or_else(|| {
-            self.spaces.push(KeySpace::new(self.stream, columns, &self.codes.interner));
+            let names = columns.iter().map(|column| Arc::from(self.column_name(*column)));
+            self.spaces.push(KeySpace::new(columns, names.collect(), &self.codes.interner));
             self.spaces.len() - 1
         })
+    }
+
+    /// From the next record on the table is this one; `None`: there is none.
+    pub(super) fn set_table(&mut self, name: &str, table: Option<&Arc<Table>>) {
+        self.enrichment.set_table(name, table);
+    }
+
+    fn column_name(&self, column: usize) -> &str {
+        let of_stream = self.stream.columns().get(column).map(|c| c.name);
+        of_stream.or_else(|| self.enrichment.name(column)).unwrap_or_default()
     }
 
     fn selection(&mut self, scope: Scope, space: usize) -> usize {
@@ -483,8 +563,10 @@ pub(super) fn words(names: &[&str], none: &str) -> String {
     if names.is_empty() { none.to_owned() } else { names.join(", ") }
 }
 
-/// What every kind of rule can say of itself.
-pub(super) fn status(core: &mut RuleCore) -> RuleStatus {
+/// What every kind of rule can say of itself. `part`: of those it shares work with; `shared`: its
+/// part of their memory, bytes.
+pub(super) fn status(core: &mut RuleCore, part: meter::Part, shared: usize) -> RuleStatus {
+    let own = part.since(core.joined_at);
     RuleStatus {
         rule: Arc::clone(&core.meta),
         enabled: true,
@@ -493,5 +575,9 @@ pub(super) fn status(core: &mut RuleCore) -> RuleStatus {
         open: core.open_count(),
         transitions: core.transitions,
         last_fired: core.last_fired,
+        rows: own.rows,
+        matches: core.matches,
+        busy_us: own.busy_ns / 1_000,
+        memory_bytes: (core.bytes() + shared) as u64,
     }
 }

@@ -10,6 +10,9 @@ use vong_alert::State;
 use vong_sql::SessionLimits;
 use vong_sql::rule::{RuleStatement, parse, parse_one};
 
+mod early;
+mod joined;
+mod measured;
 mod ordered;
 
 use super::*;
@@ -46,12 +49,23 @@ fn rows(count: u64) -> Vec<Row> {
 
 /// Windows in which each key is firing, by the operator.
 fn by_operator(select: &str, rows: &[Row]) -> BTreeMap<(i64, String), u64> {
+    by_operator_with(&RulePlanner::new().unwrap(), select, rows, |_, _| {})
+}
+
+/// `before` is called before each batch, with its number.
+fn by_operator_with(
+    planner: &RulePlanner,
+    select: &str,
+    rows: &[Row],
+    before: impl Fn(&mut Operator, usize),
+) -> BTreeMap<(i64, String), u64> {
     let rule = meta(&rule_sql("r", "", select));
-    let plan = RulePlanner::new().unwrap().plan(&rule.definition).unwrap();
+    let plan = planner.plan(&rule.definition).unwrap_or_else(|e| panic!("{select}: {e}"));
     let mut operator = Operator::new();
     operator.add(rule, &plan).unwrap();
     let mut steps = Vec::new();
     for (number, chunk) in rows.chunks(97).enumerate() {
+        before(&mut operator, number);
         let batch = readings(chunk);
         let offset = Offset(number as u64);
         operator.push(Stream::Readings, &batch, offset, &mut steps).unwrap();

@@ -56,6 +56,12 @@ impl Tuples {
         self.codes.get(start..start + width).unwrap_or_default()
     }
 
+    /// Estimated: a hash map's entry is its key, its value and room to spare.
+    pub(super) fn bytes(&self) -> usize {
+        let entry = size_of::<(Box<[u32]>, u32)>() * 2 + 4 * self.columns.len();
+        self.numbers.len() * entry + 4 * (self.codes.capacity() + self.table.capacity())
+    }
+
     pub(super) fn intern(&mut self, tuple: &[u32]) -> u32 {
         if let Some(number) = self.numbers.get(tuple) {
             return *number;

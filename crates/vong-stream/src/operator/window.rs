@@ -94,6 +94,12 @@ pub(super) struct Groups<'a> {
 }
 
 impl WindowGroup {
+    /// Memory of its accumulators, as they tell it.
+    pub(super) fn bytes(&self) -> usize {
+        let accumulators = self.panes.values().flat_map(|pane| &pane.accumulators).flatten();
+        accumulators.map(|accumulator| accumulator.size()).sum()
+    }
+
     pub(super) fn new(width_us: i64, slide_us: i64) -> Self {
         Self {
             width_us,

@@ -7,7 +7,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::PhysicalExpr;
-use vong_model::{ColumnRole, Stream};
+use vong_model::ColumnRole;
+
+use super::relation::Relation;
 
 /// A condition, typed and ready to run on batches of the stream.
 #[derive(Clone, Debug)]
@@ -66,18 +68,21 @@ pub(crate) struct Roles {
     pub(crate) measure: bool,
     pub(crate) time: bool,
     pub(crate) provenance: bool,
+    /// A column of a joined table.
+    pub(crate) table: bool,
 }
 
 impl Roles {
-    pub(crate) fn of(expr: &Expr, stream: Stream) -> Self {
+    pub(super) fn of(expr: &Expr, relation: &Relation) -> Self {
         let mut roles = Self::default();
-        let names: BTreeSet<&str> = expr.column_refs().into_iter().map(|c| c.name()).collect();
-        for column in stream.columns().iter().filter(|c| names.contains(c.name)) {
-            match column.role {
-                ColumnRole::Time => roles.time = true,
-                ColumnRole::Dimension => roles.dimension = true,
-                ColumnRole::Measure => roles.measure = true,
-                ColumnRole::Provenance => roles.provenance = true,
+        let places = expr.column_refs().into_iter().filter_map(|c| relation.index(c));
+        for place in places.collect::<BTreeSet<usize>>() {
+            match relation.role(place) {
+                Some(ColumnRole::Time) => roles.time = true,
+                Some(ColumnRole::Dimension) => roles.dimension = true,
+                Some(ColumnRole::Measure) => roles.measure = true,
+                Some(ColumnRole::Provenance) => roles.provenance = true,
+                None => roles.table = true,
             }
         }
         roles
@@ -90,12 +95,12 @@ impl Roles {
 }
 
 impl Form {
-    pub(crate) fn of(expr: &Expr, stream: Stream) -> Self {
+    pub(super) fn of(expr: &Expr, relation: &Relation) -> Self {
         match expr {
-            Expr::BinaryExpr(binary) => Self::of_binary(binary, stream),
+            Expr::BinaryExpr(binary) => Self::of_binary(binary, relation),
             Expr::InList(list) if !list.negated => {
                 let texts: Option<BTreeSet<String>> = list.list.iter().map(text_of).collect();
-                let column = key_column(&list.expr, stream);
+                let column = key_column(&list.expr, relation);
                 match column.zip(texts) {
                     Some((column, texts)) => Self::OneOf { column, texts },
                     None => Self::Other,
@@ -105,19 +110,19 @@ impl Form {
         }
     }
 
-    fn of_binary(binary: &BinaryExpr, stream: Stream) -> Self {
+    fn of_binary(binary: &BinaryExpr, relation: &Relation) -> Self {
         let BinaryExpr { left, op, right } = binary;
         if *op == Operator::Eq {
-            let either = key_column(left, stream)
+            let either = key_column(left, relation)
                 .zip(text_of(right))
-                .or_else(|| key_column(right, stream).zip(text_of(left)));
+                .or_else(|| key_column(right, relation).zip(text_of(left)));
             return match either {
                 Some((column, text)) => Self::OneOf { column, texts: BTreeSet::from([text]) },
                 None => Self::Other,
             };
         }
-        let straight = float_column(left, stream).zip(number_of(right));
-        let turned = || float_column(right, stream).zip(number_of(left));
+        let straight = float_column(left, relation).zip(number_of(right));
+        let turned = || float_column(right, relation).zip(number_of(left));
         let (found, op) = match straight {
             Some(found) => (Some(found), Some(*op)),
             None => (turned(), op.swap()),
@@ -140,22 +145,21 @@ pub(super) fn bound_of(op: Operator) -> Option<fn(f64) -> Bound> {
 }
 
 /// The id column under the casts the analyzer puts around it.
-fn key_column(expr: &Expr, stream: Stream) -> Option<usize> {
-    column_of_type(uncast(expr, is_text), stream, |t| matches!(t, DataType::Dictionary(..)))
+fn key_column(expr: &Expr, relation: &Relation) -> Option<usize> {
+    column_of_type(uncast(expr, is_text), relation, |t| matches!(t, DataType::Dictionary(..)))
 }
 
-fn float_column(expr: &Expr, stream: Stream) -> Option<usize> {
-    column_of_type(expr, stream, |t| *t == DataType::Float64)
+fn float_column(expr: &Expr, relation: &Relation) -> Option<usize> {
+    column_of_type(expr, relation, |t| *t == DataType::Float64)
 }
 
-fn column_of_type(expr: &Expr, stream: Stream, fits: fn(&DataType) -> bool) -> Option<usize> {
+fn column_of_type(expr: &Expr, relation: &Relation, fits: fn(&DataType) -> bool) -> Option<usize> {
     let Expr::Column(column) = expr else { return None };
-    let schema = stream.schema();
-    let (index, field) = schema.column_with_name(column.name())?;
-    fits(field.data_type()).then_some(index)
+    let place = relation.index(column)?;
+    fits(relation.data_type(place)).then_some(place)
 }
 
-fn text_of(expr: &Expr) -> Option<String> {
+pub(super) fn text_of(expr: &Expr) -> Option<String> {
     match uncast(expr, is_text) {
         Expr::Literal(value, _) => value.try_as_str().flatten().map(str::to_owned),
         _ => None,
@@ -174,7 +178,7 @@ pub(super) fn number_of(expr: &Expr) -> Option<f64> {
     }
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),
@@ -182,7 +186,7 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-fn uncast(expr: &Expr, fits: fn(&DataType) -> bool) -> &Expr {
+pub(super) fn uncast(expr: &Expr, fits: fn(&DataType) -> bool) -> &Expr {
     match expr {
         Expr::Cast(cast) if fits(cast.field.data_type()) => uncast(&cast.expr, fits),
         other => other,

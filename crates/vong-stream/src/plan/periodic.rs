@@ -6,11 +6,13 @@
 //! The leading text outputs of the query are the key of its alerts; a key that is returned holds,
 //! one that is not does not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result as DfResult};
@@ -19,12 +21,17 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
+use parking_lot::Mutex;
 use vong_model::streams::ColumnType;
-use vong_model::{ColumnRole, Stream};
+use vong_model::tables::FieldType;
+use vong_model::{ColumnRole, Stream, Table};
+use vong_sql::functions::Areas;
 use vong_sql::rule::{RuleDefinition, Select};
 use vong_sql::{Error, SessionLimits};
 
+use super::relation::Tables;
 use super::view::Selected;
+use super::work::Work;
 use super::{Kind, RulePlan, ViewPlan, now, refuse};
 
 /// Most output columns that make a key.
@@ -38,17 +45,20 @@ pub(crate) struct PeriodicPlan {
     /// The streams it reads, each once.
     pub(crate) streams: Vec<Stream>,
     /// Names of the leading outputs that make the key.
-    pub(crate) keys: Vec<&'static str>,
+    pub(crate) keys: Vec<Arc<str>>,
     /// Output that is the value.
     pub(crate) value: Option<usize>,
     pub(crate) view: Option<ViewPlan>,
+    pub(crate) work: Work,
     /// Optimized: that does not depend on the rows, and is done once.
     plan: LogicalPlan,
     session: SessionContext,
     tables: Vec<(Stream, Arc<MemTable>)>,
-    /// What it answers about a stretch without rows: always the same, so that hours in which nothing
-    /// came are not asked about one by one.
-    of_nothing: Arc<OnceLock<Vec<RecordBatch>>>,
+    /// Dimension tables, as they are now.
+    dimensions: BTreeMap<String, Arc<MemTable>>,
+    /// What it answers about a stretch without rows: the same until a dimension table changes, so
+    /// that hours in which nothing came are not asked about one by one.
+    of_nothing: Arc<Mutex<Option<Vec<RecordBatch>>>>,
 }
 
 impl fmt::Debug for PeriodicPlan {
@@ -68,28 +78,47 @@ impl PeriodicPlan {
         if rows.iter().any(|(_, batch)| batch.num_rows() > 0) {
             return self.ask(rows);
         }
-        if let Some(known) = self.of_nothing.get() {
+        if let Some(known) = self.of_nothing.lock().as_ref() {
             return Ok(known.clone());
         }
         let answer = self.ask(rows)?;
-        Ok(self.of_nothing.get_or_init(|| answer).clone())
+        *self.of_nothing.lock() = Some(answer.clone());
+        Ok(answer)
     }
 
     fn ask(&self, rows: &[(Stream, RecordBatch)]) -> DfResult<Vec<RecordBatch>> {
         for (stream, table) in &self.tables {
             let batch = rows.iter().find(|(of, _)| of == stream).map(|(_, batch)| batch.clone());
-            let Some(partition) = table.batches.first() else { continue };
-            let busy = |_| DataFusionError::Internal("a rule's table is being read".to_owned());
-            *partition.try_write().map_err(busy)? = batch.into_iter().collect();
+            fill(table, batch)?;
         }
         let state = self.session.state();
         let physical = now(state.query_planner().create_physical_plan(&self.plan, &state))?;
         now(collect(physical, self.session.task_ctx()))
     }
+
+    /// From now on the table holds these rows; its columns must be the ones it had.
+    pub(crate) fn set_table(&self, table: &Table) -> DfResult<()> {
+        *self.of_nothing.lock() = None;
+        match self.dimensions.get(table.name()) {
+            Some(known) => fill(known, Some(table.rows().clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fill(table: &MemTable, batch: Option<RecordBatch>) -> DfResult<()> {
+    let Some(partition) = table.batches.first() else { return Ok(()) };
+    let busy = |_| DataFusionError::Internal("a rule's table is being read".to_owned());
+    *partition.try_write().map_err(busy)? = batch.into_iter().collect();
+    Ok(())
 }
 
 /// Plans a rule with `EVERY … OVER LAST …`.
-pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
+pub(super) fn plan(
+    rule: &RuleDefinition,
+    known: &Tables,
+    areas: &Areas,
+) -> Result<RulePlan, Error> {
     let select = &rule.select;
     let Some(periodic) = rule.periodic else {
         return Err(select.refuse("a rule without EVERY is not asked again and again", "select"));
@@ -104,21 +133,37 @@ pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
             .map_err(|e| Error::Session(Box::new(e)))?;
         tables.push((stream, table));
     }
-    let plan = super::logical(&session, select)?;
-    let streams = check(&plan, select)?;
+    let mut dimensions = BTreeMap::new();
+    for (name, table) in known {
+        let rows = table.rows();
+        let filled = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map(Arc::new);
+        let filled = filled.map_err(|e| Error::Session(Box::new(e)))?;
+        session
+            .register_table(name, Arc::clone(&filled) as _)
+            .map_err(|e| Error::Session(Box::new(e)))?;
+        dimensions.insert(name.clone(), filled);
+    }
+    let (plan, areas) = super::logical(&session, areas, select)?;
+    let Read { streams, tables: read } = check(&plan, select)?;
     tables.retain(|(stream, _)| streams.contains(stream));
+    dimensions.retain(|name, _| read.contains(name));
+    let read = known.iter().filter(|(name, _)| read.contains(*name));
+    let read: Tables = read.map(|(name, table)| (name.clone(), Arc::clone(table))).collect();
     let view = view(rule, &plan)?;
     // The rows of a view are about nothing but themselves.
-    let (keys, value) = if view.is_some() { (vec![], None) } else { outputs(&plan, select)? };
+    let (keys, value) =
+        if view.is_some() { (vec![], None) } else { outputs(&plan, &read, select)? };
     let stream = *streams.first().unwrap_or(&Stream::Readings);
-    let of_stream = keys.iter().filter_map(|k| stream.columns().iter().position(|c| c.name == *k));
-    let of_stream = of_stream.collect();
-    let plan = session.state().optimize(&plan);
-    let plan = plan.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
+    let place = |key: &Arc<str>| stream.columns().iter().position(|c| *c.name == **key);
+    let of_stream = keys.iter().filter_map(place).collect();
     let us = |span: std::time::Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let (every_us, last_us) = (us(periodic.every), us(periodic.over_last));
+    let plan = session.state().optimize(&plan);
+    let plan = plan.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
+    let work = Work::of(&plan, &read);
     let of_nothing = Arc::default();
     let plan = PeriodicPlan {
+        work,
         every_us,
         last_us,
         streams,
@@ -128,9 +173,15 @@ pub(super) fn plan(rule: &RuleDefinition) -> Result<RulePlan, Error> {
         plan,
         session,
         tables,
+        dimensions,
         of_nothing,
     };
-    Ok(RulePlan { stream, scope: Vec::new(), keys: of_stream, kind: Kind::Periodic(plan) })
+    Ok(RulePlan {
+        keys: of_stream,
+        tables: read,
+        areas,
+        ..RulePlan::of(stream, Kind::Periodic(Box::new(plan)))
+    })
 }
 
 /// A view keeps the query's columns as they are.
@@ -145,9 +196,17 @@ fn view(rule: &RuleDefinition, plan: &LogicalPlan) -> Result<Option<ViewPlan>, E
     })
 }
 
-/// Refuses what is not a function of the rows alone, and names the streams that are read.
-fn check(plan: &LogicalPlan, select: &Select) -> Result<Vec<Stream>, Error> {
-    let (mut streams, mut refused) = (Vec::new(), None);
+/// What a query reads.
+#[derive(Default)]
+struct Read {
+    /// Each once, in the order they are met.
+    streams: Vec<Stream>,
+    tables: BTreeSet<String>,
+}
+
+/// Refuses what is not a function of the rows alone, and names what is read.
+fn check(plan: &LogicalPlan, select: &Select) -> Result<Read, Error> {
+    let (mut read, mut refused) = (Read::default(), None);
     let walked = plan.apply_with_subqueries(|node| {
         refused = match node {
             LogicalPlan::Sort(_) => Some(refuse::unsupported(select, "ORDER BY", "order")),
@@ -156,9 +215,13 @@ fn check(plan: &LogicalPlan, select: &Select) -> Result<Vec<Stream>, Error> {
                 Some(refuse::unsupported(select, "WITH RECURSIVE", "with"))
             }
             LogicalPlan::TableScan(scan) => {
-                match Stream::from_name(scan.table_name.table()) {
-                    Some(stream) if !streams.contains(&stream) => streams.push(stream),
-                    _ => {}
+                let name = scan.table_name.table();
+                match Stream::from_name(name) {
+                    Some(stream) if !read.streams.contains(&stream) => read.streams.push(stream),
+                    Some(_) => {}
+                    None => {
+                        read.tables.insert(name.to_owned());
+                    }
                 }
                 None
             }
@@ -179,18 +242,20 @@ fn check(plan: &LogicalPlan, select: &Select) -> Result<Vec<Stream>, Error> {
     }
     match refused {
         Some(error) => Err(error),
-        None if streams.is_empty() => {
+        None if read.streams.is_empty() => {
             Err(refuse::unsupported(select, "a SELECT that reads no stream", "select"))
         }
-        None => Ok(streams),
+        None => Ok(read),
     }
 }
 
-/// The leading outputs that are ids, by name, and the first that is a number.
+/// The leading outputs that are ids, by name, and the first that is a number. Ids are those of the
+/// streams; the first output alone may also be a text of a table.
 fn outputs(
     plan: &LogicalPlan,
+    tables: &Tables,
     select: &Select,
-) -> Result<(Vec<&'static str>, Option<usize>), Error> {
+) -> Result<(Vec<Arc<str>>, Option<usize>), Error> {
     let known = Stream::ALL.into_iter().filter(|stream| stream.feeds_rules());
     let known = known.flat_map(Stream::columns);
     let known: Vec<&'static str> = known
@@ -198,9 +263,16 @@ fn outputs(
         .map(|column| column.name)
         .collect();
     let fields = plan.schema().fields();
-    let named = |name: &String| known.iter().find(|known| *known == name).copied();
-    let keys = fields.iter().map_while(|field| named(field.name()));
-    let keys: Vec<&'static str> = keys.take(MAX_KEYS).collect();
+    let of_table = tables.values().flat_map(|table| table.columns());
+    let of_table = of_table.filter(|c| matches!(c.field_type, FieldType::Key | FieldType::Text));
+    let of_table: BTreeSet<&str> = of_table.map(|column| column.name.as_str()).collect();
+    let is_key = |(place, field): &(usize, &FieldRef)| {
+        let name = field.name().as_str();
+        known.contains(&name) || (*place == 0 && of_table.contains(name))
+    };
+    let keys = fields.iter().enumerate().take_while(is_key);
+    let keys: Vec<Arc<str>> =
+        keys.take(MAX_KEYS).map(|(_, field)| Arc::from(field.name().as_str())).collect();
     if keys.is_empty() {
         let mut names = known.clone();
         names.sort_unstable();

@@ -20,7 +20,6 @@ pub(super) fn nodes(plan: &LogicalPlan, select: &Select) -> Result<(), Error> {
     // The closure cannot fail, so neither can the walk.
     drop(plan.apply(|node| {
         let what = match node {
-            LogicalPlan::Join(_) => Some(("joins", "join")),
             LogicalPlan::Union(_) => Some(("UNION", "union")),
             LogicalPlan::Distinct(_) => Some(("DISTINCT", "distinct")),
             LogicalPlan::Sort(_) => Some(("ORDER BY", "order")),
@@ -44,7 +43,7 @@ pub(super) fn nodes(plan: &LogicalPlan, select: &Select) -> Result<(), Error> {
 pub(super) fn clauses(rule: &RuleDefinition, plan: &RulePlan) -> Result<(), Error> {
     let columns = plan.stream.columns();
     if let Some(inhibition) = &rule.inhibited_by {
-        let is_key = plan.keys.iter().any(|key| columns[*key].name == inhibition.on);
+        let is_key = plan.keys.iter().any(|key| plan.column_name(*key) == inhibition.on);
         let is_unit = inhibition.on == INHIBITED_ON
             && columns.iter().any(|column| column.name == INHIBITED_ON);
         if !is_key && !is_unit {

@@ -1,9 +1,11 @@
 //! Takes a typed plan apart: `Projection? → HAVING? → Aggregate? → WHERE? → table`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
-use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -12,19 +14,20 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, lit}
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use datafusion::prelude::SessionContext;
-use vong_model::streams::ColumnType;
-use vong_model::{ColumnRole, Stream};
+use vong_model::ColumnRole;
 use vong_sql::Error;
 use vong_sql::functions::MAX_OVERLAP;
 use vong_sql::rule::{RuleDefinition, Select};
 
 use super::conjunct::Roles;
 use super::plain::plain;
+use super::relation::{Relation, Tables, is_key};
+use super::renumber::{Numbers, expression};
 use super::view::Selected;
 use super::{
     AggregatePlan, Conjunct, Form, Function, GroupColumn, Kind, Named, RulePlan, SessionPlan,
-    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, ViewPlan, WindowPlan, refuse,
-    shared, sliding,
+    SharedAggregate, SlidingCall, SlidingFunction, SlidingPlan, ViewPlan, WindowPlan, columns_of,
+    refuse, shared, sliding,
 };
 
 /// Narrowest window: a pane costs a close, whatever is in it.
@@ -45,9 +48,9 @@ struct Parts<'a> {
     output: &'a [Expr],
     having: Option<&'a Expr>,
     aggregate: Option<&'a Aggregate>,
-    filter: Option<&'a Expr>,
-    input_schema: DFSchemaRef,
-    stream: Stream,
+    /// What rows must meet, `WHERE` and `ON` together.
+    filter: Vec<Expr>,
+    relation: Relation,
 }
 
 struct Lowering<'a> {
@@ -55,168 +58,160 @@ struct Lowering<'a> {
     rule: &'a RuleDefinition,
     select: &'a Select,
     plan: &'a LogicalPlan,
-    stream: Stream,
+    relation: &'a Relation,
     schema: DFSchemaRef,
 }
 
 pub(super) fn take_apart(
     session: &SessionContext,
-    rule: &RuleDefinition,
-    plan: &LogicalPlan,
-) -> Result<RulePlan, Error> {
-    let planned = take_query_apart(session, rule, plan)?;
-    refuse::clauses(rule, &planned)?;
-    Ok(planned)
-}
-
-fn take_query_apart(
-    session: &SessionContext,
+    tables: &Tables,
     rule: &RuleDefinition,
     plan: &LogicalPlan,
 ) -> Result<RulePlan, Error> {
     let select = &rule.select;
     refuse::nodes(plan, select)?;
-    if let Some(folded) = sliding::fold(plan, select)? {
-        return sliding_rule(session, rule, plan, &folded);
-    }
-    let parts = parts(plan, select)?;
-    let all = parts.output.iter().chain(parts.having).chain(parts.filter);
-    let aggregated = parts.aggregate.iter().flat_map(|a| a.aggr_expr.iter().chain(&a.group_expr));
-    for expr in all.chain(aggregated) {
-        refuse::expression(expr, select)?;
-    }
+    let folded = sliding::fold(plan, select)?;
+    let parts = match &folded {
+        Some(folded) => parts(&folded.window.input, tables, select)?,
+        None => parts(plan, tables, select)?,
+    };
     let lowering = Lowering {
         state: session.state(),
         rule,
         select,
         plan,
-        stream: parts.stream,
-        schema: Arc::clone(&parts.input_schema),
+        relation: &parts.relation,
+        schema: Arc::clone(&parts.relation.schema),
     };
-    match (parts.aggregate, rule.no_data_for) {
-        (None, None) if rule.is_view() => lowering.rows(&parts),
-        (None, None) => lowering.stateless(&parts),
-        (None, Some(limit)) => {
-            let scope = lowering.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
-            let keys = lowering.row_keys(parts.output);
-            let kind = Kind::Absence { limit };
-            Ok(RulePlan { stream: parts.stream, scope, keys, kind })
-        }
-        (Some(aggregate), None) => lowering.window(&parts, aggregate),
-        (Some(_), Some(_)) => Err(select.refuse(
-            "NO DATA FOR watches for rows, not for groups: write SELECT sensor_id FROM … WHERE …",
-            "group",
-        )),
-    }
+    let mut planned = match &folded {
+        Some(folded) => sliding_rule(rule, &lowering, &parts, folded)?,
+        None => lowering.rule(rule, &parts)?,
+    };
+    let kept = planned.keep_needed(&parts.relation);
+    kept.map_err(|e| select.refuse(e.strip_backtrace(), "select"))?;
+    refuse::clauses(rule, &planned)?;
+    Ok(planned)
 }
 
 /// A rule with `OVER`.
 fn sliding_rule(
-    session: &SessionContext,
     rule: &RuleDefinition,
-    plan: &LogicalPlan,
+    lowering: &Lowering<'_>,
+    parts: &Parts<'_>,
     folded: &sliding::Folded<'_>,
 ) -> Result<RulePlan, Error> {
     let select = &rule.select;
     if rule.no_data_for.is_some() {
         return Err(select.refuse("NO DATA FOR and OVER do not go together", "over"));
     }
-    let window = folded.window;
-    let parts = parts(&window.input, select)?;
     if parts.aggregate.is_some() {
         return Err(refuse::unsupported(select, "OVER of a GROUP BY", "over"));
     }
-    let all = folded.outputs.iter().chain(&folded.conditions).chain(&window.window_expr);
-    for expr in all.chain(parts.filter) {
+    let all = folded.outputs.iter().chain(&folded.conditions).chain(&folded.window.window_expr);
+    for expr in all.chain(&parts.filter) {
         refuse::expression(expr, select)?;
     }
-    let state = session.state();
-    let schema = Arc::clone(&parts.input_schema);
-    let lowering = Lowering { state, rule, select, plan, stream: parts.stream, schema };
-    lowering.sliding(&parts, folded)
+    lowering.sliding(parts, folded)
 }
 
-fn parts<'a>(plan: &'a LogicalPlan, select: &Select) -> Result<Parts<'a>, Error> {
-    let mut parts = Parts {
-        output: &[],
-        having: None,
-        aggregate: None,
-        filter: None,
-        input_schema: Arc::new(DFSchema::empty()),
-        stream: Stream::Readings,
-    };
+fn parts<'a>(plan: &'a LogicalPlan, tables: &Tables, select: &Select) -> Result<Parts<'a>, Error> {
+    let (mut output, mut having, mut aggregate): (&[Expr], _, _) = (&[], None, None);
     let mut node = plan;
     if let LogicalPlan::Projection(projection) = node {
-        parts.output = &projection.expr;
+        output = &projection.expr;
         node = &projection.input;
     }
     if let LogicalPlan::Filter(filter) = node
         && matches!(*filter.input, LogicalPlan::Aggregate(_))
     {
-        parts.having = Some(&filter.predicate);
+        having = Some(&filter.predicate);
         node = &filter.input;
     }
-    if let LogicalPlan::Aggregate(aggregate) = node {
-        parts.aggregate = Some(aggregate);
-        node = &aggregate.input;
+    if let LogicalPlan::Aggregate(found) = node {
+        aggregate = Some(found);
+        node = &found.input;
     }
-    parts.input_schema = Arc::clone(node.schema());
-    if let LogicalPlan::Filter(filter) = node {
-        parts.filter = Some(&filter.predicate);
-        node = &filter.input;
+    let mut filter = Vec::new();
+    if let LogicalPlan::Filter(found) = node {
+        filter.extend(split_conjunction(&found.predicate).into_iter().cloned());
+        node = &found.input;
     }
-    if let LogicalPlan::SubqueryAlias(alias) = node {
-        node = &alias.input;
-    }
-    let LogicalPlan::TableScan(scan) = node else {
-        return Err(refuse::unsupported(select, "a query inside the query", "("));
-    };
-    let name = scan.table_name.table();
-    match Stream::from_name(name) {
-        Some(stream) if stream.feeds_rules() => parts.stream = stream,
-        _ => {
-            let feeding = Stream::ALL.iter().filter(|s| s.feeds_rules()).map(|s| s.name());
-            let feeding = feeding.collect::<Vec<_>>().join(", ");
-            let message = format!("'{name}' does not feed rules; {feeding} do");
-            return Err(select.refuse(message, name));
-        }
-    }
-    Ok(parts)
+    let relation = Relation::of(node, tables, select)?;
+    filter.extend(relation.conditions.iter().cloned());
+    filter.extend(relation.matched());
+    Ok(Parts { output, having, aggregate, filter, relation })
 }
 
 impl Lowering<'_> {
+    /// A rule without `OVER`.
+    fn rule(&self, rule: &RuleDefinition, parts: &Parts<'_>) -> Result<RulePlan, Error> {
+        let select = self.select;
+        let all = parts.output.iter().chain(parts.having).chain(&parts.filter);
+        let aggregated =
+            parts.aggregate.iter().flat_map(|a| a.aggr_expr.iter().chain(&a.group_expr));
+        for expr in all.chain(aggregated) {
+            refuse::expression(expr, select)?;
+        }
+        match (parts.aggregate, rule.no_data_for) {
+            (None, None) if rule.is_view() => self.rows(parts),
+            (None, None) => self.stateless(parts),
+            (None, Some(limit)) => {
+                let scope = self.scope(parts)?;
+                let keys = self.row_keys(parts.output);
+                Ok(self.plan(scope, keys, Kind::Absence { limit }))
+            }
+            (Some(aggregate), None) => self.window(parts, aggregate),
+            (Some(_), Some(_)) => Err(select.refuse(
+                "NO DATA FOR watches for rows, not for groups: write SELECT sensor_id FROM … WHERE …",
+                "group",
+            )),
+        }
+    }
+
+    fn plan(&self, scope: Vec<Conjunct>, keys: Vec<usize>, kind: Kind) -> RulePlan {
+        RulePlan { scope, keys, ..RulePlan::of(self.relation.stream, kind) }
+    }
+
+    fn scope(&self, parts: &Parts<'_>) -> Result<Vec<Conjunct>, Error> {
+        Ok(self.conjuncts(&parts.filter)?.into_iter().map(|(conjunct, _)| conjunct).collect())
+    }
+
     fn stateless(&self, parts: &Parts<'_>) -> Result<RulePlan, Error> {
         let (mut scope, mut condition) = (Vec::new(), Vec::new());
-        for (conjunct, roles) in self.conjuncts(parts.filter)? {
-            if roles.is_scope() { scope.push(conjunct) } else { condition.push(conjunct) }
+        let mut can_end = false;
+        for (conjunct, roles) in self.conjuncts(&parts.filter)? {
+            can_end |= !roles.is_scope();
+            // A table changes: what it says of a row must be able to end an alert. Ids choose rows
+            // by the index all the same; a change of those makes the rule begin anew.
+            let is_indexed = matches!(conjunct.form, Form::OneOf { .. });
+            let is_scope = roles.is_scope() && (is_indexed || !roles.table);
+            if is_scope { scope.push(conjunct) } else { condition.push(conjunct) }
         }
-        if condition.is_empty() {
+        if !can_end {
             let message = "nothing here can turn false again, so the alert would never end: add \
                            a condition on what was found (value, state), or NO DATA FOR";
             return Err(self.select.refuse(message, "where"));
         }
         let value = self.numeric(parts.output, &self.schema)?.map(|(_, named)| named);
         let keys = self.row_keys(parts.output);
-        let kind = Kind::Stateless { condition, value };
-        Ok(RulePlan { stream: self.stream, scope, keys, kind })
+        Ok(self.plan(scope, keys, Kind::Stateless { condition, value }))
     }
 
     /// A view of single rows.
     fn rows(&self, parts: &Parts<'_>) -> Result<RulePlan, Error> {
-        let scope: Vec<Conjunct> =
-            self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+        let scope = self.scope(parts)?;
         let is_column = |expr: &&Expr| matches!(expr, Expr::Column(_));
         let copied = parts.output.iter().filter(is_column).count();
-        if scope.is_empty() && copied >= self.stream.columns().len() {
+        if scope.is_empty() && copied >= self.relation.stream.columns().len() {
             let message = format!(
                 "the view would be a copy of {}: select fewer columns, or add WHERE",
-                self.stream.name()
+                self.relation.stream.name()
             );
             return Err(self.select.refuse(message, "select"));
         }
         let view = self.view(parts.output, &self.schema, true)?;
         let view = view.ok_or_else(|| self.plan_error("not a view"))?;
-        Ok(RulePlan { stream: self.stream, scope, keys: Vec::new(), kind: Kind::Rows(view) })
+        Ok(self.plan(scope, Vec::new(), Kind::Rows(view)))
     }
 
     /// What a view keeps; `None` for an alert rule.
@@ -231,7 +226,7 @@ impl Lowering<'_> {
     }
 
     fn window(&self, parts: &Parts<'_>, aggregate: &Aggregate) -> Result<RulePlan, Error> {
-        let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+        let scope = self.scope(parts)?;
         let (mut keys, mut groups, mut window) = (Vec::new(), Vec::new(), None);
         for group in &aggregate.group_expr {
             if let Some(found) = self.window_of(group)? {
@@ -274,8 +269,7 @@ impl Lowering<'_> {
                     value,
                     view,
                 };
-                let (stream, kind) = (self.stream, Kind::Session(plan));
-                return Ok(RulePlan { stream, scope, keys, kind });
+                return Ok(self.plan(scope, keys, Kind::Session(plan)));
             }
         };
         let aggregates = aggregate.aggr_expr.iter().map(|expr| self.aggregate(expr));
@@ -300,11 +294,11 @@ impl Lowering<'_> {
             having,
             view,
         };
-        Ok(RulePlan { stream: self.stream, scope, keys, kind: Kind::Window(plan) })
+        Ok(self.plan(scope, keys, Kind::Window(plan)))
     }
 
     fn sliding(&self, parts: &Parts<'_>, folded: &sliding::Folded<'_>) -> Result<RulePlan, Error> {
-        let scope = self.conjuncts(parts.filter)?.into_iter().map(|(c, _)| c).collect();
+        let scope = self.scope(parts)?;
         let (mut keys, mut calls): (Option<Vec<usize>>, _) = (None, Vec::new());
         for expr in &folded.window.window_expr {
             let call = sliding::call(expr, self.select)?;
@@ -335,15 +329,49 @@ impl Lowering<'_> {
             let message = "nothing here can turn false again: add QUALIFY with a condition";
             return Err(self.select.refuse(message, "over"));
         };
-        let plan = SlidingPlan {
+        let condition = self.physical(&condition, output)?;
+        let value = self.numeric(&folded.outputs, output)?.map(|(_, named)| named.expr);
+        let view = self.view(&folded.outputs, output, true)?;
+        let plan = self.narrowed(calls, output, (&condition, value.as_ref(), view))?;
+        Ok(self.plan(scope, keys.unwrap_or_default(), Kind::Sliding(plan)))
+    }
+
+    /// Condition and value over the columns they read and the calls, and no others.
+    fn narrowed(
+        &self,
+        calls: Vec<SlidingCall>,
+        output: &DFSchema,
+        (condition, value, mut view): (
+            &Arc<dyn PhysicalExpr>,
+            Option<&Arc<dyn PhysicalExpr>>,
+            Option<ViewPlan>,
+        ),
+    ) -> Result<SlidingPlan, Error> {
+        let width = output.fields().len() - calls.len();
+        let shown = view.iter().flat_map(|view| &view.outputs);
+        let read = [condition].into_iter().chain(value).chain(shown).flat_map(columns_of);
+        let inputs: BTreeSet<usize> = read.filter(|place| *place < width).collect();
+        let inputs: Vec<usize> = inputs.into_iter().collect();
+        let kept = inputs.iter().copied().chain(width..output.fields().len());
+        let numbers: Numbers = kept.clone().zip(0..).collect();
+        let fault = |e: DataFusionError| self.plan_error(&e.strip_backtrace());
+        let schema = output.as_arrow().project(&kept.collect::<Vec<_>>());
+        let schema = schema.map_err(|e| fault(e.into()))?;
+        let over = |read: &Arc<dyn PhysicalExpr>| expression(read, &numbers).map_err(fault);
+        for output in view.iter_mut().flat_map(|view| &mut view.outputs) {
+            *output = over(output)?;
+        }
+        // What comes from a table can be null, whatever the table says today.
+        let nullable =
+            schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        Ok(SlidingPlan {
             calls,
-            schema: Arc::new(output.as_arrow().clone()),
-            condition: self.physical(&condition, output)?,
-            value: self.numeric(&folded.outputs, output)?.map(|(_, named)| named.expr),
-            view: self.view(&folded.outputs, output, true)?,
-        };
-        let (stream, keys) = (self.stream, keys.unwrap_or_default());
-        Ok(RulePlan { stream, scope, keys, kind: Kind::Sliding(plan) })
+            inputs,
+            schema: Arc::new(Schema::new(nullable.collect::<Vec<_>>())),
+            condition: over(condition)?,
+            value: value.map(over).transpose()?,
+            view,
+        })
     }
 
     fn aggregate(&self, expr: &Expr) -> Result<AggregatePlan, Error> {
@@ -390,7 +418,7 @@ impl Lowering<'_> {
             };
             let (mut one_of, mut masks) = (Vec::new(), Vec::new());
             for part in call.params.filter.as_deref().map(split_conjunction).unwrap_or_default() {
-                match Form::of(part, self.stream) {
+                match Form::of(part, self.relation) {
                     Form::OneOf { column, texts } if by_id => one_of.push((column, texts)),
                     _ => {
                         masks.push(shared::named(&self.physical(part, &self.schema)?));
@@ -461,11 +489,11 @@ impl Lowering<'_> {
     fn key_column(&self, expr: &Expr) -> Result<usize, Error> {
         let plain = expr.clone().unalias();
         let found = match &plain {
-            Expr::Column(column) => self.dimension(column),
+            Expr::Column(column) => self.relation.key(column),
             _ => None,
         };
         found.ok_or_else(|| {
-            let ids = self.stream.columns().iter().filter(|c| is_key(c));
+            let ids = self.relation.stream.columns().iter().filter(|c| is_key(c));
             let ids = ids.map(|c| c.name).collect::<Vec<_>>().join(", ");
             let message = format!("a rule groups by {ids} and tumble(…), not by {plain}");
             self.select.refuse(message, "group")
@@ -476,34 +504,31 @@ impl Lowering<'_> {
     /// and the entity is not; then the first of those.
     fn row_keys(&self, output: &[Expr]) -> Vec<usize> {
         let selected = output.iter().filter_map(|expr| match expr.clone().unalias() {
-            Expr::Column(column) => self.dimension(&column),
+            Expr::Column(column) => self.relation.key(&column),
             _ => None,
         });
         let selected: Vec<usize> = selected.collect();
-        let entity = self.stream.entity().map(|name| self.stream.column_index(name));
+        let stream = self.relation.stream;
+        let entity = stream.entity().map(|name| stream.column_index(name));
         match entity {
             Some(entity) if selected.is_empty() || selected.contains(&entity) => vec![entity],
             _ => selected.first().copied().or(entity).into_iter().collect(),
         }
     }
 
-    fn dimension(&self, column: &Column) -> Option<usize> {
-        self.stream.columns().iter().position(|c| c.name == column.name() && is_key(c))
-    }
-
-    fn conjuncts(&self, filter: Option<&Expr>) -> Result<Vec<(Conjunct, Roles)>, Error> {
+    fn conjuncts(&self, filter: &[Expr]) -> Result<Vec<(Conjunct, Roles)>, Error> {
         let mut out = Vec::new();
-        for expr in filter.map(split_conjunction).unwrap_or_default() {
-            let roles = Roles::of(expr, self.stream);
+        for expr in filter {
+            let roles = Roles::of(expr, self.relation);
             if roles.provenance {
-                let names = self.stream.columns().iter();
+                let names = self.relation.stream.columns().iter();
                 let named = names.filter(|c| c.role == ColumnRole::Provenance).map(|c| c.name);
                 let word = named.into_iter().next().unwrap_or("where");
                 let message = format!("'{word}' says where a row comes from; not for conditions");
                 return Err(self.select.refuse(message, word));
             }
             let physical = self.physical(expr, &self.schema)?;
-            let form = Form::of(expr, self.stream);
+            let form = Form::of(expr, self.relation);
             out.push((Conjunct { text: physical.to_string(), expr: physical, form }, roles));
         }
         // One canonical order, so that the same scope written differently is the same scope.
@@ -534,10 +559,6 @@ impl Lowering<'_> {
     fn plan_error(&self, message: &str) -> Error {
         self.select.refuse(message.to_owned(), "select")
     }
-}
-
-fn is_key(column: &vong_model::Column) -> bool {
-    column.column_type == ColumnType::Key && column.role == ColumnRole::Dimension
 }
 
 pub(super) fn interval_us(expr: &Expr) -> Option<i64> {

@@ -21,6 +21,14 @@ fn definition(clause: &str, select: &str) -> RuleDefinition {
 
 fn check(clause: &str, select: &str, expected: &Expect) {
     let planner = RulePlanner::new().unwrap();
+    for (name, text) in [
+        ("sensors", "sensor_id,kind,lon,lat,unit_code:text\nS-1,rain,105.9,18.3,00101\n"),
+        ("areas", "area_id:key,wkt\n00101,\"MULTIPOLYGON(((105 18,106 18,106 19,105 18)))\"\n"),
+        ("units", "unit_code,parent_code:text,level\n00101,,commune\n"),
+        ("thresholds", "sensor_id:key,metric:key,high,active\nS-1,rain,30,true\n"),
+    ] {
+        planner.set_table(&Arc::new(Table::parse(name, text).unwrap())).unwrap();
+    }
     let shown = match planner.plan(&definition(clause, select)) {
         Ok(plan) => show(&plan),
         Err(e) => format!("{e} {}", e.hint().unwrap_or_default()),
@@ -28,10 +36,20 @@ fn check(clause: &str, select: &str, expected: &Expect) {
     expected.assert_eq(&shown);
 }
 
+fn of_shown(of: &Of) -> &str {
+    match of {
+        Of::Matched => "whether there is one",
+        Of::Column { name, .. } => name,
+    }
+}
+
 fn show(plan: &RulePlan) -> String {
-    let columns = plan.stream.columns();
-    let keys: Vec<_> = plan.keys.iter().map(|k| columns[*k].name).collect();
+    let keys: Vec<_> = plan.keys.iter().map(|k| plan.column_name(*k)).collect();
     let mut out = format!("{} {} by {keys:?}", plan.stream.name(), plan.kind_name());
+    for Derived { lookup, of } in &plan.derived {
+        let on: Vec<String> = lookup.on.iter().map(|(key, on)| format!("{key} = {on:?}")).collect();
+        write!(out, "\n  {} of {} by {}", of_shown(of), lookup.table, on.join(", ")).unwrap();
+    }
     for conjunct in &plan.scope {
         write!(out, "\n  scope {} {:?}", conjunct.text, conjunct.form).unwrap();
     }
@@ -200,7 +218,9 @@ fn what_cannot_be_exact_or_bounded_is_refused() {
     check(
         "",
         "SELECT a.sensor_id FROM readings a JOIN readings b ON a.sensor_id = b.sensor_id WHERE a.value > 1",
-        &expect!["joins: not supported in a rule yet at line 2, column 36 "],
+        &expect![
+            "'readings' is no dimension table; areas, sensors, thresholds, units are. Two streams are joined by a rule with EVERY … OVER LAST … at line 2, column 25 "
+        ],
     );
     check(
         "",
@@ -286,7 +306,7 @@ fn frames_sessions_and_hops_are_planned() {
             readings sliding by ["sensor_id"]
               scope metric@4 = CAST(speed AS Dictionary(Int32, Utf8)) OneOf { column: 4, texts: {"speed"} }
               Avg Some("value@5") Range(300000000)
-              when value@5 > CAST(2 AS Float64) * avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] RANGE BETWEEN 5 minutes PRECEDING AND CURRENT ROW@10 value Some("value@5")"#]],
+              when value@0 > CAST(2 AS Float64) * avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] RANGE BETWEEN 5 minutes PRECEDING AND CURRENT ROW@1 value Some("value@0")"#]],
     );
     check(
         "",
@@ -299,7 +319,7 @@ fn frames_sessions_and_hops_are_planned() {
               scope metric@4 = CAST(speed AS Dictionary(Int32, Utf8)) OneOf { column: 4, texts: {"speed"} }
               Avg Some("value@5") Rows(9)
               Stddev Some("value@5") Rows(9)
-              when value@5 > avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@10 + CAST(3 AS Float64) * stddev(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@11 value Some("value@5 - avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@10")"#]],
+              when value@0 > avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@1 + CAST(3 AS Float64) * stddev(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@2 value Some("value@0 - avg(readings.value) PARTITION BY [readings.sensor_id] ORDER BY [readings.event_time ASC NULLS LAST] ROWS BETWEEN 9 PRECEDING AND CURRENT ROW@1")"#]],
     );
     check(
         "",
@@ -374,5 +394,178 @@ fn queries_asked_again_and_again_are_planned() {
         &expect![
             "there is no table 'alerts' at line 2, column 23 SHOW TABLES lists what there is."
         ],
+    );
+}
+
+#[test]
+fn joins_with_tables_are_look_ups() {
+    check(
+        "",
+        "SELECT r.sensor_id, r.value FROM readings r\n\
+         JOIN thresholds t ON r.sensor_id = t.sensor_id AND t.metric = r.metric\n\
+         WHERE r.value > t.high AND t.active",
+        &expect![[r#"
+            readings stateless by ["sensor_id"]
+              whether there is one of thresholds by sensor_id = Column(3), metric = Column(4)
+              active of thresholds by sensor_id = Column(3), metric = Column(4)
+              high of thresholds by sensor_id = Column(3), metric = Column(4)
+              when <matched>@10 Other
+              when active@11 Other
+              when value@5 > high@12 Other
+              value Some("value@5")"#]],
+    );
+    check(
+        "",
+        "SELECT u.parent_code, max(value) FROM readings r JOIN sensors s USING (sensor_id)\n\
+         LEFT JOIN units u ON u.unit_code = s.unit_code WHERE s.kind = 'rain'\n\
+         GROUP BY u.parent_code, tumble(event_time, INTERVAL '1 minute') HAVING max(value) > 3",
+        &expect![[r#"
+            readings window by ["parent_code"]
+              whether there is one of sensors by sensor_id = Column(3)
+              unit_code of sensors by sensor_id = Column(3)
+              parent_code of units by unit_code = Column(11)
+              kind of sensors by sensor_id = Column(3)
+              scope <matched>@10 Other
+              scope kind@13 = CAST(rain AS Dictionary(Int32, Utf8)) OneOf { column: 13, texts: {"rain"} }
+              window 60000000 [Key(0), WindowStart]
+              aggregate max(r.value) of value@5 None
+              having Some("max(r.value)@2 > CAST(3 AS Float64)") value Some("max(r.value)@2")"#]],
+    );
+    check(
+        "",
+        "SELECT s.sensor_id, value FROM readings r JOIN sensors s ON s.sensor_id = r.sensor_id\n\
+         JOIN thresholds t ON t.sensor_id = s.sensor_id AND t.metric = 'rain' AND t.high > 5\n\
+         WHERE value > 3",
+        &expect![[r#"
+            readings stateless by ["sensor_id"]
+              whether there is one of thresholds by sensor_id = Column(3), metric = Text("rain")
+              whether there is one of sensors by sensor_id = Column(3)
+              high of thresholds by sensor_id = Column(3), metric = Text("rain")
+              when <matched>@10 Other
+              when <matched>@11 Other
+              when high@12 > CAST(5 AS Float64) Threshold { column: 12, bound: Above { than: 5.0, or_equal: false } }
+              when value@5 > CAST(3 AS Float64) Threshold { column: 5, bound: Above { than: 3.0, or_equal: false } }
+              value Some("value@5")"#]],
+    );
+    check(
+        "EVERY INTERVAL '1 minute' OVER LAST INTERVAL '5 minutes'",
+        "SELECT s.kind, count(*) FROM readings r JOIN sensors s ON s.sensor_id = r.sensor_id\n\
+         GROUP BY s.kind",
+        &expect![[r#"
+            readings periodic by []
+              every 60000000 over 300000000 of [Readings]
+              keys ["kind"] value Some(1)"#]],
+    );
+}
+
+#[test]
+fn joins_that_are_no_look_ups_are_refused() {
+    for (select, expected) in [
+        (
+            "SELECT r.sensor_id, value FROM thresholds t JOIN readings r ON r.sensor_id = t.sensor_id WHERE value > 1",
+            expect![
+                "'thresholds' is a dimension table: write the stream first, as in FROM readings r JOIN thresholds at line 2, column 32 "
+            ],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r JOIN thresholds t ON r.sensor_id = t.sensor_id WHERE value > 1",
+            expect![
+                "a row of 'thresholds' is found by its key (sensor_id, metric): JOIN … ON says with = which column of the stream, or which text, metric is at line 2, column 48 "
+            ],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r, sensors s WHERE r.sensor_id = s.sensor_id AND value > 1",
+            expect![
+                "a row of 'sensors' is found by its key (sensor_id): JOIN … ON says with = which column of the stream, or which text, sensor_id is at line 2, column 44 "
+            ],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r RIGHT JOIN sensors s ON r.sensor_id = s.sensor_id WHERE value > 1",
+            expect!["Right JOIN: not supported in a rule yet at line 2, column 49 "],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r LEFT JOIN sensors s ON r.sensor_id = s.sensor_id AND s.kind = 'rain' WHERE value > 1",
+            expect![
+                "LEFT JOIN takes the table's key and nothing else in ON: write the other conditions in WHERE at line 2, column 53 "
+            ],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r JOIN sensors s ON r.value = s.lon WHERE value > 1",
+            expect![
+                "a row of 'sensors' is found by its key (sensor_id): JOIN … ON says with = which column of the stream, or which text, sensor_id is at line 2, column 48 "
+            ],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r JOIN (SELECT * FROM sensors) s ON r.sensor_id = s.sensor_id WHERE value > 1",
+            expect!["a query inside the query: not supported in a rule yet at line 2, column 1 "],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r JOIN sensor s ON r.sensor_id = s.sensor_id WHERE value > 1",
+            expect!["there is no table 'sensor' at line 2, column 48 Did you mean 'sensors'?"],
+        ),
+        (
+            "SELECT r.sensor_id, value FROM readings r JOIN sensors s ON r.sensor_id = s.sensor_id WHERE value > s.hight",
+            expect!["there is no column 'hight' at line 2, column 101 "],
+        ),
+        (
+            "SELECT r.sensor_id FROM readings r JOIN sensors s ON r.sensor_id = s.sensor_id WHERE s.kind = 'rain'",
+            expect![
+                "nothing here can turn false again, so the alert would never end: add a condition on what was found (value, state), or NO DATA FOR at line 2, column 80 "
+            ],
+        ),
+    ] {
+        check("", select, &expected);
+    }
+}
+
+#[test]
+fn areas_stand_in_the_plan() {
+    check(
+        "",
+        "SELECT r.sensor_id, value FROM readings r JOIN sensors s USING (sensor_id)\n\
+         WHERE st_within(s.lon, s.lat, '00101') AND value > 3",
+        &expect![[r#"
+            readings stateless by ["sensor_id"]
+              whether there is one of sensors by sensor_id = Column(3)
+              lat of sensors by sensor_id = Column(3)
+              lon of sensors by sensor_id = Column(3)
+              when <matched>@10 Other
+              when st_within '00101' 5e39c1a92e3e6cc4(lon@12, lat@11) Other
+              when value@5 > CAST(3 AS Float64) Threshold { column: 5, bound: Above { than: 3.0, or_equal: false } }
+              value Some("value@5")"#]],
+    );
+    let select = |area: &str| {
+        format!(
+            "SELECT r.sensor_id, value FROM readings r JOIN sensors s USING (sensor_id)\n\
+             WHERE value > 3 AND st_within(s.lon, s.lat, {area})"
+        )
+    };
+    check(
+        "",
+        &select("'00102'"),
+        &expect!["there is no area '00102'; did you mean '00101'? at line 3, column 45 "],
+    );
+    check(
+        "",
+        &select("s.unit_code"),
+        &expect![
+            "a rule names the area of st_within itself, as in st_within(s.lon, s.lat, '99001'): its polygon is made ready once at line 3, column 21 "
+        ],
+    );
+    let periodic = "EVERY INTERVAL '1 minute' OVER LAST INTERVAL '5 minutes'";
+    check(
+        periodic,
+        &select("'101'"),
+        &expect![
+            "there is no area '101'; SELECT area_id FROM areas lists them at line 3, column 45 "
+        ],
+    );
+    check(
+        periodic,
+        &select("'00101'"),
+        &expect![[r#"
+        readings periodic by ["sensor_id"]
+          every 60000000 over 300000000 of [Readings]
+          keys ["sensor_id"] value Some(1)"#]],
     );
 }

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use vong_log::{MemLog, Snapshots};
+use vong_model::EventTime;
 use vong_runtime::ManualClock;
 use vong_telemetry::Metrics;
 
 use super::*;
 use crate::outputs::text_at;
 use crate::testing::{Row, SECOND, readings, rule_change, rule_sql};
-use crate::{BacktestRules, backtest, difference};
+use crate::{BacktestRules, backtest, difference, tables};
 
-const RULES: [(&str, &str, &str); 4] = [
+const RULES: [(&str, &str, &str); 7] = [
     (
         "high",
         "FOR INTERVAL '2 seconds'",
@@ -32,6 +33,32 @@ const RULES: [(&str, &str, &str); 4] = [
         "",
         "SELECT sensor_id FROM source_events WHERE sensor_id IS NOT NULL AND state = 'clock_ahead'",
     ),
+    (
+        "over_limit",
+        "",
+        "SELECT r.sensor_id, r.value FROM readings r JOIN limits t ON r.sensor_id = t.sensor_id \
+         WHERE t.kind = 'a' AND r.value > t.high",
+    ),
+    (
+        "kind_over_limit",
+        "",
+        "SELECT t.kind, avg(r.value) FROM readings r JOIN limits t ON r.sensor_id = t.sensor_id \
+         GROUP BY t.kind, tumble(event_time, INTERVAL '3 seconds') HAVING avg(r.value) > min(t.high)",
+    ),
+    (
+        "asked",
+        "EVERY INTERVAL '2 seconds' OVER LAST INTERVAL '4 seconds'",
+        "SELECT r.sensor_id, max(r.value) FROM readings r LEFT JOIN limits t ON r.sensor_id = \
+         t.sensor_id WHERE t.high IS NULL OR r.value > t.high GROUP BY r.sensor_id",
+    ),
+];
+
+/// Versions of the table; the last one lacks a column that rules read.
+const LIMITS: [&str; 4] = [
+    "sensor_id,high,kind\nS-0,50,a\nS-1,20,b\nS-2,80,a\n",
+    "sensor_id,high,kind\nS-0,90,a\nS-2,10,b\n",
+    "sensor_id,high,kind\nS-0,50,b\nS-1,20,a\nS-2,80,a\nS-3,1,a\n",
+    "sensor_id,kind\nS-0,a\n",
 ];
 
 struct World {
@@ -52,6 +79,7 @@ impl World {
         let dir = keeps_snapshots.then(|| tempfile::tempdir().unwrap());
         let shutdown = Shutdown::new();
         let mut world = Self { log, clock, runtime, follower: None, shutdown, dir };
+        world.table(0);
         for (rule_id, clauses, select) in RULES {
             let sql = rule_sql(rule_id, clauses, select);
             world.append(Stream::RuleChanges, rule_change("create", rule_id, 1, &sql));
@@ -62,6 +90,11 @@ impl World {
     fn append(&mut self, stream: Stream, batch: arrow::array::RecordBatch) {
         let entries = vec![Entry::new(stream, batch)];
         self.runtime.block_on(self.log.append(entries)).unwrap();
+    }
+
+    fn table(&mut self, version: usize) {
+        let batch = tables::to_batch("limits", Some(LIMITS[version]), EventTime(0));
+        self.append(Stream::ConfigChanges, batch);
     }
 
     fn start(&mut self) {
@@ -133,6 +166,7 @@ impl World {
 enum Event {
     Rows(Vec<(i64, u8, bool, u8, bool)>),
     Time(i64),
+    Table(usize),
     Turn,
     Kill,
 }
@@ -143,6 +177,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         4 => proptest::collection::vec(row, 1..8).prop_map(Event::Rows),
         4 => (100..2_000i64).prop_map(Event::Time),
         4 => Just(Event::Turn),
+        1 => (0..LIMITS.len()).prop_map(Event::Table),
         1 => Just(Event::Kill),
     ];
     proptest::collection::vec(event, 1..60)
@@ -169,6 +204,7 @@ proptest! {
                     world.append(Stream::Readings, readings(&rows));
                 }
                 Event::Time(ms) => world.clock.advance(Duration::from_millis(u64::try_from(*ms).unwrap())),
+                Event::Table(version) => world.table(*version),
                 Event::Turn => world.turn(true),
                 Event::Kill => world.turn(false),
             }

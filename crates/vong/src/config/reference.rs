@@ -71,9 +71,14 @@ const KEYS: &[Key] = &[
         "Administrative units with the dates they are valid. May be missing.",
     ),
     key(
+        "files.tables",
+        "\"tables\"",
+        "Directory of *.csv files: dimension tables that rules and SQL can join, one row a key.",
+    ),
+    key(
         "files.map",
         "\"map\"",
-        "Directory with units.geojson, streets.geojson, river.geojson. May be missing.",
+        "Directory with units.geojson, streets.geojson, river.geojson, and areas.geojson for st_within. May be missing.",
     ),
     key(
         "http.listen",
@@ -87,6 +92,18 @@ const KEYS: &[Key] = &[
         "600",
         "A source silent for so long is dead: somebody should look at it.",
     ),
+    key(
+        "rules.rows_per_s",
+        "1000",
+        "Readings a second that the installation is built for: what a rule costs is estimated with it.",
+    ),
+    key("rules.keys", "10000", "Sensors it is built for, or other things alerts are about."),
+    key(
+        "rules.asked_rows_per_s",
+        "250000",
+        "Rows a second that all rules with EVERY together may handle; a rule beyond it is not made.",
+    ),
+    key("rules.memory_mib", "256", "Memory that one rule may need; a rule beyond it is not made."),
     key("video.transport", "\"tcp\"", "How RTP travels: \"tcp\" (interleaved) or \"udp\"."),
     key("video.pre_roll_s", "10", "A clip filed for an alert starts so long before it."),
     key("video.post_roll_s", "10", "... and ends so long after it."),

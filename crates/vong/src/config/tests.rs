@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Config, from_toml, reference};
+use super::{Config, RulesConfig, from_toml, reference};
 
 fn check(text: &str, expected: &str) {
     let told = match from_toml::<Config>(Path::new("vong.toml"), text) {
@@ -56,4 +56,9 @@ fn the_reference_holds_every_key_with_its_default() {
     let written: toml::Table = toml::from_str(&reference()).unwrap();
     let known = toml::Table::try_from(Config::default()).unwrap();
     assert_eq!(keys(&written), keys(&known));
+}
+
+#[test]
+fn rules_cost_what_the_engine_takes_for_usual() {
+    assert_eq!(RulesConfig::default().budget(), vong_stream::RuleBudget::default());
 }

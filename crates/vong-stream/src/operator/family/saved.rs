@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use vong_model::{RuleId, Stream};
+use vong_model::RuleId;
 
 use super::{Codes, Family, KeySpace, NewRule, WindowClass};
 use crate::operator::panes::{Levels, SavedLevel};
@@ -13,8 +13,8 @@ use crate::plan::{Kind, RulePlan, WindowPlan};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::operator) struct SavedFamily {
-    /// Names of the columns whose ids are told apart.
-    columns: Vec<String>,
+    /// Columns whose ids are told apart.
+    columns: Vec<usize>,
     /// Codes of tuple after tuple.
     tuples: Vec<u32>,
     windows: Vec<SavedWindow>,
@@ -43,8 +43,7 @@ struct SavedRule {
 }
 
 impl Family {
-    pub(in crate::operator) fn save(&self, stream: Stream) -> SavedFamily {
-        let name = |column: &usize| stream.columns().get(*column).map_or("", |c| c.name).to_owned();
+    pub(in crate::operator) fn save(&self) -> SavedFamily {
         let window = |window: &WindowClass| SavedWindow {
             width_us: window.width_us,
             slide_us: window.slide_us,
@@ -63,7 +62,7 @@ impl Family {
         };
         let kept = self.slots_in_use();
         SavedFamily {
-            columns: self.tuples.columns().iter().map(name).collect(),
+            columns: self.tuples.columns().to_vec(),
             tuples: self.tuples.codes().to_vec(),
             windows: self.windows.iter().map(window).collect(),
             slots: kept.iter().map(|(text, _)| text.clone()).collect(),
@@ -74,14 +73,11 @@ impl Family {
     /// A family that goes on as the one that was written down.
     pub(in crate::operator) fn load(
         saved: SavedFamily,
-        stream: Stream,
         plans: &Plans,
         mut space_of: impl FnMut(&RulePlan) -> Result<usize, Unusable>,
         (spaces, codes): (&mut [KeySpace], &mut Codes),
     ) -> Result<Self, Unusable> {
-        let column = |name: &String| stream.columns().iter().position(|c| c.name == name.as_str());
-        let columns = saved.columns.iter().map(column).collect::<Option<_>>();
-        let columns = columns.ok_or(Unusable("a column the stream does not have"))?;
+        let columns = saved.columns.iter().copied().collect();
         let first = saved.windows.iter().find_map(|window| window.rules.first());
         let (_, first) = first
             .and_then(|rule| plans.get(&rule.rule_id))

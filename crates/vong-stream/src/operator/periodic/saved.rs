@@ -8,6 +8,7 @@ use vong_model::{EventTime, Offset, RuleId, Stream};
 
 use super::{Codes, KeySpace, Periodic, PeriodicRule, Slice};
 use crate::operator::keys::SavedSpace;
+use crate::operator::meter::Part;
 use crate::operator::rule::{RuleCore, SavedCore};
 use crate::operator::saved::{Plans, Unusable, decode, encode};
 use crate::plan::Kind;
@@ -85,7 +86,8 @@ impl SavedRule {
         let mut core = RuleCore::new(std::sync::Arc::clone(meta));
         core.load(self.core, &space)?;
         let (next, whole_from) = (self.next, self.whole_from);
-        Ok(PeriodicRule { core, plan: plan.clone(), codes, space, next, whole_from })
+        let (plan, part) = (plan.as_ref().clone(), Part::default());
+        Ok(PeriodicRule { core, plan, codes, space, next, whole_from, part })
     }
 }
 

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use vong_model::{EventTime, RuleId, Stream};
 
 use super::StreamOperator;
+use crate::operator::enrich::SavedColumn;
 use crate::operator::family::{Family, SavedFamily};
 use crate::operator::keys::SavedSpace;
 use crate::operator::saved::{Plans, Unusable};
 use crate::operator::selection::SavedSelection;
-use crate::plan::RulePlan;
+use crate::plan::{Kind, RulePlan};
+use crate::tables::Tables;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::operator) struct SavedStream {
@@ -18,6 +20,7 @@ pub(in crate::operator) struct SavedStream {
     seen_to: Option<EventTime>,
     /// Texts of the codes from 1 on.
     texts: Vec<String>,
+    joined: Vec<SavedColumn>,
     spaces: Vec<SavedSpace>,
     families: Vec<SavedFamily>,
     selections: Vec<SavedSelection>,
@@ -31,8 +34,9 @@ impl StreamOperator {
             watermark: self.watermark,
             seen_to: self.seen_to,
             texts: self.codes.interner.texts(),
+            joined: self.enrichment.save()?,
             spaces: self.spaces.iter().map(|space| space.save()).collect(),
-            families: self.families.iter().map(|family| family.save(self.stream)).collect(),
+            families: self.families.iter().map(|family| family.save()).collect(),
             selections: selections.collect::<Result<_, _>>()?,
         })
     }
@@ -43,8 +47,11 @@ impl StreamOperator {
         stream: Stream,
         saved: SavedStream,
         plans: &Plans,
+        tables: &Tables,
     ) -> Result<Self, Unusable> {
         let mut operator = Self::new(stream);
+        operator.enrichment.load(saved.joined, tables)?;
+        let plans = &operator.numbered(plans)?;
         for text in &saved.texts {
             operator.codes.interner.code(text);
         }
@@ -59,7 +66,7 @@ impl StreamOperator {
                 let found = columns.iter().position(|columns| *columns == plan.keys);
                 found.ok_or(Unusable("a rule over unknown keys"))
             };
-            families.push(Family::load(family, stream, plans, space_of, (spaces, codes))?);
+            families.push(Family::load(family, plans, space_of, (spaces, codes))?);
         }
         for selection in saved.selections {
             operator.load_selection(selection, plans)?;
@@ -67,12 +74,24 @@ impl StreamOperator {
         Ok(operator)
     }
 
+    /// The plans of this stream's rules, over the columns of its batches.
+    fn numbered(&mut self, plans: &Plans) -> Result<Plans, Unusable> {
+        let own = plans.iter().filter(|(_, (_, plan))| {
+            plan.stream() == self.stream && !matches!(plan.kind, Kind::Periodic(_))
+        });
+        let mut numbered = Plans::new();
+        for (rule_id, (meta, plan)) in own {
+            let mut plan = plan.clone();
+            let added = self.enrichment.add(rule_id, &mut plan);
+            added.or(Err(Unusable("a rule that cannot be put in force")))?;
+            numbered.insert(rule_id.clone(), (Arc::clone(meta), plan));
+        }
+        self.codes.widen(self.enrichment.width());
+        Ok(numbered)
+    }
+
     fn load_space(&mut self, saved: &SavedSpace) -> Result<(), Unusable> {
-        let column =
-            |name: &String| self.stream.columns().iter().position(|c| c.name == name.as_str());
-        let columns = saved.columns.iter().map(column).collect::<Option<Vec<_>>>();
-        let columns = columns.ok_or(Unusable("a key the stream does not have"))?;
-        let number = self.space(&columns);
+        let number = self.space(&saved.columns);
         self.spaces[number].load(saved, &self.codes.interner);
         Ok(())
     }
@@ -114,6 +133,7 @@ impl StreamOperator {
         if let Some(selection) = self.selections[number].as_mut() {
             selection.sealer.pushed = born;
         }
-        self.add(Arc::clone(meta), plan).or(Err(Unusable("a rule that cannot be put in force")))
+        self.add_numbered(Arc::clone(meta), plan)
+            .or(Err(Unusable("a rule that cannot be put in force")))
     }
 }

@@ -41,7 +41,7 @@ fn each_kind_of_query_has_its_columns() {
         &expect![[r#"
             readings sliding by ["sensor_id"]
               Avg Some("value@5") Rows(3)
-              when true value Some("value@5")
+              when true value Some("value@1")
               view sensor_id:text value:float smooth:float"#]],
     );
     check_view(
