@@ -90,3 +90,17 @@ fn listener_for_other_machines_is_refused() {
         &["reachable from other machines", "127.0.0.1"],
     );
 }
+
+#[test]
+fn the_rule_set_for_traffic_holds_in_an_installation_built_for_it() {
+    let rule_set =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/rule-sets/traffic_anomalies.sql");
+    let text = std::fs::read_to_string(rule_set).unwrap();
+    check(&[("rules/traffic.sql", &text)], &["rules/traffic.sql:", "rules.memory_mib"]);
+    let vong = Vong::new("[rules]\nrows_per_s = 20\n").unwrap();
+    vong.write("rules/traffic.sql", &text).unwrap();
+    let config = vong.path("vong.toml");
+    let arguments = ["check", "--config", config.to_str().unwrap()];
+    let (told, succeeded) = run_in(vong.directory.path(), &arguments).unwrap();
+    assert!(succeeded, "{told}");
+}

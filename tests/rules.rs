@@ -158,6 +158,9 @@ fn changed_tables_are_read_again_on_sighup_and_kept_in_the_log() {
     vong.start().unwrap();
     let in_force = |vong: &Vong| rules(vong).iter().map(|rule| rule.0.clone()).collect::<Vec<_>>();
     assert_eq!(in_force(&vong), ["near", "over"]);
+    let plan = vong.sql("EXPLAIN ALERT RULE over").unwrap();
+    let says = |part: &str| plan.iter().any(|row| row["plan"].as_str().unwrap().contains(part));
+    assert!(says("looked up once a record") && says("limits.high"), "{plan:?}");
     let high = |vong: &Vong| vong.sql("SELECT high FROM limits").unwrap()[0]["high"].clone();
     assert_eq!(high(&vong), 50.0);
     let versions = "SELECT count(*) FROM config_changes WHERE item = 'table/limits'";

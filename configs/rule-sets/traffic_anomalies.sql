@@ -1,6 +1,7 @@
 -- Unusual traffic without a limit set by hand: each loop is compared with its own last day.
 -- Copy this file into rules/ where loops report every few minutes; a day of rows is kept in memory
--- for each loop and metric.
+-- for each loop and metric. Rules are estimated for the rows the installation is built for: with some
+-- thousand loops that report every few minutes set rules.rows_per_s = 20 in vong.toml.
 
 -- Far from what this loop showed over the last day.
 CREATE ALERT RULE traffic_unusual

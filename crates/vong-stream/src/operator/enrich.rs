@@ -146,6 +146,17 @@ impl Enrichment {
         plan.renumber(&numbers)
     }
 
+    /// What is looked up for a rule, in words; `None` for nothing.
+    pub(super) fn explain(&self, rule_id: &RuleId) -> Option<String> {
+        let used = self.users.get(rule_id)?.iter().filter_map(|column| self.columns.get(*column));
+        let words = used.map(|column| {
+            let others = column.users - 1;
+            let Derived { lookup, .. } = &column.derived;
+            format!("{}.{} (also for {others} rules)", lookup.table, column.derived.name())
+        });
+        Some(format!("looked up once a record: {}", words.collect::<Vec<_>>().join(", ")))
+    }
+
     pub(super) fn remove(&mut self, rule_id: &RuleId) {
         for column in self.users.remove(rule_id).into_iter().flatten() {
             self.columns[column].users -= 1;

@@ -317,6 +317,12 @@ impl StreamOperator {
     }
 
     pub(super) fn explain(&self, rule_id: &RuleId) -> Option<Vec<String>> {
+        let mut lines = self.explain_kind(rule_id)?;
+        lines.extend(self.enrichment.explain(rule_id));
+        Some(lines)
+    }
+
+    fn explain_kind(&self, rule_id: &RuleId) -> Option<Vec<String>> {
         let name = |column: &usize| self.column_name(*column);
         for selection in self.selections.iter().flatten() {
             if let Some(mut lines) = selection.explain(rule_id) {

@@ -7,15 +7,16 @@ use arrow::datatypes::{DataType, Schema};
 use vong_model::Table;
 use vong_sql::functions::AREAS;
 
-use super::{Kind, Of, RulePlan, columns_of};
+use super::{Form, Kind, Of, RulePlan, columns_of};
 
 /// What a rule reads of one table.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Use {
     keys: Vec<String>,
     columns: BTreeMap<String, DataType>,
-    /// Columns that choose the rows the rule looks at.
-    chooses: BTreeSet<String>,
+    /// Columns that choose the rows the rule looks at, with the texts they must be; `None`: chosen in
+    /// another way, so that any change counts.
+    chooses: BTreeMap<String, Option<BTreeSet<String>>>,
     /// The rule only looks at rows that have a row in the table.
     only_matched: bool,
     /// The query sees the table whole.
@@ -60,7 +61,7 @@ impl Uses {
                 Of::Column { name, data_type } => {
                     of.columns.insert(name.to_string(), data_type.clone());
                     if scope.contains(&place) {
-                        of.chooses.insert(name.to_string());
+                        of.chooses.insert(name.to_string(), texts_of(plan, place));
                     }
                 }
             }
@@ -98,12 +99,38 @@ impl Use {
             return false;
         }
         (0..old.rows().num_rows()).any(|row| {
+            let is_chosen = |(column, texts): (&String, &Option<BTreeSet<String>>)| {
+                texts.as_ref().is_none_or(|texts| is_one_of(old, column, row, texts))
+            };
+            if !self.chooses.iter().all(is_chosen) {
+                return false;
+            }
             let key = self.keys.iter().map(|key| old.text_at(key, row).unwrap_or_default());
             let Some(now) = new.row_of(&key.collect::<Vec<_>>()) else { return true };
-            self.chooses.iter().any(|column| match (old.column(column), new.column(column)) {
-                (Some(before), Some(after)) => before.slice(row, 1) != after.slice(now, 1),
-                _ => true,
+            self.chooses.iter().any(|(column, texts)| match texts {
+                Some(texts) => !is_one_of(new, column, now, texts),
+                None => match (old.column(column), new.column(column)) {
+                    (Some(before), Some(after)) => before.slice(row, 1) != after.slice(now, 1),
+                    _ => true,
+                },
             })
         })
     }
+}
+
+fn is_one_of(table: &Table, column: &str, row: usize, texts: &BTreeSet<String>) -> bool {
+    table.text_at(column, row).is_some_and(|text| texts.contains(text))
+}
+
+/// The texts that the scope lets a column be; `None` when it asks for something else of it.
+fn texts_of(plan: &RulePlan, place: usize) -> Option<BTreeSet<String>> {
+    let mut found: Option<BTreeSet<String>> = None;
+    for conjunct in plan.scope.iter().filter(|c| columns_of(&c.expr).contains(&place)) {
+        let Form::OneOf { texts, .. } = &conjunct.form else { return None };
+        found = Some(match found {
+            None => texts.clone(),
+            Some(known) => known.intersection(texts).cloned().collect(),
+        });
+    }
+    found
 }

@@ -227,6 +227,62 @@ proptest! {
     }
 }
 
+/// Rule, key, state and time of what a backtest of `over_limit` alone finds in `from..`.
+fn tried(world: &World, from: Offset) -> Vec<String> {
+    let (name, clauses, select) = RULES[4];
+    let statement = vong_sql::rule::parse_one(&rule_sql(name, clauses, select)).unwrap();
+    let vong_sql::rule::RuleStatement::Create(rule) = statement else { panic!("not a rule") };
+    let rules = BacktestRules::Given(vec![*rule]);
+    let go_on = |_| std::ops::ControlFlow::Continue(());
+    let found = backtest(&world.log, from, world.log.head(), &rules, go_on).unwrap();
+    let told = |row: &crate::TransitionRow| format!("{} {} {}", row.key, row.state, row.event_time);
+    found.transitions.iter().map(told).collect()
+}
+
+#[test]
+fn a_rule_that_is_tried_sees_the_tables_of_the_log() {
+    let mut world = World::new();
+    let now = world.clock.now();
+    let rows = |world: &mut World, at: i64, value: f64| {
+        let rows = [Row::new(now + at * SECOND, "S-0", "level", value)];
+        world.append(Stream::Readings, readings(&rows));
+    };
+    let limit = |world: &mut World, lines: &str| {
+        let text = format!("sensor_id,high,kind\n{lines}");
+        let batch = tables::to_batch("limits", Some(&text), EventTime(0));
+        world.append(Stream::ConfigChanges, batch);
+    };
+    rows(&mut world, 1, 60.0);
+    // What goes is of another kind, so the rule goes on.
+    limit(&mut world, "S-0,90,a\nS-2,80,a\n");
+    let middle = world.log.head();
+    rows(&mut world, 2, 60.0);
+    rows(&mut world, 3, 95.0);
+    limit(&mut world, "S-0,50,b\nS-2,80,a\n");
+    rows(&mut world, 4, 95.0);
+    // From the start it fires at 60 over 50, and ends when the limit is 90; the second version takes
+    // the sensor out of its kind, so that the alert is cancelled.
+    let at = |seconds: i64| EventTime(now + seconds * SECOND);
+    let all = tried(&world, Offset::ZERO);
+    let expected = [(1, "firing"), (2, "resolved"), (3, "firing"), (0, "cancelled")]
+        .map(|(seconds, state)| format!("sensor_id=S-0 {state} {}", at(seconds)));
+    assert_eq!(all, expected);
+    // From the middle on the version in force there is found before the range.
+    assert_eq!(tried(&world, middle), expected[2..]);
+
+    // A log that has the table only later gives its first version to what was before.
+    let clock = ManualClock::new(1_000 * SECOND);
+    let log = MemLog::new(Arc::new(clock.clone()));
+    let early = World { log, clock, ..World::new() };
+    let mut early = early;
+    rows(&mut early, 1, 60.0);
+    rows(&mut early, 2, 40.0);
+    early.table(0);
+    let expected = [(1, "firing"), (2, "resolved")]
+        .map(|(seconds, state)| format!("sensor_id=S-0 {state} {}", at(seconds)));
+    assert_eq!(tried(&early, Offset::ZERO), expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_service_catches_up_follows_and_stops() {
     let clock = ManualClock::new(1_000 * SECOND);
