@@ -137,6 +137,8 @@ enum Event {
     },
     /// Decisions reach the log.
     Flush,
+    /// Some of them do, then the engine dies.
+    Torn(u8),
     Crash,
 }
 
@@ -158,6 +160,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         }),
         3 => Just(Event::Flush),
         1 => Just(Event::Crash),
+        1 => any::<u8>().prop_map(Event::Torn),
     ];
     proptest::collection::vec(event, 10..60)
 }
@@ -207,6 +210,23 @@ impl Live {
         }
         self.read();
         assert!(self.pending.is_empty(), "what is in the log is not decided again");
+    }
+
+    /// Writes only some of the first rows of what is pending.
+    fn tear(&mut self, share: u8) {
+        self.read();
+        for entry in self.pending.entries().unwrap() {
+            let rows = entry.batch.num_rows();
+            // Late rows of one record are written together.
+            let kept = match entry.stream {
+                Stream::LateEvents => rows,
+                _ => rows * usize::from(share) / 255,
+            };
+            if kept > 0 {
+                self.append(entry.stream, entry.batch.slice(0, kept));
+            }
+        }
+        self.crash();
     }
 
     fn crash(&mut self) {
@@ -274,6 +294,7 @@ fn tell(planner: &Arc<RulePlanner>, events: &[Event]) -> Live {
             }
             Event::Flush => live.flush(),
             Event::Crash => live.crash(),
+            Event::Torn(share) => live.tear(*share),
         }
         if matches!(event, Event::Rows(_) | Event::Watermark(_)) && clock % 3 == 0 {
             live.read();
