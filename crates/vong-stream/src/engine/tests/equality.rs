@@ -163,6 +163,8 @@ enum Event {
     },
     /// Decisions reach the log.
     Flush,
+    /// Some of them do, then the engine dies.
+    Torn(u8),
     /// What the engine knows is written down.
     Snapshot,
     /// The engine goes on from its last snapshot, or reads the log from its start.
@@ -191,6 +193,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         3 => Just(Event::Flush),
         2 => Just(Event::Snapshot),
         2 => any::<bool>().prop_map(|keeps_snapshot| Event::Crash { keeps_snapshot }),
+        1 => any::<u8>().prop_map(Event::Torn),
     ];
     proptest::collection::vec(event, 10..60)
 }
@@ -281,6 +284,23 @@ impl Live {
         });
     }
 
+    /// Writes only some of the first rows of what is pending.
+    fn tear(&mut self, share: u8) {
+        self.read();
+        for entry in self.pending.entries().unwrap() {
+            let rows = entry.batch.num_rows();
+            // Late rows of one record are written together.
+            let kept = match entry.stream {
+                Stream::LateEvents => rows,
+                _ => rows * usize::from(share) / 255,
+            };
+            if kept > 0 {
+                self.append(entry.stream, entry.batch.slice(0, kept));
+            }
+        }
+        self.crash(share.is_multiple_of(2));
+    }
+
     fn crash(&mut self, keeps_snapshot: bool) {
         self.pending = Outputs::default();
         let planner = Arc::clone(&self.planner);
@@ -357,6 +377,7 @@ fn tell(planner: &Arc<RulePlanner>, events: &[Event]) -> Live {
             Event::Flush => live.flush(),
             Event::Snapshot => live.save(),
             Event::Crash { keeps_snapshot } => live.crash(*keeps_snapshot),
+            Event::Torn(share) => live.tear(*share),
         }
         if matches!(event, Event::Rows(_) | Event::Watermark(_)) && clock % 3 == 0 {
             live.read();
