@@ -241,7 +241,7 @@ fn tried(world: &World, from: Offset) -> Vec<String> {
 
 #[test]
 fn a_rule_that_is_tried_sees_the_tables_of_the_log() {
-    let mut world = World::new();
+    let mut world = World::new(false);
     let now = world.clock.now();
     let rows = |world: &mut World, at: i64, value: f64| {
         let rows = [Row::new(now + at * SECOND, "S-0", "level", value)];
@@ -273,7 +273,7 @@ fn a_rule_that_is_tried_sees_the_tables_of_the_log() {
     // A log that has the table only later gives its first version to what was before.
     let clock = ManualClock::new(1_000 * SECOND);
     let log = MemLog::new(Arc::new(clock.clone()));
-    let early = World { log, clock, ..World::new() };
+    let early = World { log, clock, ..World::new(false) };
     let mut early = early;
     rows(&mut early, 1, 60.0);
     rows(&mut early, 2, 40.0);
