@@ -332,7 +332,7 @@ impl Lowering<'_> {
         let condition = self.physical(&condition, output)?;
         let value = self.numeric(&folded.outputs, output)?.map(|(_, named)| named.expr);
         let view = self.view(&folded.outputs, output, true)?;
-        let plan = self.narrowed(calls, output, (&condition, value.as_ref(), view))?;
+        let plan = self.narrowed(calls, output, (&condition, value.as_ref()), view)?;
         Ok(self.plan(scope, keys.unwrap_or_default(), Kind::Sliding(plan)))
     }
 
@@ -341,11 +341,8 @@ impl Lowering<'_> {
         &self,
         calls: Vec<SlidingCall>,
         output: &DFSchema,
-        (condition, value, mut view): (
-            &Arc<dyn PhysicalExpr>,
-            Option<&Arc<dyn PhysicalExpr>>,
-            Option<ViewPlan>,
-        ),
+        (condition, value): (&Arc<dyn PhysicalExpr>, Option<&Arc<dyn PhysicalExpr>>),
+        mut view: Option<ViewPlan>,
     ) -> Result<SlidingPlan, Error> {
         let width = output.fields().len() - calls.len();
         let shown = view.iter().flat_map(|view| &view.outputs);

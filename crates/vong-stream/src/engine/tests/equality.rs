@@ -119,10 +119,20 @@ impl Rule {
                 ),
             ),
         };
+        self.statement((name, number), kind, timing, &select)
+    }
+
+    fn statement(
+        &self,
+        (name, number): (&str, u8),
+        kind: u8,
+        timing: &str,
+        select: &str,
+    ) -> String {
         match (self.is_view, kind) {
             (false, _) => {
-                let extra = self.extra(number, kind, &select);
-                rule_sql(name, &format!("{timing} {extra}"), &select)
+                let extra = self.extra(number, kind, select);
+                rule_sql(name, &format!("{timing} {extra}"), select)
             }
             (true, 6) => format!("CREATE CONTINUOUS VIEW {name} {timing} AS {select}"),
             (true, _) => format!("CREATE CONTINUOUS VIEW {name} AS {select}"),
