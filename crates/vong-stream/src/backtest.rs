@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use vong_log::Log;
+use vong_log::{Log, Record};
 use vong_model::{EventTime, Offset, Stream};
 use vong_sql::rule::RuleDefinition;
 
@@ -62,19 +62,10 @@ pub fn backtest(
     };
     let mut found = Backtest::default();
     while next < to {
-        let records = match log.read(next, READ_BYTES) {
-            Ok(records) => records,
-            // As the engine does live.
-            Err(e) => match e.resume_at().filter(|at| *at > next) {
-                Some(at) => {
-                    next = at;
-                    continue;
-                }
-                None => return Err(Error::Read { from: next, source: Box::new(e) }),
-            },
-        };
-        let Some(last) = records.last() else { break };
-        next = last.offset.next();
+        let records = read_on(log, &mut next)?;
+        if records.is_empty() {
+            break;
+        }
         if progress(next).is_break() {
             break;
         }
@@ -87,6 +78,23 @@ pub fn backtest(
     }
     found.counts = engine.counts();
     Ok(found)
+}
+
+/// The next records from `next` on, which then stands behind them; none at the end of the log. What
+/// is lost is passed over, as the engine does live.
+pub(crate) fn read_on(log: &dyn Log, next: &mut Offset) -> Result<Vec<Record>, Error> {
+    loop {
+        match log.read(*next, READ_BYTES) {
+            Ok(records) => {
+                *next = records.last().map_or(*next, |last| last.offset.next());
+                return Ok(records);
+            }
+            Err(e) => match e.resume_at().filter(|at| *at > *next) {
+                Some(at) => *next = at,
+                None => return Err(Error::Read { from: *next, source: Box::new(e) }),
+            },
+        }
+    }
 }
 
 /// An engine of these rules with the dimension tables as they were at the start of the range. A
@@ -160,10 +168,10 @@ fn live(
     let (mut live, mut next) = (BTreeSet::new(), from.max(log.floor()));
     // A decision stands behind what caused it, so the log is read to its end.
     while next < log.head() {
-        let read = log.read(next, READ_BYTES);
-        let records = read.map_err(|e| Error::Read { from: next, source: Box::new(e) })?;
-        let Some(last) = records.last() else { break };
-        next = last.offset.next();
+        let records = read_on(log, &mut next)?;
+        if records.is_empty() {
+            break;
+        }
         for record in records.iter().filter(|r| r.stream == Stream::AlertTransitions) {
             let times = record.batch.column(record.stream.column_index("event_time"));
             let times = times.as_primitive::<TimestampMicrosecondType>();

@@ -13,7 +13,7 @@ use vong_log::{Log, Record};
 use vong_model::{EventTime, Offset, Stream, Table, columns};
 
 use crate::Error;
-use crate::backtest::READ_BYTES;
+use crate::backtest::read_on;
 use crate::outputs::text_at;
 
 /// Tables by name.
@@ -103,19 +103,10 @@ fn each_change(
 ) -> Result<(), Error> {
     let mut next = from;
     while next < to {
-        let records = match log.read(next, READ_BYTES) {
-            Ok(records) => records,
-            // As the engine does live.
-            Err(e) => match e.resume_at().filter(|at| *at > next) {
-                Some(at) => {
-                    next = at;
-                    continue;
-                }
-                None => return Err(Error::Read { from: next, source: Box::new(e) }),
-            },
-        };
-        let Some(last) = records.last() else { break };
-        next = last.offset.next();
+        let records = read_on(log, &mut next)?;
+        if records.is_empty() {
+            break;
+        }
         let of_config = records
             .iter()
             .filter(|record| record.stream == Stream::ConfigChanges && record.offset < to);
