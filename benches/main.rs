@@ -61,10 +61,14 @@ fn main() -> Result<()> {
     let target = checkout.context("benches lie in the checkout")?.join("target");
     std::fs::create_dir_all(&target).context("could not make the directory 'target'")?;
     let wanted = |name: &str| wanted.as_ref().is_none_or(|part| name.contains(part.as_str()));
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), Ok(()));
     for (name, run) in BENCHES.into_iter().filter(|(name, _)| wanted(name)) {
         println!("running: {name}");
-        rows.extend(run(&scale).with_context(|| format!("bench '{name}' failed"))?);
+        match run(&scale).with_context(|| format!("bench '{name}' failed")) {
+            Ok(found) => rows.extend(found),
+            // What the others found is worth its minutes.
+            Err(e) => failed = Err(e),
+        }
     }
     let path = target.join("bench.jsonl");
     std::fs::write(&path, report::lines(&rows)).context("could not write target/bench.jsonl")?;
@@ -72,5 +76,5 @@ fn main() -> Result<()> {
     if cfg!(debug_assertions) || scale.quick {
         println!("not a measurement: unoptimised build or --quick");
     }
-    Ok(())
+    failed
 }

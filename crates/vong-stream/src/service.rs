@@ -256,6 +256,8 @@ impl Follower {
         }
         self.sequencer.resume(self.service.clock.now());
         self.append(Vec::new(), shutdown).await?;
+        // Also when there was nothing to read behind a snapshot.
+        self.publish(self.engine.counts(), self.service.log.head());
         self.service.shared.caught_up.send_replace(true);
         info!(records = self.engine.counts().records, "engine caught up with the log");
         loop {

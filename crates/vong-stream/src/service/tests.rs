@@ -342,6 +342,8 @@ async fn live(log: &MemLog, dir: &std::path::Path, value: f64) -> Counts {
     let stop = shutdown.clone();
     let watching = async {
         handle.caught_up().await;
+        assert!(handle.applied() > Offset::ZERO, "what a snapshot holds was applied");
+        assert_eq!(handle.rules().len(), 1);
         let rows = readings(&[Row::new(1_000 * SECOND, "S-1", "level", value)]);
         let appended = log.append(vec![Entry::new(Stream::Readings, rows)]).await.unwrap();
         handle.wait_applied(appended.end).await;
