@@ -35,6 +35,13 @@ pub(crate) fn run(arguments: &BacktestArguments) -> Result<ExitCode> {
     let to = place(&log, arguments.to.as_deref())?.unwrap_or_else(|| log.head());
     let labels = arguments.labels.as_deref().map(labels_of).transpose()?.unwrap_or_default();
     let (rules, only) = chosen(arguments.rule.as_deref())?;
+    if matches!(rules, BacktestRules::AsLogged) && log.floor() > Offset::ZERO {
+        tell(&format!(
+            "the log begins at offset {}: what was made before, rules and open alerts, is not known \
+             to this run; name a rule's file to try it",
+            log.floor()
+        ));
+    }
     let begun = tokio::time::Instant::now();
     let found = backtest(&log, from, to, &rules, bar(&log, &rules, (from, to)));
     let found = found.map_err(|e| in_file(e, arguments.rule.as_deref()))?;
