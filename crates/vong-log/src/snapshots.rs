@@ -87,23 +87,31 @@ impl Snapshots {
         std::fs::create_dir_all(&self.dir)?;
         let (version, epoch) = (self.version, self.epoch.clone());
         let bytes = encode(&Heading { version, epoch, next, notes }, state)?;
-        let path = self.dir.join(format!("{:020}.{EXTENSION}", next.0));
+        let path = self.dir.join(format!("{:020}.{}.{EXTENSION}", next.0, self.tag()));
         vong_runtime::fs::replace_file(&path, &bytes)?;
-        let names = self.names();
-        for (_, old) in names.iter().take(names.len().saturating_sub(KEPT)) {
+        // What is said to stand behind this one is of a log that was longer once.
+        let (ahead, mut names): (Vec<_>, Vec<_>) =
+            self.names().into_iter().partition(|(offset, _)| *offset > next);
+        names.truncate(names.len().saturating_sub(KEPT));
+        for (_, old) in ahead.into_iter().chain(names) {
             std::fs::remove_file(old)?;
         }
         Ok(bytes.len() as u64)
     }
 
-    /// Offset and path of each file, by offset.
+    /// What tells the files of this log from those of a log that stood here before.
+    fn tag(&self) -> String {
+        format!("{:08x}", crc32c::crc32c(self.epoch.as_bytes()))
+    }
+
+    /// Offset and path of each file of this log, by offset.
     fn names(&self) -> Vec<(Offset, PathBuf)> {
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().filter_map(Result::ok);
+        let ending = format!(".{}.{EXTENSION}", self.tag());
         let named = entries.filter_map(|entry| {
             let path = entry.path();
-            let is_one = path.extension().is_some_and(|e| e == EXTENSION);
-            let offset = path.file_stem()?.to_str()?.parse().ok()?;
-            is_one.then_some((Offset(offset), path))
+            let offset = path.file_name()?.to_str()?.strip_suffix(&ending)?.parse().ok()?;
+            Some((Offset(offset), path))
         });
         let mut names: Vec<_> = named.collect();
         names.sort();
@@ -195,6 +203,21 @@ mod tests {
         let of_another = Snapshots { version: 2, ..snapshots };
         let newest = of_another.find::<String>(Offset(0), Offset(1_000)).next().unwrap();
         assert_eq!((newest.notes.as_str(), newest.state), ("notes", None));
+    }
+
+    #[test]
+    fn what_another_log_or_a_longer_one_left_behind_does_not_push_new_ones_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (Snapshots::new(dir.path(), "old", 1), snapshots(dir.path()));
+        for next in [800, 900] {
+            old.write(Offset(next), &"", b"").unwrap();
+            new.write(Offset(next), &"", b"").unwrap();
+        }
+        for next in [5, 6] {
+            new.write(Offset(next), &"", b"").unwrap();
+        }
+        assert_eq!(offsets(&new, 0, 1_000), [6, 5]);
+        assert_eq!((new.low_water(), old.low_water()), (Some(Offset(5)), Some(Offset(800))));
     }
 
     #[test]
