@@ -164,6 +164,7 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         hub: handle,
         video: VideoHub::new(hub_metrics),
         footage,
+        stills: None,
         clock,
         readiness: Readiness::default(),
         metrics: HttpMetrics::new(&registry),

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use vong_footage::Footage;
 use vong_hub::{HubHandle, VideoHub};
 use vong_log::Log;
+use vong_media::StillMaker;
 use vong_model::Assets;
 use vong_query::QueryEngine;
 use vong_runtime::{Clock, Shutdown};
@@ -29,6 +30,8 @@ pub struct App {
     pub hub: HubHandle,
     pub video: VideoHub,
     pub footage: Footage,
+    /// `None` where nothing decodes.
+    pub stills: Option<Arc<dyn StillMaker>>,
     pub clock: Arc<dyn Clock>,
     pub readiness: Readiness,
     pub registry: Metrics,

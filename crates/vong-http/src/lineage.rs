@@ -12,11 +12,13 @@ use crate::error::Problem;
 const MOST_ROWS: usize = 10_000;
 
 /// What says the most about a row of each stream that rules read.
-const TELLING: [(Stream, &[&str]); 4] = [
+const TELLING: [(Stream, &[&str]); 6] = [
     (Stream::Readings, &["metric", "value", "unit"]),
     (Stream::CameraEvents, &["state", "detail"]),
     (Stream::SourceEvents, &["state", "detail"]),
     (Stream::VideoSegments, &["file", "frames"]),
+    (Stream::VehicleCounts, &["line", "count", "speed"]),
+    (Stream::VideoEvents, &["kind", "state", "subject", "value"]),
 ];
 
 /// What the alert is about and which records are behind it.

@@ -21,6 +21,7 @@ mod gop;
 mod live;
 mod read;
 mod scan;
+mod still;
 mod timeline;
 
 pub use access_unit::{AccessUnit, AccessUnitSink, Codec, VideoParameters};
@@ -36,4 +37,5 @@ pub use footage_file::{
 pub use gop::{DroppedFrames, Frame, GUESSED_DURATION_90K, Gop, GopBuilder, GopLimits};
 pub use live::{LiveFragment, LiveFragmenter};
 pub use scan::{ReadError, Scan, read_file_head, read_gop_head, scan_gops};
+pub use still::{Still, StillError, StillMaker, StillRequest};
 pub use timeline::{Stamp, TICKS_PER_SECOND, Timeline, ticks, ticks_between, wall_after};

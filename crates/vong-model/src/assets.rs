@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::{CameraId, SensorId, UnitCode};
 
 /// A point on the WGS 84 ellipsoid, degrees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Place {
     pub lon: f64,
     pub lat: f64,
@@ -36,8 +36,65 @@ pub struct Sensor {
     pub unit_code: UnitCode,
 }
 
+/// What a camera is for; decides how long its footage is kept and who may see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CameraClass {
+    /// Overview of a place; nobody is recognised.
+    #[default]
+    Observation,
+    /// Security of a place.
+    Surveillance,
+    /// Reads number plates.
+    PlateRecognition,
+    /// Counts traffic.
+    Counting,
+}
+
+impl CameraClass {
+    pub const ALL: [Self; 4] =
+        [Self::Observation, Self::Surveillance, Self::PlateRecognition, Self::Counting];
+
+    /// The word used in registers, SQL and configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observation => "observation",
+            Self::Surveillance => "surveillance",
+            Self::PlateRecognition => "plate_recognition",
+            Self::Counting => "counting",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
+}
+
+/// When a camera's footage goes to disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Recording {
+    /// Always.
+    #[default]
+    Continuous,
+    /// Only around alerts: the last groups of pictures wait in memory.
+    Events,
+}
+
+impl Recording {
+    /// The word used in registers and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Continuous => "continuous",
+            Self::Events => "events",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Continuous, Self::Events].into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
 /// A camera and where its picture comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Camera {
     pub camera_id: CameraId,
     pub name_vi: String,
@@ -45,6 +102,16 @@ pub struct Camera {
     pub place: Place,
     /// Direction of view, degrees clockwise from north.
     pub heading_deg: f64,
+    /// Width of the view, degrees; 360 where the camera turns.
+    pub fov_deg: f64,
+    /// How far it shows what happens, metres.
+    pub range_m: f64,
+    pub class: CameraClass,
+    /// Who answers for it; empty when unknown.
+    pub owner: String,
+    /// Why it records; empty when unknown.
+    pub purpose: String,
+    pub recording: Recording,
     pub unit_code: UnitCode,
     /// The stream that is recorded.
     pub url: String,

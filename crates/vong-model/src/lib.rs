@@ -17,7 +17,7 @@ mod time;
 pub mod view;
 
 pub use access::{AccessDenied, Action, Principal, Role, authorize};
-pub use assets::{Assets, Camera, Place, Sensor, Unit};
+pub use assets::{Assets, Camera, CameraClass, Place, Recording, Sensor, Unit};
 pub use columns::Columns;
 pub use handling::{Comparison, InWords, LatePolicy, Limit, Rung};
 pub use ids::{AlertId, CameraId, ClipId, Offset, RuleId, SensorId, SourceId, UnitCode};

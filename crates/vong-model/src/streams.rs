@@ -113,6 +113,10 @@ pub enum Stream {
     Clips = 6,
     /// A row that a continuous view found, decided by the engine from the log alone.
     ViewRows = 7,
+    /// What passed a line or stood in a zone of a camera's picture, added up over a period.
+    VehicleCounts = 8,
+    /// Something a camera's picture shows, or shows of the camera itself, began or ended.
+    VideoEvents = 9,
     /// An advance of a stream's event-time clock; decided once, then a fact.
     Watermarks = 16,
     /// A change of a source's or sensor's own state.
@@ -128,7 +132,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Readings,
         Self::CameraEvents,
         Self::VideoSegments,
@@ -136,6 +140,8 @@ impl Stream {
         Self::LateEvents,
         Self::Clips,
         Self::ViewRows,
+        Self::VehicleCounts,
+        Self::VideoEvents,
         Self::Watermarks,
         Self::SourceEvents,
         Self::RuleChanges,
@@ -200,7 +206,12 @@ impl Stream {
     pub fn feeds_rules(self) -> bool {
         matches!(
             self,
-            Self::Readings | Self::CameraEvents | Self::SourceEvents | Self::VideoSegments
+            Self::Readings
+                | Self::CameraEvents
+                | Self::SourceEvents
+                | Self::VideoSegments
+                | Self::VehicleCounts
+                | Self::VideoEvents
         )
     }
 
@@ -213,6 +224,8 @@ impl Stream {
             Self::LateEvents => &LATEEVENTS,
             Self::Clips => &CLIPS,
             Self::ViewRows => &VIEWROWS,
+            Self::VehicleCounts => &VEHICLECOUNTS,
+            Self::VideoEvents => &VIDEOEVENTS,
             Self::Watermarks => &WATERMARKS,
             Self::SourceEvents => &SOURCEEVENTS,
             Self::RuleChanges => &RULECHANGES,
@@ -445,6 +458,100 @@ static VIEWROWS: Definition = Definition {
             "Log offset of the record that caused this row.",
         ),
         column("cause_ordinal", UInt32, Provenance, "Place among the rows that one record caused."),
+    ],
+};
+
+static VEHICLECOUNTS: Definition = Definition {
+    name: "vehicle_counts",
+    kind: RecordKind::Data,
+    entity: Some("camera_id"),
+    doc: "What passed a line or stood in a zone of a camera's picture, added up over a period.",
+    columns: &[
+        column("event_time", Time, Role::Time, "End of the period, by our clock."),
+        column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
+        column("camera_id", Key, Dimension, "Camera the fact is about."),
+        column("line", Key, Dimension, "Line or zone of the camera's scene."),
+        column(
+            "direction",
+            Key,
+            Dimension,
+            "`forward` or `backward` over a line, as the scene names them; `inside` for a zone.",
+        ),
+        column(
+            "kind",
+            Key,
+            Dimension,
+            "`vehicle` where nothing tells more; else `car`, `motorcycle`, `bus`, `truck`, `bicycle`, `person`.",
+        ),
+        column("count", UInt32, Measure, "Crossings in the period; for a zone, the most at once."),
+        nullable(column(
+            "speed",
+            Float64,
+            Measure,
+            "Mean speed, km/h, where the scene is measured.",
+        )),
+        nullable(column(
+            "occupancy",
+            Float64,
+            Measure,
+            "Share of the period in which it was taken, 0 to 1.",
+        )),
+        nullable(column(
+            "queue",
+            Float64,
+            Measure,
+            "Longest queue, metres, where the scene is measured.",
+        )),
+        column("period_s", Float64, Measure, "Length of the period, seconds."),
+        nullable(column(
+            "unit_code",
+            Key,
+            Dimension,
+            "Administrative unit where the device stands; null when unknown.",
+        )),
+    ],
+};
+
+static VIDEOEVENTS: Definition = Definition {
+    name: "video_events",
+    kind: RecordKind::Data,
+    entity: Some("camera_id"),
+    doc: "Something a camera's picture shows, or shows of the camera itself, began or ended.",
+    columns: &[
+        column(
+            "event_time",
+            Time,
+            Role::Time,
+            "When the deciding frame was received, by our clock.",
+        ),
+        column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
+        column("camera_id", Key, Dimension, "Camera the fact is about."),
+        column(
+            "kind",
+            Key,
+            Dimension,
+            "Of the camera: `black`, `white`, `defocused`, `covered`, `moved`, `frozen`, `clock_wrong`, `scene_change`; of the street: `stopped_vehicle`, `wrong_way`, `queue`, `crowd`; `onvif` for what the camera itself told.",
+        ),
+        column("state", Key, Measure, "`began`, `going_on` (repeated while it lasts), `ended`."),
+        nullable(column(
+            "subject",
+            Text,
+            Measure,
+            "Zone or line of the scene, or the topic of a camera's own event.",
+        )),
+        nullable(column(
+            "value",
+            Float64,
+            Measure,
+            "The number behind it, in the unit of its kind.",
+        )),
+        nullable(column("detail", Text, Measure, "In words.")),
+        nullable(column(
+            "unit_code",
+            Key,
+            Dimension,
+            "Administrative unit where the device stands; null when unknown.",
+        )),
     ],
 };
 

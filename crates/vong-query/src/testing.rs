@@ -117,6 +117,7 @@ fn assets() -> Assets {
         unit_code: "c1".into(),
         url: "rtsp://user:secret@example/1".to_owned(),
         live_url: None,
+        ..Camera::default()
     };
     let mut assets = Assets::default();
     assets.sensors.insert(sensor.sensor_id.clone(), sensor);

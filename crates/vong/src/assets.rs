@@ -5,7 +5,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 use serde::Deserialize;
-use vong_model::{Assets, Camera, Place, Sensor, Unit};
+use vong_model::{Assets, Camera, CameraClass, Place, Recording, Sensor, Unit};
 use vong_rtsp::Login;
 
 use crate::config::{Diagnostic, FilesConfig, from_toml};
@@ -126,6 +126,16 @@ impl Row<'_> {
             name_en: self.text("name_en")?.to_owned(),
             place: self.place()?,
             heading_deg: self.number("heading_deg")?,
+            fov_deg: self.number_or("fov_deg", 90.0)?,
+            range_m: self.number_or("range_m", 150.0)?,
+            class: self.word(
+                "class",
+                CameraClass::from_word,
+                &CameraClass::ALL.map(CameraClass::as_str),
+            )?,
+            owner: self.optional("owner").unwrap_or_default().to_owned(),
+            purpose: self.optional("purpose").unwrap_or_default().to_owned(),
+            recording: self.word("recording", Recording::from_word, &["continuous", "events"])?,
             unit_code: self.text("unit_code")?.into(),
             url: url.to_owned(),
             live_url: live_url.map(str::to_owned),
@@ -161,6 +171,23 @@ impl Row<'_> {
         let text = self.text(column)?;
         text.parse()
             .map_err(|_not_a_number| self.mistake(&format!("{column} is not a number: '{text}'")))
+    }
+
+    fn number_or(&self, column: &str, default: f64) -> Result<f64, Diagnostic> {
+        if self.optional(column).is_none() { Ok(default) } else { self.number(column) }
+    }
+
+    /// One of a closed list of words; the first of them where nothing is written.
+    fn word<T: Default>(
+        &self,
+        column: &str,
+        known: impl Fn(&str) -> Option<T>,
+        words: &[&str],
+    ) -> Result<T, Diagnostic> {
+        let Some(word) = self.optional(column) else { return Ok(T::default()) };
+        known(word).ok_or_else(|| {
+            self.mistake(&format!("{column} '{word}' is none of {}", words.join(", ")))
+        })
     }
 
     fn text(&self, column: &str) -> Result<&str, Diagnostic> {

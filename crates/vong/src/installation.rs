@@ -458,6 +458,7 @@ impl Ground {
             hub,
             video,
             footage,
+            stills: None,
             clock: Arc::clone(&self.clock),
             readiness: self.readiness.clone(),
             registry: self.registry.clone(),

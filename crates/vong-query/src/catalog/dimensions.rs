@@ -43,7 +43,7 @@ impl Dimensions {
 }
 
 /// Documentation of the columns above; `(table, column, doc)`.
-pub(super) const DOCS: [(&str, &str, &str); 21] = [
+pub(super) const DOCS: [(&str, &str, &str); 27] = [
     ("sensors", "sensor_id", "Device, unique in the city."),
     ("sensors", "kind", "traffic, water_level, rain, air_quality, noise, door or power."),
     ("sensors", "name_vi", "Name, Vietnamese."),
@@ -57,6 +57,12 @@ pub(super) const DOCS: [(&str, &str, &str); 21] = [
     ("cameras", "lon", "Longitude, degrees, WGS 84."),
     ("cameras", "lat", "Latitude, degrees, WGS 84."),
     ("cameras", "heading_deg", "Direction of view, degrees clockwise from north."),
+    ("cameras", "fov_deg", "Width of the view, degrees; 360 where the camera turns."),
+    ("cameras", "range_m", "How far it shows what happens, metres."),
+    ("cameras", "class", "`observation`, `surveillance`, `plate_recognition` or `counting`."),
+    ("cameras", "owner", "Who answers for it."),
+    ("cameras", "purpose", "Why it records."),
+    ("cameras", "recording", "`continuous`, or `events`: only around alerts."),
     ("cameras", "unit_code", "Administrative unit where it stands."),
     ("units", "unit_code", "Code; reused over the years, so look it up with a day."),
     ("units", "name_vi", "Name, Vietnamese."),
@@ -107,6 +113,12 @@ fn cameras(assets: &Assets) -> RecordBatch {
         ("lon", number(all().map(|c| c.place.lon))),
         ("lat", number(all().map(|c| c.place.lat))),
         ("heading_deg", number(all().map(|c| c.heading_deg))),
+        ("fov_deg", number(all().map(|c| c.fov_deg))),
+        ("range_m", number(all().map(|c| c.range_m))),
+        ("class", text(all().map(|c| c.class.as_str()))),
+        ("owner", text(all().map(|c| c.owner.as_str()))),
+        ("purpose", text(all().map(|c| c.purpose.as_str()))),
+        ("recording", text(all().map(|c| c.recording.as_str()))),
         ("unit_code", text(all().map(|c| c.unit_code.as_str()))),
     ])
 }

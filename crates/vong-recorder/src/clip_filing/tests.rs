@@ -25,6 +25,7 @@ fn city() -> Arc<Assets> {
             unit_code: "U1".into(),
             url: "rtsp://127.0.0.1/x".to_owned(),
             live_url: None,
+            ..Camera::default()
         };
         assets.cameras.insert(id.into(), camera);
     }

@@ -48,6 +48,12 @@ pub(super) fn cameras(world: &World, rtsp: &str) -> Result<String, Error> {
         "unit_code",
         "url",
         "live_url",
+        "fov_deg",
+        "range_m",
+        "class",
+        "owner",
+        "purpose",
+        "recording",
     ];
     let rows = world.cameras().iter().map(|c| {
         let c = c.camera(rtsp);
@@ -61,6 +67,12 @@ pub(super) fn cameras(world: &World, rtsp: &str) -> Result<String, Error> {
             c.unit_code.to_string(),
             c.url,
             c.live_url.unwrap_or_default(),
+            c.fov_deg.to_string(),
+            c.range_m.to_string(),
+            c.class.as_str().to_owned(),
+            c.owner,
+            c.purpose,
+            c.recording.as_str().to_owned(),
         ]
     });
     table("cameras", &header, rows)

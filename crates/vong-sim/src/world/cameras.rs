@@ -1,6 +1,6 @@
 //! Ten cameras at junctions, each looking down one approach and its traffic loop.
 
-use vong_model::{Camera, CameraId};
+use vong_model::{Camera, CameraClass, CameraId, Recording};
 
 use super::sensors::SimSensor;
 use super::streets::{Junction, Streets};
@@ -14,6 +14,10 @@ const JUNCTIONS: [Junction; 10] =
 
 /// Cameras from this number on send H.265 and have an H.264 sub-stream.
 const FIRST_H265: usize = 9;
+
+/// What the drawn pictures show: `camera/view.rs`.
+const FOV_DEG: f64 = 75.0;
+const RANGE_M: f64 = 150.0;
 
 /// A camera, its place, and the traffic loop it looks at.
 #[derive(Clone, Debug)]
@@ -41,6 +45,12 @@ impl SimCamera {
             name_en: self.name_en.clone(),
             place: place_of(self.ground),
             heading_deg: self.heading_deg,
+            fov_deg: FOV_DEG,
+            range_m: RANGE_M,
+            class: CameraClass::Counting,
+            owner: "Trung tâm điều hành (mô phỏng)".to_owned(),
+            purpose: "Giám sát giao thông".to_owned(),
+            recording: Recording::Continuous,
             unit_code: self.unit_code.clone(),
             url: format!("rtsp://{rtsp}/{id}/main"),
             live_url: self.h265.then(|| format!("rtsp://{rtsp}/{id}/sub")),

@@ -1,0 +1,41 @@
+//! Still pictures out of coded frames, for screens and people that cannot decode them.
+//!
+//! Decoding itself lives elsewhere, in a process of its own; this is what its customers ask for.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::VideoParameters;
+
+/// One picture that is asked for.
+#[derive(Clone, Debug)]
+pub struct StillRequest {
+    pub parameters: Arc<VideoParameters>,
+    /// Access units from a key frame on, as in [`crate::AccessUnit::data`]; the last one is shown.
+    pub units: Vec<Bytes>,
+    /// Pixels; a wider picture is made smaller.
+    pub max_width: u32,
+}
+
+/// Why there is no picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StillError {
+    /// The frames cannot be decoded.
+    #[error("frames cannot be decoded")]
+    Undecodable,
+    /// Too much is asked for at once, or the decoder has just failed: ask again later.
+    #[error("decoder is busy or starting")]
+    Busy,
+}
+
+/// A picture on its way, as JPEG.
+pub type Still = Pin<Box<dyn Future<Output = Result<Bytes, StillError>> + Send>>;
+
+/// Makes stills.
+pub trait StillMaker: Send + Sync + fmt::Debug {
+    fn jpeg(&self, request: StillRequest) -> Still;
+}
