@@ -8,6 +8,7 @@
 mod access;
 mod assets;
 pub mod columns;
+mod facing;
 mod handling;
 mod ids;
 mod severity;
@@ -19,6 +20,7 @@ pub mod view;
 pub use access::{AccessDenied, Action, Principal, Role, authorize};
 pub use assets::{Assets, Camera, CameraClass, Place, Recording, Sensor, Unit};
 pub use columns::Columns;
+pub use facing::Facing;
 pub use handling::{Comparison, InWords, LatePolicy, Limit, Rung};
 pub use ids::{AlertId, CameraId, ClipId, Offset, RuleId, SensorId, SourceId, UnitCode};
 pub use severity::{Severity, UnknownSeverity};

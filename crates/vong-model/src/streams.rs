@@ -419,6 +419,12 @@ static CLIPS: Definition = Definition {
         column("to_time", Time, Measure, "End, post-roll included."),
         column("distance_m", Float64, Measure, "From the alert's place to the camera, metres."),
         column("url", Text, Measure, "Where the clip is played from."),
+        nullable(column(
+            "view_quality",
+            Float64,
+            Measure,
+            "How well the camera shows the place, 0 to 1; null where it is only near.",
+        )),
     ],
 };
 

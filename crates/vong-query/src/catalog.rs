@@ -6,6 +6,7 @@
 mod continuous;
 mod dimensions;
 mod docs;
+mod facing;
 mod system;
 mod views;
 
@@ -33,6 +34,7 @@ use crate::table::StreamTable;
 use crate::tail::Moment;
 
 pub use dimensions::Dimensions;
+pub(crate) use facing::CamerasFacing;
 
 /// Schema of the system's own tables.
 const SYSTEM_SCHEMA: &str = "vong";

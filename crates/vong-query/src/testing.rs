@@ -121,6 +121,8 @@ fn assets() -> Assets {
         name_en: "Crossing".to_owned(),
         place,
         heading_deg: 90.0,
+        fov_deg: 90.0,
+        range_m: 150.0,
         unit_code: "c1".into(),
         url: "rtsp://user:secret@example/1".to_owned(),
         live_url: None,

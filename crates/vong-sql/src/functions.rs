@@ -27,6 +27,7 @@ pub fn scalar() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(place::DistanceM::new())),
         Arc::new(ScalarUDF::new_from_impl(place::WithinM::new())),
         Arc::new(ScalarUDF::new_from_impl(clip::Clip::new())),
+        Arc::new(ScalarUDF::new_from_impl(place::CameraView::new())),
         Arc::new(st_within(Arc::default())),
     ]
 }

@@ -12,6 +12,7 @@ use vong_sql::functions::Areas;
 pub struct Dimensions {
     tables: BTreeMap<String, RecordBatch>,
     areas: Arc<Areas>,
+    assets: Arc<Assets>,
 }
 
 impl Dimensions {
@@ -21,7 +22,7 @@ impl Dimensions {
         tables.insert("sensors".to_owned(), sensors(assets));
         tables.insert("cameras".to_owned(), cameras(assets));
         tables.insert("units".to_owned(), units(assets));
-        Self { tables, areas: Arc::default() }
+        Self { tables, areas: Arc::default(), assets: Arc::new(assets.clone()) }
     }
 
     /// Adds or replaces a table, as `sources`.
@@ -37,8 +38,8 @@ impl Dimensions {
         Self { areas, ..self }
     }
 
-    pub(crate) fn into_parts(self) -> (BTreeMap<String, RecordBatch>, Arc<Areas>) {
-        (self.tables, self.areas)
+    pub(crate) fn into_parts(self) -> (BTreeMap<String, RecordBatch>, Arc<Areas>, Arc<Assets>) {
+        (self.tables, self.areas, self.assets)
     }
 }
 

@@ -137,6 +137,25 @@ async fn nearness_is_a_distance_compared() {
 }
 
 #[tokio::test]
+async fn a_view_is_as_good_as_it_is_near_and_central() {
+    check(
+        "SELECT heading, round(camera_view(105.9, 18.34, heading, 90, 300, 105.9, 18.341), 2) AS q \
+         FROM (VALUES (0.0), (350.0), (44.0), (46.0), (NULL)) AS t(heading)",
+        expect![[r#"
+            +---------+------+
+            | heading | q    |
+            +---------+------+
+            | 0.0     | 0.63 |
+            | 350.0   | 0.56 |
+            | 44.0    | 0.32 |
+            | 46.0    |      |
+            |         |      |
+            +---------+------+"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_without_areas_says_so() {
     check("SELECT st_within(105.9, 18.3, '99001')", expect!["Execution error: there is no area '99001': areas come from units.geojson and areas.geojson of the map"]).await;
 }
