@@ -136,16 +136,17 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         StreamMetrics::new(&registry),
     )?;
     let store = StoreConfig { dir: dir.path().join("store"), ..StoreConfig::default() };
+    let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
+    let (footage, _) = Footage::open(footage, Arc::clone(&clock), FootageMetrics::new(&registry))?;
     let sources = Sources {
         log: Arc::clone(&log),
         store: Store::open(store, log.epoch(), None)?,
         dimensions: Dimensions::new(&assets),
         clock: Arc::clone(&clock),
+        footage: footage.clone(),
         views: engine.views(),
     };
     let query = QueryEngine::new(QueryConfig::default(), sources, QueryMetrics::new(&registry))?;
-    let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
-    let (footage, _) = Footage::open(footage, Arc::clone(&clock), FootageMetrics::new(&registry))?;
     let city = CityInfo {
         version: "0".to_owned(),
         name_vi: "Thành phố Mẫu".to_owned(),

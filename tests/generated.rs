@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use arrow::datatypes::DataType;
 use ts_rs::{Config, TS};
 use vong_model::{ColumnRole, Stream};
 use vong_wire::{http, live};
@@ -64,6 +65,20 @@ fn generated_table_reference_is_fresh() {
             writeln!(text, "| `{}` | {kind}{null} | {role} | {} |", column.name, column.doc)
                 .unwrap();
         }
+    }
+    write!(
+        text,
+        "\n## video_gops\n\nA group of pictures that is recorded and can be played. Not a stream: rules cannot read it, and it has no `log_offset`.\n\n| column | type | meaning |\n|---|---|---|\n"
+    )
+    .unwrap();
+    for (name, data_type, nullable, doc) in vong_query::gop_columns() {
+        let null = if *nullable { ", may be null" } else { "" };
+        let kind = match data_type {
+            DataType::Timestamp(..) => "time".to_owned(),
+            DataType::Dictionary(..) => "key".to_owned(),
+            other => other.to_string().to_lowercase(),
+        };
+        writeln!(text, "| `{name}` | {kind}{null} | {doc} |").unwrap();
     }
     check("docs/generated/tables.md", &text);
 }

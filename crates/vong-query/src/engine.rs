@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tracing::debug;
+use vong_footage::Footage;
 use vong_log::Log;
 use vong_model::view::ViewTables;
 use vong_model::{Action, Assets, Principal, authorize};
@@ -106,6 +107,8 @@ pub struct Sources {
     pub store: Store,
     pub dimensions: Dimensions,
     pub clock: Arc<dyn Clock>,
+    /// What `video_gops` lists.
+    pub footage: Footage,
     /// Continuous views, now and later.
     pub views: watch::Receiver<ViewTables>,
 }
@@ -116,7 +119,7 @@ impl QueryEngine {
         sources: Sources,
         metrics: QueryMetrics,
     ) -> Result<Self, Error> {
-        let Sources { log, store, dimensions, clock, views } = sources;
+        let Sources { log, store, dimensions, clock, footage, views } = sources;
         let limits = SessionLimits {
             target_partitions: config.partitions,
             memory_bytes: config.memory_bytes,
@@ -134,6 +137,7 @@ impl QueryEngine {
             dimensions: Arc::clone(&facts.tables),
             areas: Arc::clone(&facts.areas),
             registry: Arc::new(Registry::default()),
+            footage,
             views,
         };
         let inner = Inner {

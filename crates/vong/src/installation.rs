@@ -119,7 +119,7 @@ impl Installation {
         let video = VideoHub::new(live);
         let dimensions = dimensions(&ground.assets, &mappings, &tables).with_areas(areas);
         ground.trim_log(&config, store.clone());
-        let query = ground.start_queries(&config, store, dimensions, engine.views())?;
+        let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
         ground.start_cameras(&config.video, &logins, &recorder, &video);
@@ -274,7 +274,7 @@ impl Ground {
     fn start_queries(
         &self,
         config: &Config,
-        store: Store,
+        (store, footage): (Store, &Footage),
         dimensions: Dimensions,
         views: watch::Receiver<ViewTables>,
     ) -> Result<QueryEngine> {
@@ -294,6 +294,7 @@ impl Ground {
             store: store.clone(),
             dimensions,
             clock: Arc::clone(&clock),
+            footage: footage.clone(),
             views,
         };
         let query = QueryEngine::new(limits, sources, QueryMetrics::new(&self.registry))?;

@@ -101,7 +101,8 @@ fn edit(files: &mut [(PathBuf, Vec<u8>)], order: &[u8; 8]) {
         2 => bytes.truncate(at),
         3 => bytes.extend_from_slice(&value),
         _ => {
-            let copied: Vec<u8> = bytes.iter().skip(at).take(usize::from(value[0])).copied().collect();
+            let copied: Vec<u8> =
+                bytes.iter().skip(at).take(usize::from(value[0])).copied().collect();
             bytes.extend(copied);
         }
     }
