@@ -38,6 +38,11 @@ impl Episode {
         matches!(self.state, State::Bad { .. })
     }
 
+    /// The last judgement was bad, whether or not that has been told.
+    pub(crate) fn is_suspected(&self) -> bool {
+        !self.is_on() && self.against > 0
+    }
+
     /// What is to be told after a picture at `at` was judged.
     pub(crate) fn observe(&mut self, at: EventTime, bad: bool) -> Option<EventState> {
         let needed = if self.is_on() { self.clear } else { self.needed };

@@ -135,6 +135,17 @@ impl Health {
         events
     }
 
+    /// Whether what the camera shows can be taken for its street: nothing is found wrong, nor
+    /// suspected after the last picture.
+    pub fn is_sound(&self) -> bool {
+        let about_view =
+            [EventKind::Black, EventKind::White, EventKind::Covered, EventKind::Defocused, EventKind::Moved];
+        let wrong = |(kind, episode): &(EventKind, Episode)| {
+            about_view.contains(kind) && (episode.is_on() || episode.is_suspected())
+        };
+        !self.episodes.iter().any(wrong)
+    }
+
     fn judge(&self, now: &Measures) -> Judgement {
         let mut judged = Judgement {
             black: now.bright_end < BLACK_BELOW,
