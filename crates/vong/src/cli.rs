@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{backtest, check, config, demo, fsck, serve, sql};
+use crate::{backtest, check, config, demo, fsck, serve, sql, vision};
 
 /// Vọng: the stream engine of a city's operations centre.
 #[derive(Debug, Parser)]
@@ -49,6 +49,9 @@ enum Command {
     },
     /// Print the version.
     Version,
+    /// Decode pictures for the vong that started this; it speaks to no person.
+    #[command(hide = true)]
+    VisionWorker,
 }
 
 /// Where the sample city runs.
@@ -161,6 +164,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),
         Command::Reference { of: ReferenceOf::Sources } => say(vong_decode::reference().trim_end()),
+        Command::VisionWorker => vision::run_worker(),
         Command::Version => say(&format!("vong {}", env!("CARGO_PKG_VERSION"))),
     }
 }

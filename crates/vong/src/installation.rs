@@ -16,7 +16,7 @@ use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
-use vong_media::AccessUnitSink;
+use vong_media::{AccessUnitSink, StillMaker};
 use vong_model::view::ViewTables;
 use vong_model::{Assets, Camera, Table};
 use vong_mqtt::{MqttIntake, MqttMetrics};
@@ -39,6 +39,7 @@ use vong_telemetry::Metrics;
 
 use crate::config::{self, Config};
 use crate::site::Site;
+use crate::vision::Eyes;
 use crate::{log_retention, log_watch, sources, tables};
 
 /// How many cameras connect at the same time.
@@ -122,14 +123,15 @@ impl Installation {
         let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
-        ground.start_cameras(&config.video, &logins, &recorder, &video);
+        let (eyes, stills) = ground.start_vision(&config)?;
+        ground.start_cameras(&config.video, &logins, (&recorder, &video, &eyes));
         ground.start_brokers(&config, &mappings)?;
         let desk =
             RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone())
                 .with_budget(config.rules.budget());
         ground.align_rules(engine, desk.clone(), (tables, rules));
 
-        let parts = (query.clone(), desk.clone(), hub, video, footage);
+        let parts = (query.clone(), desk.clone(), hub, video, footage, stills);
         let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
         let Ground { edges, engines, .. } = ground;
@@ -346,12 +348,18 @@ impl Ground {
         );
     }
 
+    fn start_vision(&self, config: &Config) -> Result<(Eyes, Arc<dyn StillMaker>)> {
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+        let eyes = Eyes::start(config, log, clock, &self.registry, &self.edges)?;
+        let stills = Arc::new(eyes.vision.stills());
+        Ok((eyes, stills))
+    }
+
     fn start_cameras(
         &self,
         config: &config::VideoConfig,
         logins: &crate::assets::CameraLogins,
-        recorder: &RecorderHandle,
-        video: &VideoHub,
+        (recorder, video, eyes): (&RecorderHandle, &VideoHub, &Eyes),
     ) {
         let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
@@ -377,13 +385,13 @@ impl Ground {
                 self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
             };
             let Camera { url, live_url, .. } = camera;
+            let mut main = vec![record];
+            main.extend(eyes.main_sinks(camera));
             match live_url {
-                Some(live_url) => {
-                    start("main", url, vec![record], Some(facts.clone()));
-                    start("live", live_url, vec![show], None);
-                }
-                None => start("main", url, vec![record, show], Some(facts.clone())),
+                Some(live_url) => start("live", live_url, vec![show], None),
+                None => main.push(show),
             }
+            start("main", url, main, Some(facts.clone()));
         }
     }
 
@@ -438,10 +446,10 @@ impl Ground {
     fn app(
         &self,
         config: &Config,
-        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage),
+        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage, Arc<dyn StillMaker>),
         goodbye: Shutdown,
     ) -> App {
-        let (query, rules, hub, video, footage) = parts;
+        let (query, rules, hub, video, footage, stills) = parts;
         let city = CityInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name_vi: config.city.name_vi.clone(),
@@ -459,7 +467,7 @@ impl Ground {
             hub,
             video,
             footage,
-            stills: None,
+            stills: Some(stills),
             clock: Arc::clone(&self.clock),
             readiness: self.readiness.clone(),
             registry: self.registry.clone(),

@@ -18,5 +18,6 @@ mod site;
 mod sources;
 mod sql;
 mod tables;
+mod vision;
 
 pub use site::Site;
