@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use vong_decode::{Decoder, SourceConfig};
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
-use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
+use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub, VideoStream};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::AccessUnitSink;
 use vong_model::view::ViewTables;
@@ -357,7 +357,9 @@ impl Ground {
         let (gate, metrics) = (ConnectGate::new(CONNECTING), RtspMetrics::new(&self.registry));
         for camera in self.assets.cameras.values() {
             let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
-            let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
+            let show = |stream: VideoStream| -> Box<dyn AccessUnitSink> {
+                Box::new(video.sink(&camera.camera_id, stream))
+            };
             let stream = |url: &str| CameraStream {
                 camera_id: camera.camera_id.clone(),
                 unit_code: camera.unit_code.clone(),
@@ -376,12 +378,10 @@ impl Ground {
                 self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
             };
             let Camera { url, live_url, .. } = camera;
-            match live_url {
-                Some(live_url) => {
-                    start("main", url, vec![record], Some(facts.clone()));
-                    start("live", live_url, vec![show], None);
-                }
-                None => start("main", url, vec![record, show], Some(facts.clone())),
+            let main = vec![record, show(VideoStream::Main)];
+            start("main", url, main, Some(facts.clone()));
+            if let Some(live_url) = live_url {
+                start("live", live_url, vec![show(VideoStream::Sub)], None);
             }
         }
     }
