@@ -157,17 +157,6 @@ pub struct CameraInfo {
     pub unit_code: String,
 }
 
-/// First message of `GET /api/v1/cameras/{camera_id}/live` (a WebSocket); binary messages follow:
-/// the initialisation segment, then one fragmented-MP4 fragment each.
-/// Sent again, with a new initialisation segment after it, when the stream's parameters change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct LiveVideoInit {
-    /// For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
-    pub mime: String,
-    pub width: u32,
-    pub height: u32,
-}
-
 /// `GET /readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Readiness {

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use vong_decode::{Decoder, SourceConfig};
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
-use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
+use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub, VideoStream};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::{AccessUnitSink, StillMaker};
 use vong_model::view::ViewTables;
@@ -366,7 +366,9 @@ impl Ground {
         let (gate, metrics) = (ConnectGate::new(CONNECTING), RtspMetrics::new(&self.registry));
         for camera in self.assets.cameras.values() {
             let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
-            let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
+            let show = |stream: VideoStream| -> Box<dyn AccessUnitSink> {
+                Box::new(video.sink(&camera.camera_id, stream))
+            };
             let stream = |url: &str| CameraStream {
                 camera_id: camera.camera_id.clone(),
                 unit_code: camera.unit_code.clone(),
@@ -385,11 +387,11 @@ impl Ground {
                 self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
             };
             let Camera { url, live_url, .. } = camera;
-            let mut main = vec![record];
+            let mut main = vec![record, show(VideoStream::Main)];
             main.extend(eyes.main_sinks(camera));
-            match live_url {
-                Some(live_url) => start("live", live_url, vec![show], None),
-                None => main.push(show),
+            if let Some(live_url) = live_url {
+                start("live", live_url, vec![show(VideoStream::Sub)], None);
+            }
             }
             start("main", url, main, Some(facts.clone()));
         }
