@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use vong_hub::{VideoEvent, VideoViewer};
 use vong_media::{LiveFragmenter, VideoParameters, init_segment};
-use vong_model::{Action, CameraId, authorize};
+use vong_model::{Action, CameraId};
 use vong_runtime::Shutdown;
 use vong_wire::http::LiveVideoInit;
 
@@ -31,8 +31,8 @@ pub(crate) async fn watch(
     Path(camera_id): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    authorize(&caller, Action::ViewVideo, &camera_id)?;
     let camera = CameraId::from(camera_id);
+    app.may_see(&caller, Action::ViewLive, &camera)?;
     let viewer = app.video.watch(&camera);
     let viewer =
         viewer.ok_or_else(|| Problem::not_found(format!("there is no camera '{camera}'")))?;
