@@ -22,7 +22,8 @@ mod retention;
 mod writer;
 
 pub use camera::ClosedSegment;
-pub use clip::Clip;
+pub use chain::{Link, payload_hash};
+pub use clip::{Clip, ClipGroup};
 pub use config::FootageConfig;
 pub use error::Error;
 pub use footage::{Footage, Opened, RecordedGop};
