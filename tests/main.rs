@@ -16,6 +16,7 @@ mod generated;
 mod house;
 mod linear_road;
 mod nexmark;
+mod places;
 mod replay;
 mod rules;
 mod sensors;

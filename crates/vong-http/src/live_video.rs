@@ -29,7 +29,7 @@ pub(crate) async fn connect(
     Caller(caller): Caller,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    authorize(&caller, Action::ViewVideo, "video")?;
+    authorize(&caller, Action::ViewLive, "video")?;
     // Every buffer of the library is bounded: its own defaults are not.
     let upgrade = upgrade
         .protocols([VIDEO_PROTOCOL])

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};
 use vong_model::{Assets, Camera, Columns, EventTime, Offset, Place, Stream};
-use vong_runtime::{Clock, Shutdown};
+use vong_runtime::{Clock, Current, Shutdown};
 
 use crate::error::Error;
 use crate::metrics::ClipMetrics;
@@ -37,7 +37,7 @@ pub struct ClipConfig {
 #[derive(Debug)]
 pub struct ClipFiler {
     config: ClipConfig,
-    assets: Arc<Assets>,
+    assets: Current<Assets>,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     metrics: ClipMetrics,
@@ -71,7 +71,7 @@ impl ClipFiler {
 
     pub fn new(
         config: ClipConfig,
-        assets: Arc<Assets>,
+        assets: Current<Assets>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
         metrics: ClipMetrics,
@@ -139,9 +139,9 @@ impl ClipFiler {
     }
 
     async fn file(&mut self, records: &[Record]) -> Result<(), Error> {
-        let mut clips = Vec::new();
+        let (mut clips, assets) = (Vec::new(), self.assets.now());
         for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
-            clips.extend(clips_for(&self.config, &self.assets, &record.batch)?);
+            clips.extend(clips_for(&self.config, &assets, &record.batch)?);
         }
         clips.retain(|clip| self.filed.insert(clip.clip_id.clone()));
         if clips.is_empty() {

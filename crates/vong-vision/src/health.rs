@@ -138,8 +138,13 @@ impl Health {
     /// Whether what the camera shows can be taken for its street: nothing is found wrong, nor
     /// suspected after the last picture.
     pub fn is_sound(&self) -> bool {
-        let about_view =
-            [EventKind::Black, EventKind::White, EventKind::Covered, EventKind::Defocused, EventKind::Moved];
+        let about_view = [
+            EventKind::Black,
+            EventKind::White,
+            EventKind::Covered,
+            EventKind::Defocused,
+            EventKind::Moved,
+        ];
         let wrong = |(kind, episode): &(EventKind, Episode)| {
             about_view.contains(kind) && (episode.is_on() || episode.is_suspected())
         };

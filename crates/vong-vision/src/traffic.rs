@@ -222,13 +222,22 @@ impl Traffic {
         let longest = standing.map(|track| track.standing_us(at.micros())).max().unwrap_or(0);
         let state = self.stopped.observe(at, longest >= self.scene.stopped_us)?;
         let value = Some(longest as f64 / 1e6);
-        Some(Event { at, kind: EventKind::StoppedVehicle, state, subject: None, value, detail: None })
+        Some(Event {
+            at,
+            kind: EventKind::StoppedVehicle,
+            state,
+            subject: None,
+            value,
+            detail: None,
+        })
     }
 
     fn wrong_way(&mut self, at: EventTime) -> Option<Event> {
         let mut farthest = 0.0_f64;
         for track in &mut self.tracks.all {
-            let Some(lane) = track.lane.and_then(|lane| self.scene.lanes.get(lane)) else { continue };
+            let Some(lane) = track.lane.and_then(|lane| self.scene.lanes.get(lane)) else {
+                continue;
+            };
             let along = |v: [f64; 2]| v[0] * lane.along[0] + v[1] * lane.along[1];
             let gone = [track.at[0] - track.origin[0], track.at[1] - track.origin[1]];
             let against = -along(gone);
@@ -242,9 +251,9 @@ impl Traffic {
         if farthest > 0.0 {
             self.wrong_way_seen = Some(at);
         }
-        let held = self.wrong_way_seen.is_some_and(|seen| {
-            ((at.micros() - seen.micros()) as f64) < WRONG_WAY_HOLD_S * 1e6
-        });
+        let held = self
+            .wrong_way_seen
+            .is_some_and(|seen| ((at.micros() - seen.micros()) as f64) < WRONG_WAY_HOLD_S * 1e6);
         let state = self.wrong_way.observe(at, held)?;
         let value = Some(farthest);
         Some(Event { at, kind: EventKind::WrongWay, state, subject: None, value, detail: None })

@@ -153,7 +153,20 @@ pub struct CameraInfo {
     pub name_en: String,
     pub lon: f64,
     pub lat: f64,
+    /// Direction of view, degrees clockwise from north.
     pub heading_deg: f64,
+    /// Width of the view, degrees; 360 where the camera turns.
+    pub fov_deg: f64,
+    /// How far it shows what happens, metres.
+    pub range_m: f64,
+    /// `observation`, `surveillance`, `plate_recognition` or `counting`.
+    pub class: String,
+    /// Who answers for it; empty when unknown.
+    pub owner: String,
+    /// Why it records; empty when unknown.
+    pub purpose: String,
+    /// `continuous`, or `events`: only around alerts.
+    pub recording: String,
     pub unit_code: String,
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use vong_log::Log;
 use vong_media::AccessUnitSink;
 use vong_model::Camera;
-use vong_runtime::{Clock, Tasks};
+use vong_runtime::{Clock, Shutdown, Tasks};
 use vong_telemetry::Metrics;
 use vong_vision::{Of, Vision, VisionMetrics, WorkerCommand};
 
@@ -44,8 +44,15 @@ impl Eyes {
     }
 
     /// What wants the frames of a camera's main stream.
-    pub(crate) fn main_sinks(&self, camera: &Camera) -> Vec<Box<dyn AccessUnitSink>> {
-        self.health.then(|| self.vision.watch_health(of(camera))).into_iter().collect()
+    ///
+    /// `stop` ends the watch with the camera.
+    pub(crate) fn main_sinks(
+        &self,
+        camera: &Camera,
+        stop: &Shutdown,
+    ) -> Vec<Box<dyn AccessUnitSink>> {
+        let watch = || self.vision.watch_health(of(camera), stop.clone());
+        self.health.then(watch).into_iter().collect()
     }
 }
 

@@ -12,7 +12,7 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use vong_hub::{Shedding, TileMode, Verdict, VideoEvent, VideoStream, VideoWall};
 use vong_media::{AccessUnit, StillError, VideoParameters};
-use vong_model::{Action, EventTime, Principal, authorize};
+use vong_model::{EventTime, Principal};
 use vong_wire::VIDEO_PROTOCOL;
 use vong_wire::live::ByeCode;
 use vong_wire::video::{
@@ -128,7 +128,8 @@ impl Screen {
         match serde_json::from_str(&text) {
             Ok(VideoClientMessage::Show { plays, form, tiles }) => {
                 if form == VideoForm::Stills || tiles.len() > MAX_TILES {
-                    let told = format!("form is frames or fragments, tiles are {MAX_TILES} at most");
+                    let told =
+                        format!("form is frames or fragments, tiles are {MAX_TILES} at most");
                     return Err(self.protest(&told).await);
                 }
                 self.arrange(plays, form, tiles).await
@@ -183,7 +184,7 @@ impl Screen {
             self.tiles.insert(number, tile);
             return Ok(());
         };
-        if authorize(&self.caller, Action::ViewVideo, &tile.asked.camera_id).is_err() {
+        if self.door.may_see(&self.caller, &tile.camera).is_err() {
             return self.refuse(number, VideoRefusal::NotAllowed, None).await;
         }
         let Some(stream) = self.wall.show(number, &tile.camera, wanted, mode) else {

@@ -17,7 +17,7 @@ use vong_media::{
     AccessUnit, AccessUnitSink as _, Codec, Still, StillMaker, StillRequest, VideoParameters,
 };
 use vong_model::{CameraId, EventTime};
-use vong_runtime::{OnFailure, Shutdown, SystemClock, Tasks};
+use vong_runtime::{Current, OnFailure, Shutdown, SystemClock, Tasks};
 use vong_telemetry::Metrics;
 use vong_wire::video::{
     HEADER_BYTES, VideoCodec, VideoForm, VideoMode, VideoModeReason, VideoRefusal,
@@ -43,6 +43,7 @@ impl House {
         let stop = Shutdown::new();
         let door = VideoDoor {
             video: video.clone(),
+            assets: Current::new(Arc::default()),
             stills: SharedStills::new(stills),
             clock: Arc::new(SystemClock),
             metrics: HttpMetrics::new(&registry),
@@ -137,7 +138,8 @@ impl Page {
             serde_json::json!({"tile": number, "camera_id": camera_id, "stream": stream, "mode": mode, "keep": keep})
         });
         let tiles: Vec<_> = tiles.collect();
-        let show = serde_json::json!({"type": "show", "plays": ["h264"], "form": form, "tiles": tiles});
+        let show =
+            serde_json::json!({"type": "show", "plays": ["h264"], "form": form, "tiles": tiles});
         self.say(show.to_string()).await;
     }
 
@@ -365,10 +367,7 @@ async fn h265_becomes_the_sub_stream_or_stills_or_a_refusal() {
     house.camera("CAM-10", VideoStream::Main, Codec::H265).film(12);
     let mut page = house.page().await;
     page.show("frames", &["CAM-09 main full", "CAM-10 main full"]).await;
-    assert_eq!(
-        page.take(4).await,
-        "codec 1, setup 0#2 frames sub h264 640, 0#2 10k, 0#2 11",
-    );
+    assert_eq!(page.take(4).await, "codec 1, setup 0#2 frames sub h264 640, 0#2 10k, 0#2 11",);
 }
 
 /// Counts what it is asked and gives it back as a picture.

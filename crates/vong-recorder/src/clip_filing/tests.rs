@@ -162,7 +162,7 @@ async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
 
 fn filer(log: &Arc<dyn Log>, metrics: &Metrics) -> ClipFiler {
     let metrics = ClipMetrics::new(metrics);
-    ClipFiler::new(config(), city(), Arc::clone(log), Arc::new(SystemClock), metrics)
+    ClipFiler::new(config(), Current::new(city()), Arc::clone(log), Arc::new(SystemClock), metrics)
 }
 
 #[tokio::test]

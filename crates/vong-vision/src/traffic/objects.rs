@@ -230,7 +230,8 @@ impl Finder {
         let width_m = (to - from) as f64 / per_m;
         let at = picture((from + to) as f64 / 2.0, run.y as f64 + 1.0);
         let lane = self.lane_at(at)?;
-        let fitting = SHAPES.iter().filter(|s| (s.kind == Kind::Motorcycle) == (width_m < NARROW_M));
+        let fitting =
+            SHAPES.iter().filter(|s| (s.kind == Kind::Motorcycle) == (width_m < NARROW_M));
         let mut best: Option<(f64, Shape, Vec<Run>)> = None;
         for shape in fitting {
             let outline = self.outline(at, *shape, per_m);

@@ -158,7 +158,9 @@ impl Tracks {
         let (mut seen, mut used) = (vec![false; self.all.len()], vec![false; objects.len()]);
         for (_, t, o) in pairs {
             let slots = seen.get_mut(t).zip(used.get_mut(o));
-            let Some((seen, used)) = slots.filter(|(seen, used)| !**seen && !**used) else { continue };
+            let Some((seen, used)) = slots.filter(|(seen, used)| !**seen && !**used) else {
+                continue;
+            };
             (*seen, *used) = (true, true);
             if let Some((track, object)) = self.all.get_mut(t).zip(objects.get(o)) {
                 track.see(object, dt_s, now_us);

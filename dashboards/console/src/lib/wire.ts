@@ -82,7 +82,35 @@ export type About = { version: string, city_name_vi: string, city_name_en: strin
 
 export type SensorInfo = { sensor_id: string, kind: string, name_vi: string, name_en: string, lon: number, lat: number, unit_code: string, };
 
-export type CameraInfo = { camera_id: string, name_vi: string, name_en: string, lon: number, lat: number, heading_deg: number, unit_code: string, };
+export type CameraInfo = { camera_id: string, name_vi: string, name_en: string, lon: number, lat: number, 
+/**
+ * Direction of view, degrees clockwise from north.
+ */
+heading_deg: number, 
+/**
+ * Width of the view, degrees; 360 where the camera turns.
+ */
+fov_deg: number, 
+/**
+ * How far it shows what happens, metres.
+ */
+range_m: number, 
+/**
+ * `observation`, `surveillance`, `plate_recognition` or `counting`.
+ */
+class: string, 
+/**
+ * Who answers for it; empty when unknown.
+ */
+owner: string, 
+/**
+ * Why it records; empty when unknown.
+ */
+purpose: string, 
+/**
+ * `continuous`, or `events`: only around alerts.
+ */
+recording: string, unit_code: string, };
 
 export type Readiness = { ready: boolean, 
 /**
