@@ -322,7 +322,12 @@ static CAMERAEVENTS: Definition = Definition {
         column("event_time", Time, Role::Time, "When it happened, by the device's clock."),
         column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
         column("camera_id", Key, Dimension, "Camera the fact is about."),
-        column("state", Key, Measure, "`connected`, `lost`, `refused`, `parameters_changed`."),
+        column(
+            "state",
+            Key,
+            Measure,
+            "Of the connection: `connected`, `lost`, `refused`; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`.",
+        ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(
             "unit_code",

@@ -66,7 +66,11 @@ impl CameraLogins {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(Diagnostic::of_file(file, e.to_string())),
         };
-        let entries: BTreeMap<String, Entry> = from_toml(file, &text)?;
+        // What is wrong is not repeated: it may be the password.
+        let entries: BTreeMap<String, Entry> = from_toml(file, &text).map_err(|mistake| {
+            Diagnostic { message: "log-ins cannot be read here".to_owned(), ..mistake }
+                .with_hint("[CAM-01] with username = \"…\" and password = \"…\", both in quotes")
+        })?;
         let login = |Entry { username, password }| Login { username, password };
         Ok(Self {
             by_camera: entries.into_iter().map(|(camera, entry)| (camera, login(entry))).collect(),
@@ -144,17 +148,18 @@ impl Row<'_> {
 
     fn check_url(&self, column: &str, text: &str) -> Result<(), Diagnostic> {
         let example = "an address looks like rtsp://192.168.1.20:554/stream1";
+        let authority = text.split_once("://").map_or(text, |(_scheme, rest)| rest);
+        if authority.split('/').next().is_some_and(|host| host.contains('@')) {
+            let told = self
+                .mistake(&format!("{column} carries a password, which every listing would show"));
+            return Err(told.with_hint("remove user:password@ from the address"));
+        }
         let url = url::Url::parse(text).map_err(|e| {
             self.mistake(&format!("{column} '{text}' is no address: {e}")).with_hint(example)
         })?;
         if url.scheme() != "rtsp" || url.host().is_none() {
             let message = format!("{column} '{text}' is no rtsp:// address of a host");
             return Err(self.mistake(&message).with_hint(example));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            let told = self
-                .mistake(&format!("{column} carries a password, which every listing would show"));
-            return Err(told.with_hint("remove user:password@ from the address"));
         }
         Ok(())
     }
@@ -215,6 +220,19 @@ impl Row<'_> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_mistake_in_the_logins_does_not_repeat_them() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in ["[CAM-01]\nusername = \"a\"\npassword = 77331199\n", "[C\npassword=77331199"] {
+            std::fs::write(file.path(), text).unwrap();
+            let told = CameraLogins::load(file.path()).unwrap_err().to_string();
+            assert!(
+                told.contains("log-ins cannot be read here") && !told.contains("7733"),
+                "{told}"
+            );
+        }
+    }
+
     fn check(cameras: &str, expected: &str) {
         let directory = tempfile::tempdir().unwrap();
         let files =
@@ -238,10 +256,12 @@ mod tests {
             &format!("{header}C1,a,a,105,18,0,U1,http://10.0.0.1/x,\n"),
             "cameras.csv:2:1: url 'http://10.0.0.1/x' is no rtsp:// address of a host",
         );
-        check(
-            &format!("{header}C1,a,a,105,18,0,U1,rtsp://u:p@10.0.0.1/x,\n"),
-            "cameras.csv:2:1: url carries a password, which every listing would show",
-        );
+        for url in ["rtsp://u:p@10.0.0.1/x", "http://u:p@10.0.0.1/x", "rtsp:u:p@10.0.0.1/x"] {
+            check(
+                &format!("{header}C1,a,a,105,18,0,U1,{url},\n"),
+                "cameras.csv:2:1: url carries a password, which every listing would show",
+            );
+        }
         check(
             "camera_id,url\nC1,rtsp://h/x\n",
             "cameras.csv:1:1: column 'name_vi' is missing; found camera_id, url",

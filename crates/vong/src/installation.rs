@@ -27,7 +27,9 @@ use vong_query::{
 use vong_recorder::{
     ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
 };
-use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
+use vong_rtsp::{
+    CameraStream, ConnectGate, FactSender, FactWriter, IntakeGround, RtspIntake, RtspMetrics,
+};
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
 use vong_store::{Store, StoreConfig, StoreMetrics};
@@ -41,7 +43,7 @@ use crate::config::{self, Config};
 use crate::site::Site;
 use crate::{log_retention, log_watch, sources, tables};
 
-/// How many cameras connect at the same time.
+/// How many cameras of one host connect at the same time.
 const CONNECTING: usize = 8;
 
 /// How long each phase may take to stop.
@@ -354,7 +356,12 @@ impl Ground {
     ) {
         let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
-        let (gate, metrics) = (ConnectGate::new(CONNECTING), RtspMetrics::new(&self.registry));
+        let ground = IntakeGround {
+            gate: ConnectGate::new(CONNECTING),
+            networks: Arc::new(config.networks.clone()),
+            clock: Arc::clone(&self.clock),
+            metrics: RtspMetrics::new(&self.registry),
+        };
         for camera in self.assets.cameras.values() {
             let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
             let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
@@ -369,9 +376,7 @@ impl Ground {
                 },
             };
             let start = |kind: &str, url: &str, sinks, facts: Option<FactSender>| {
-                let (gate, clock) = (gate.clone(), Arc::clone(&self.clock));
-                let intake =
-                    RtspIntake::new(stream(url), sinks, facts, gate, clock, metrics.clone());
+                let intake = RtspIntake::new(stream(url), sinks, facts, ground.clone());
                 let name = format!("rtsp/{}/{kind}", camera.camera_id);
                 self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
             };

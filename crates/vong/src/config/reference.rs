@@ -113,6 +113,11 @@ const KEYS: &[Key] = &[
         "Cameras within this distance of an alert get a clip filed.",
     ),
     key("video.clip_cameras", "2", "At most so many cameras per alert, nearest first."),
+    key(
+        "video.networks",
+        "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"127.0.0.0/8\", \"::1/128\", \"fc00::/7\"]",
+        "Cameras are connected to only inside these networks.",
+    ),
     key("query.concurrent", "4", "Analyst queries that run at the same time; further ones wait."),
     key("query.deadline_s", "30", "A query is stopped after this time."),
     key("query.max_rows", "1000000", "A query is stopped after so many rows of result."),
