@@ -20,6 +20,7 @@ mod replay;
 mod rules;
 mod sensors;
 mod slt;
+mod street;
 mod support;
 mod view_equality;
 mod views;

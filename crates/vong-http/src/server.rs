@@ -16,7 +16,8 @@ use vong_telemetry::{Classify, Kind};
 
 use crate::app::App;
 use crate::{
-    backtest, city, clips, commands, console, guard, live, live_video, openapi, rules, sql, system,
+    backtest, city, clips, commands, console, guard, live, live_video, openapi, probe, rules, sql,
+    system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/alerts/{alert_id}/{action}", post(commands::act))
         .route("/api/v1/live", get(live::connect))
         .route("/api/v1/live/{view}/snapshot", get(live::snapshot))
+        .route("/api/v1/cameras/probe", post(probe::look))
         .route("/api/v1/cameras/{camera_id}/live", get(live_video::watch))
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
         .route("/api/v1/clips/{file}", get(clips::filed))

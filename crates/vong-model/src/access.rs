@@ -56,6 +56,7 @@ pub enum Action {
     ExportClip,
     ViewSystem,
     ChangeRules,
+    ProbeCamera,
 }
 
 /// The principal may not do this.
@@ -73,7 +74,7 @@ pub fn authorize(principal: &Principal, action: Action, object: &str) -> Result<
         Action::ViewLive => &[Role::Wall, Role::Operator, Role::Reviewer, Role::Admin],
         Action::QuerySql => &[Role::Analyst, Role::Operator, Role::Admin, Role::Auditor],
         Action::ActOnAlert => &[Role::Operator, Role::Admin],
-        Action::ChangeRules => &[Role::Admin],
+        Action::ChangeRules | Action::ProbeCamera => &[Role::Admin],
         Action::ViewVideo => &[Role::Wall, Role::Operator, Role::Reviewer, Role::Admin],
         Action::ExportClip => &[Role::Operator, Role::Reviewer, Role::Admin],
         Action::ViewSystem => &[Role::Admin, Role::Operator, Role::Auditor],

@@ -16,6 +16,7 @@ mod metrics;
 mod networks;
 mod offer;
 pub mod onvif;
+mod probe;
 mod session;
 mod watch;
 
@@ -29,4 +30,5 @@ pub use login::Login;
 pub use metrics::RtspMetrics;
 pub use networks::{Networks, NoNetwork, PRIVATE};
 pub use offer::{Offer, Track};
+pub use probe::{ProbeRequest, probe};
 pub use session::Transport;

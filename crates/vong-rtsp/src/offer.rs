@@ -61,9 +61,15 @@ impl Offer {
         presentable(&words, None)
     }
 
+    /// As in `video h264`, one for each track.
+    pub(crate) fn in_words_each(&self) -> Vec<String> {
+        let words =
+            |track: &Track| presentable(&format!("{} {}", track.media, track.encoding), None);
+        self.tracks.iter().map(words).collect()
+    }
+
     fn in_words(&self) -> String {
-        let tracks = self.tracks.iter().map(|track| format!("{} {}", track.media, track.encoding));
-        let words = tracks.collect::<Vec<_>>().join(", ");
+        let words = self.in_words_each().join(", ");
         if words.is_empty() { "nothing".to_owned() } else { presentable(&words, None) }
     }
 }

@@ -8,5 +8,6 @@
 
 pub mod http;
 pub mod live;
+pub mod probe;
 
 pub use live::PROTOCOL;

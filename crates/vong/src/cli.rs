@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{backtest, check, config, demo, fsck, serve, sql};
+use crate::{backtest, camera, check, config, demo, fsck, serve, sql};
 
 /// Vọng: the stream engine of a city's operations centre.
 #[derive(Debug, Parser)]
@@ -42,6 +42,9 @@ enum Command {
         #[arg(long, default_value = "data")]
         data: PathBuf,
     },
+    /// Look at a camera, or find ONVIF cameras in the network.
+    #[command(subcommand)]
+    Camera(CameraCommand),
     /// Print every configuration key with its default and what it is for.
     Reference {
         #[arg(value_enum, default_value = "vong")]
@@ -104,6 +107,50 @@ pub enum SqlFormat {
     Csv,
 }
 
+/// What to do with cameras.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CameraCommand {
+    /// Say whether a camera is usable, and what to do if not; ends with 0 only if it is.
+    Probe(ProbeArguments),
+    /// List the ONVIF devices that answer in a network: address, name, hardware, place, services.
+    Discover(DiscoverArguments),
+}
+
+/// Which camera to look at.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeArguments {
+    /// As in rtsp://192.168.1.20:554/stream1, without name and password.
+    pub url: String,
+    #[arg(long, requires = "password_file")]
+    pub username: Option<String>,
+    /// A file with the password alone; an argument would be seen by every process.
+    #[arg(long, requires = "username")]
+    pub password_file: Option<PathBuf>,
+    /// RTP in datagrams instead of inside the connection.
+    #[arg(long)]
+    pub udp: bool,
+    /// How long to look.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// The configuration whose video.networks hold; private networks and loopback otherwise.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where to look for devices.
+#[derive(Clone, Debug, Args)]
+pub struct DiscoverArguments {
+    /// The address of this machine in the cameras' network.
+    #[arg(long)]
+    pub interface: std::net::Ipv4Addr,
+    /// How long to wait for answers.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub seconds: u64,
+}
+
 /// What to run over which part of history.
 #[derive(Clone, Debug, Args)]
 pub struct BacktestArguments {
@@ -157,6 +204,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Serve { config } => serve::run(&config),
         Command::Check { config } => Ok(check::run(&config)),
         Command::Sql(arguments) => sql::run(&arguments),
+        Command::Camera(command) => camera::run(&command),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),

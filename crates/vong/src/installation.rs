@@ -39,6 +39,7 @@ use vong_stream::{
 };
 use vong_telemetry::Metrics;
 
+use crate::camera::Prober;
 use crate::config::{self, Config};
 use crate::site::Site;
 use crate::{log_retention, log_watch, sources, tables};
@@ -464,6 +465,10 @@ impl Ground {
             video,
             footage,
             stills: None,
+            prober: Some(Arc::new(Prober::new(
+                Arc::new(config.video.networks.clone()),
+                Arc::clone(&self.clock),
+            ))),
             clock: Arc::clone(&self.clock),
             readiness: self.readiness.clone(),
             registry: self.registry.clone(),

@@ -5,6 +5,7 @@
 mod areas;
 pub mod assets;
 mod backtest;
+mod camera;
 mod check;
 pub mod cli;
 pub mod config;
