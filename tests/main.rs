@@ -18,6 +18,7 @@ mod linear_road;
 mod nexmark;
 mod replay;
 mod rules;
+mod secrets;
 mod sensors;
 mod slt;
 mod street;

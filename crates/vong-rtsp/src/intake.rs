@@ -15,7 +15,7 @@ use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::facts::{CameraFact, CameraState, Fact, FactSender, OnvifFact};
 use crate::gate::ConnectGate;
-use crate::login::Login;
+use crate::login::{Login, presentable};
 use crate::metrics::RtspMetrics;
 use crate::networks::Networks;
 use crate::onvif::{EventFilter, Told, parse_metadata};
@@ -267,6 +267,8 @@ impl RtspIntake {
             }
         };
         let at = EventTime(self.ground.clock.now());
+        let login = self.stream.login.clone();
+        let shown = |text: &str| presentable(text, login.as_ref());
         for notification in &notifications {
             match self.events.take(notification, at) {
                 Told::Known => {}
@@ -275,6 +277,7 @@ impl RtspIntake {
                     onvif_events.inc();
                     let CameraStream { camera_id, unit_code, .. } = &self.stream;
                     let (camera_id, unit_code) = (camera_id.clone(), unit_code.clone());
+                    let (subject, detail) = (shown(&subject), shown(&detail));
                     let fact =
                         OnvifFact { at, camera_id, state, subject, value, detail, unit_code };
                     if let Some(facts) = &self.facts
@@ -298,6 +301,7 @@ impl RtspIntake {
     /// Puts a fact on the log; whether it is on its way there.
     async fn tell(&self, state: CameraState, detail: String) -> bool {
         let Some(facts) = &self.facts else { return false };
+        let detail = presentable(&detail, self.stream.login.as_ref());
         info!(camera = %self.stream.camera_id, state = state.as_str(), detail, "camera changed");
         let CameraStream { camera_id, unit_code, .. } = &self.stream;
         let sent = facts.send(Fact::Camera(CameraFact {

@@ -29,11 +29,25 @@ impl Login {
         let mut clean = text.to_owned();
         for secret in [&basic, &self.password, &self.username] {
             if secret.len() >= LEAST_BYTES {
-                clean = clean.replace(secret.as_str(), "***");
+                clean = without(&clean, secret);
             }
         }
         clean
     }
+}
+
+/// `text` with each `secret` replaced, however its letters of ASCII are written.
+fn without(text: &str, secret: &str) -> String {
+    let (low_text, low_secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
+    let mut clean = String::with_capacity(text.len());
+    let mut from = 0;
+    while let Some(found) = low_text.get(from..).and_then(|rest| rest.find(&low_secret)) {
+        clean.push_str(text.get(from..from + found).unwrap_or_default());
+        clean.push_str("***");
+        from += found + secret.len();
+    }
+    clean.push_str(text.get(from..).unwrap_or_default());
+    clean
 }
 
 /// What a camera said, fit to be shown: one line, no control characters, cut, without `login`.
@@ -75,6 +89,11 @@ mod tests {
         let told = "no: operator7 Hunter2-xyzzy Basic b3BlcmF0b3I3Okh1bnRlcjIteHl6enk= end";
         assert_eq!(presentable(told, Some(&login)), "no: *** *** Basic *** end");
         assert!(!format!("{login:?}").contains("operator7"));
+    }
+
+    #[test]
+    fn letters_may_be_written_otherwise() {
+        assert_eq!(without("x HUNTER2 ữ hunter2", "Hunter2"), "x *** ữ ***");
     }
 
     #[test]

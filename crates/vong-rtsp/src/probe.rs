@@ -13,7 +13,7 @@ use vong_runtime::Clock;
 use vong_wire::probe::{CameraProbe, ProbedVideo};
 
 use crate::error::Error;
-use crate::login::Login;
+use crate::login::{Login, presentable};
 use crate::networks::Networks;
 use crate::session::{Ask, Event, Playing, Transport};
 use crate::watch::{ClockWatch, Order, OrderWatch};
@@ -88,7 +88,9 @@ impl Seen {
         let mut session = Playing::start(&ask, Arc::clone(&clock)).await?;
         self.report.reachable = true;
         self.report.login = "accepted".to_owned();
-        self.report.tracks = session.offer.in_words_each();
+        let tracks = session.offer.in_words_each();
+        self.report.tracks =
+            tracks.iter().map(|track| presentable(track, request.login.as_ref())).collect();
         self.report.audio = session.offer.tracks.iter().any(|track| track.media == "audio");
         self.report.metadata = session.offer.metadata().is_some();
         let until = tokio::time::Instant::now() + request.watch;
