@@ -166,6 +166,7 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         video: VideoHub::new(hub_metrics),
         footage,
         stills: None,
+        prober: None,
         clock,
         readiness: Readiness::default(),
         metrics: HttpMetrics::new(&registry),

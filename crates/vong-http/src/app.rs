@@ -16,6 +16,7 @@ use vong_stream::RuleDesk;
 use vong_telemetry::Metrics;
 
 use crate::metrics::HttpMetrics;
+use crate::probe::ProbeCamera;
 
 /// Handed to every request; built once by the composition root.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct App {
     pub footage: Footage,
     /// `None` where nothing decodes.
     pub stills: Option<Arc<dyn StillMaker>>,
+    /// `None` where no camera can be reached.
+    pub prober: Option<Arc<dyn ProbeCamera>>,
     pub clock: Arc<dyn Clock>,
     pub readiness: Readiness,
     pub registry: Metrics,

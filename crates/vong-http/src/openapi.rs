@@ -23,6 +23,7 @@ use utoipa::OpenApi;
         crate::live::connect,
         crate::live::snapshot,
         crate::live_video::connect,
+        crate::probe::look,
         crate::clips::filed,
         crate::clips::of_camera,
     ),

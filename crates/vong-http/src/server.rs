@@ -18,7 +18,8 @@ use vong_telemetry::{Classify, Kind};
 use crate::app::App;
 use crate::live_video::VideoDoor;
 use crate::{
-    backtest, city, clips, commands, console, guard, live, live_video, openapi, rules, sql, system,
+    backtest, city, clips, commands, console, guard, live, live_video, openapi, probe, rules, sql,
+    system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/live", get(live::connect))
         .route("/api/v1/live/{view}/snapshot", get(live::snapshot))
         .route("/api/v1/video", get(live_video::connect).with_state(video))
+        .route("/api/v1/cameras/probe", post(probe::look))
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
         .route("/api/v1/clips/{file}", get(clips::filed))
         .fallback(console::file)

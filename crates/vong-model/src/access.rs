@@ -85,6 +85,7 @@ pub enum Action {
     ExportClip,
     ViewSystem,
     ChangeRules,
+    ProbeCamera,
 }
 
 /// The principal may not do this.
@@ -103,7 +104,7 @@ pub fn authorize(principal: &Principal, action: Action, object: &str) -> Result<
         Action::QuerySql => &[Role::Analyst, Role::Operator, Role::Admin, Role::Auditor],
         Action::ActOnAlert => &[Role::Operator, Role::Admin],
         Action::ReviewClip => &[Role::Reviewer, Role::Admin],
-        Action::ChangeRules => &[Role::Admin],
+        Action::ChangeRules | Action::ProbeCamera => &[Role::Admin],
         Action::ViewVideo => &[Role::Wall, Role::Operator, Role::Reviewer, Role::Admin],
         Action::ExportClip => &[Role::Operator, Role::Reviewer, Role::Admin],
         Action::ViewSystem => &[Role::Admin, Role::Operator, Role::Auditor],

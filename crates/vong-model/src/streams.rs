@@ -326,7 +326,7 @@ static CAMERAEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`connected`, `lost`, `refused`, `parameters_changed`; `removed` from the register.",
+            "Of the connection: `connected`, `lost`, `refused`, `removed` from the register; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`.",
         ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(

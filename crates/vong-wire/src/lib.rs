@@ -8,6 +8,7 @@
 
 pub mod http;
 pub mod live;
+pub mod probe;
 pub mod video;
 
 pub use live::PROTOCOL;

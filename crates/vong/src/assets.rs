@@ -77,7 +77,11 @@ impl CameraLogins {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(Diagnostic::of_file(file, e.to_string())),
         };
-        let entries: BTreeMap<String, Entry> = from_toml(file, &text)?;
+        // What is wrong is not repeated: it may be the password.
+        let entries: BTreeMap<String, Entry> = from_toml(file, &text).map_err(|mistake| {
+            Diagnostic { message: "log-ins cannot be read here".to_owned(), ..mistake }
+                .with_hint("[CAM-01] with username = \"…\" and password = \"…\", both in quotes")
+        })?;
         let login = |Entry { username, password }| Login { username, password };
         Ok(Self {
             by_camera: entries.into_iter().map(|(camera, entry)| (camera, login(entry))).collect(),
@@ -170,5 +174,23 @@ impl Row<'_> {
     fn mistake(&self, message: &str) -> Diagnostic {
         let line = self.fields.position().map_or(1, csv::Position::line);
         Diagnostic::at(self.file, usize::try_from(line).unwrap_or(1), 1, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_the_logins_does_not_repeat_them() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in ["[CAM-01]\nusername = \"a\"\npassword = 77331199\n", "[C\npassword=77331199"] {
+            std::fs::write(file.path(), text).unwrap();
+            let told = CameraLogins::load(file.path()).unwrap_err().to_string();
+            assert!(
+                told.contains("log-ins cannot be read here") && !told.contains("7733"),
+                "{told}"
+            );
+        }
     }
 }

@@ -32,7 +32,7 @@ enum Command {
         #[arg(long, default_value = "configs/vong.toml")]
         config: PathBuf,
     },
-    /// Look after the register of cameras.
+    /// Take cameras into the register, look at one, or find ONVIF cameras in the network.
     #[command(subcommand)]
     Camera(CameraCommand),
     /// Ask a running vong one question in SQL.
@@ -91,13 +91,6 @@ pub enum DemoPart {
     /// Only sensors, cameras and broker; no engine. Prints where the city's files are.
     City,
 }
-
-#[derive(Clone, Debug, Subcommand)]
-enum CameraCommand {
-    /// Take the cameras of a CSV file into the register; every mistake is told, none is written.
-    Import(CameraImportArguments),
-}
-
 /// Which cameras go into which register.
 #[derive(Clone, Debug, Args)]
 pub struct CameraImportArguments {
@@ -130,6 +123,52 @@ pub enum SqlFormat {
     Table,
     Json,
     Csv,
+}
+
+/// What to do with cameras.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CameraCommand {
+    /// Take the cameras of a CSV file into the register; every mistake is told, none is written.
+    Import(CameraImportArguments),
+    /// Say whether a camera is usable, and what to do if not; ends with 0 only if it is.
+    Probe(ProbeArguments),
+    /// List the ONVIF devices that answer in a network: address, name, hardware, place, services.
+    Discover(DiscoverArguments),
+}
+
+/// Which camera to look at.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeArguments {
+    /// As in rtsp://192.168.1.20:554/stream1, without name and password.
+    pub url: String,
+    #[arg(long, requires = "password_file")]
+    pub username: Option<String>,
+    /// A file with the password alone; an argument would be seen by every process.
+    #[arg(long, requires = "username")]
+    pub password_file: Option<PathBuf>,
+    /// RTP in datagrams instead of inside the connection.
+    #[arg(long)]
+    pub udp: bool,
+    /// How long to look.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// The configuration whose video.networks hold; private networks and loopback otherwise.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where to look for devices.
+#[derive(Clone, Debug, Args)]
+pub struct DiscoverArguments {
+    /// The address of this machine in the cameras' network.
+    #[arg(long)]
+    pub interface: std::net::Ipv4Addr,
+    /// How long to wait for answers.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub seconds: u64,
 }
 
 /// What to run over which part of history.
@@ -184,8 +223,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve { config } => serve::run(&config),
         Command::Check { config } => Ok(check::run(&config)),
-        Command::Camera(CameraCommand::Import(arguments)) => cameras::import(&arguments),
         Command::Sql(arguments) => sql::run(&arguments),
+        Command::Camera(command) => cameras::run(&command),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vong_mqtt::{BrokerConfig, TlsConfig};
+use vong_rtsp::Networks;
 use vong_stream::RuleBudget;
 
 pub use diagnostic::{Diagnostic, from_toml};
@@ -102,6 +103,7 @@ pub struct VideoConfig {
     pub post_roll_s: u64,
     pub clip_radius_m: f64,
     pub clip_cameras: usize,
+    pub networks: Networks,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +215,7 @@ impl Default for VideoConfig {
             post_roll_s: 10,
             clip_radius_m: 800.0,
             clip_cameras: 2,
+            networks: Networks::default(),
         }
     }
 }

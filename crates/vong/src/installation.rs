@@ -27,7 +27,7 @@ use vong_query::{
 use vong_recorder::{
     ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
 };
-use vong_rtsp::{ConnectGate, FactWriter, RtspMetrics};
+use vong_rtsp::{ConnectGate, FactWriter, IntakeGround, RtspMetrics};
 use vong_runtime::{Clock, Current, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
 use vong_store::{Store, StoreConfig, StoreMetrics};
@@ -37,13 +37,13 @@ use vong_stream::{
 };
 use vong_telemetry::Metrics;
 
-use crate::cameras::{self, Aligned, RunningCameras};
+use crate::cameras::{self, Aligned, Prober, RunningCameras};
 use crate::config::{self, Config};
 use crate::site::Site;
 use crate::vision::Eyes;
 use crate::{log_retention, log_watch, sources, tables};
 
-/// How many cameras connect at the same time.
+/// How many cameras of one host connect at the same time.
 const CONNECTING: usize = 8;
 
 /// How long each phase may take to stop.
@@ -383,6 +383,12 @@ impl Ground {
     ) -> RunningCameras {
         let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
+        let ground = IntakeGround {
+            gate: ConnectGate::new(CONNECTING),
+            networks: Arc::new(config.networks.clone()),
+            clock: Arc::clone(&self.clock),
+            metrics: RtspMetrics::new(&self.registry),
+        };
         let cameras = RunningCameras::new(cameras::Shared {
             tasks: self.edges.clone(),
             clock: Arc::clone(&self.clock),
@@ -394,8 +400,7 @@ impl Ground {
             video,
             eyes,
             facts,
-            gate: ConnectGate::new(CONNECTING),
-            metrics: RtspMetrics::new(&self.registry),
+            ground,
         });
         cameras.align(&self.assets.now(), logins).await;
         cameras
@@ -474,6 +479,10 @@ impl Ground {
             video,
             footage,
             stills: Some(stills),
+            prober: Some(Arc::new(Prober::new(
+                Arc::new(config.video.networks.clone()),
+                Arc::clone(&self.clock),
+            ))),
             clock: Arc::clone(&self.clock),
             readiness: self.readiness.clone(),
             registry: self.registry.clone(),

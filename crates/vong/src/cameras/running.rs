@@ -11,7 +11,7 @@ use vong_media::AccessUnitSink;
 use vong_model::{Assets, Camera, CameraId, EventTime};
 use vong_recorder::RecorderHandle;
 use vong_rtsp::{
-    CameraFact, CameraState, CameraStream, ConnectGate, FactSender, Login, RtspIntake, RtspMetrics,
+    CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
     Transport,
 };
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
@@ -29,8 +29,7 @@ pub(crate) struct Shared {
     pub(crate) video: VideoHub,
     pub(crate) eyes: Eyes,
     pub(crate) facts: FactSender,
-    pub(crate) gate: ConnectGate,
-    pub(crate) metrics: RtspMetrics,
+    pub(crate) ground: IntakeGround,
 }
 
 /// Every camera that runs.
@@ -120,7 +119,7 @@ impl RunningCameras {
             detail: String::new(),
             unit_code: unit_code.clone(),
         };
-        if self.shared.facts.send(fact).await.is_err() {
+        if self.shared.facts.send(Fact::Camera(fact)).await.is_err() {
             debug!(camera = %camera_id, "the writer of facts is gone: vong stops");
         }
     }
@@ -160,7 +159,7 @@ impl RunningCameras {
         sinks: Vec<Box<dyn AccessUnitSink>>,
         facts: Option<FactSender>,
     ) -> RtspIntake {
-        let Shared { clock, transport, gate, metrics, .. } = &self.shared;
+        let Shared { transport, ground, .. } = &self.shared;
         let Needs { camera, login } = needs;
         let stream = CameraStream {
             camera_id: camera.camera_id.clone(),
@@ -169,7 +168,7 @@ impl RunningCameras {
             login: login.clone(),
             transport: *transport,
         };
-        RtspIntake::new(stream, sinks, facts, gate.clone(), Arc::clone(clock), metrics.clone())
+        RtspIntake::new(stream, sinks, facts, ground.clone())
     }
 }
 

@@ -114,6 +114,11 @@ const KEYS: &[Key] = &[
     ),
     key("video.clip_cameras", "2", "At most so many cameras per alert, nearest first."),
     key(
+        "video.networks",
+        "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"127.0.0.0/8\", \"::1/128\", \"fc00::/7\"]",
+        "Cameras are connected to only inside these networks.",
+    ),
+    key(
         "vision.health",
         "true",
         "Whether key frames are looked at for cameras that are black, covered, moved, frozen and the like.",

@@ -1,0 +1,4 @@
+//! The intake against cameras that fail: in one process, over loopback.
+
+mod faults;
+mod support;
