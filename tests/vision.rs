@@ -79,7 +79,8 @@ impl Watched {
 
     fn sink(&self, camera: &str) -> Box<dyn AccessUnitSink> {
         let _entered = self.runtime.enter();
-        self.vision.watch_health(Of { camera_id: camera.into(), unit_code: "U1".into() })
+        let of = Of { camera_id: camera.into(), unit_code: "U1".into() };
+        self.vision.watch(&of, true, None).health.unwrap()
     }
 
     /// `state` of every fact about the worker so far.

@@ -85,6 +85,7 @@ pub struct Scene {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
+    pub(crate) name: String,
     pub(crate) polygon: Vec<Point>,
     /// Unit vector on the plane, the way vehicles go.
     pub(crate) along: Point,
@@ -135,7 +136,8 @@ impl Scene {
         if zones.iter().any(|zone| zone.queue_m.is_some()) && ground.is_none() {
             return Err(wrong("'queue_m' is in metres: add [ground] with four measured points"));
         }
-        let seconds = |value: Option<u32>, usual: u32| i64::from(value.unwrap_or(usual)) * 1_000_000;
+        let seconds =
+            |value: Option<u32>, usual: u32| i64::from(value.unwrap_or(usual)) * 1_000_000;
         let (period_us, stopped_us) = (seconds(period_s, 60), seconds(stopped_s, 15));
         if period_us == 0 || stopped_us == 0 {
             return Err(wrong("'period_s' and 'stopped_s' must be at least 1"));
@@ -166,7 +168,7 @@ impl LaneFile {
             let what = format!("lane '{name}': 'from' and 'to' are the same place");
             return Err(wrong(&format!("{what}; give two points along the way vehicles go")));
         }
-        Ok(Lane { polygon, along: [dx / length, dy / length] })
+        Ok(Lane { name, polygon, along: [dx / length, dy / length] })
     }
 }
 
@@ -345,7 +347,10 @@ mod tests {
         refused("[[zone]]\nname = \"z\"\npolygon = [[0, 0], [1, 0]]\n", "at least 3");
         let lane = "[[lane]]\nname = \"l\"\npolygon = [[0, 0], [1, 0], [1, 1]]\nfrom = [0, 0]\n";
         refused(&format!("{lane}to = [0, 0]"), "same place");
-        refused("[[line]]\nname = \"l\"\nfrom = [0, 0]\nto = [1, 1]\nforward = [0.5, 0.5]", "on the line");
+        refused(
+            "[[line]]\nname = \"l\"\nfrom = [0, 0]\nto = [1, 1]\nforward = [0.5, 0.5]",
+            "on the line",
+        );
         refused("stopped_s = 0", "at least 1");
     }
 }

@@ -161,7 +161,10 @@ impl Traffic {
                 let Some((before, counted)) = slots else { continue };
                 let crossed = now.signum() != before.signum();
                 *before = now;
-                if !crossed || *counted || !is_beside(line.from, line.to, track.at) {
+                let [x, y] = scene.plane.to_picture(track.at);
+                let in_picture = (0.0..1.0).contains(&x) && (0.0..1.0).contains(&y);
+                let passed = in_picture && is_beside(line.from, line.to, track.at);
+                if !crossed || *counted || !passed {
                     continue;
                 }
                 *counted = true;
@@ -218,17 +221,38 @@ impl Traffic {
     }
 
     fn stopped(&mut self, at: EventTime) -> Option<Event> {
-        let standing = self.tracks.all.iter().filter(|t| t.is_confirmed() && t.lane.is_some());
-        let longest = standing.map(|track| track.standing_us(at.micros())).max().unwrap_or(0);
-        let state = self.stopped.observe(at, longest >= self.scene.stopped_us)?;
-        let value = Some(longest as f64 / 1e6);
-        Some(Event { at, kind: EventKind::StoppedVehicle, state, subject: None, value, detail: None })
+        let on_lanes = self.tracks.all.iter().filter(|t| t.is_confirmed() && t.lane.is_some());
+        let longest = on_lanes.max_by_key(|track| track.standing_us(at.micros()));
+        let for_us = longest.map_or(0, |track| track.standing_us(at.micros()));
+        let state = self.stopped.observe(at, for_us >= self.scene.stopped_us)?;
+        let lane = longest.and_then(|track| self.scene.lanes.get(track.lane?));
+        Some(Event {
+            at,
+            kind: EventKind::StoppedVehicle,
+            state,
+            subject: lane.map(|lane| lane.name.clone()),
+            value: Some(for_us as f64 / 1e6),
+            detail: longest.map(|track| self.place_of(track)),
+        })
+    }
+
+    /// What it is and where, in words.
+    fn place_of(&self, track: &Track) -> String {
+        let kind = track.kind().as_str();
+        let [x, y] = track.at;
+        if self.scene.is_measured() {
+            return format!("{kind} at {x:.1} m, {y:.1} m");
+        }
+        let [x, y] = self.scene.plane.to_picture(track.at);
+        format!("{kind} at {:.0} % across and {:.0} % down", x * 100.0, y * 100.0)
     }
 
     fn wrong_way(&mut self, at: EventTime) -> Option<Event> {
         let mut farthest = 0.0_f64;
         for track in &mut self.tracks.all {
-            let Some(lane) = track.lane.and_then(|lane| self.scene.lanes.get(lane)) else { continue };
+            let Some(lane) = track.lane.and_then(|lane| self.scene.lanes.get(lane)) else {
+                continue;
+            };
             let along = |v: [f64; 2]| v[0] * lane.along[0] + v[1] * lane.along[1];
             let gone = [track.at[0] - track.origin[0], track.at[1] - track.origin[1]];
             let against = -along(gone);
@@ -242,9 +266,9 @@ impl Traffic {
         if farthest > 0.0 {
             self.wrong_way_seen = Some(at);
         }
-        let held = self.wrong_way_seen.is_some_and(|seen| {
-            ((at.micros() - seen.micros()) as f64) < WRONG_WAY_HOLD_S * 1e6
-        });
+        let held = self
+            .wrong_way_seen
+            .is_some_and(|seen| ((at.micros() - seen.micros()) as f64) < WRONG_WAY_HOLD_S * 1e6);
         let state = self.wrong_way.observe(at, held)?;
         let value = Some(farthest);
         Some(Event { at, kind: EventKind::WrongWay, state, subject: None, value, detail: None })

@@ -68,6 +68,10 @@ impl Bench {
             Work::Follow { camera, restart, width, height, wanted } => {
                 if restart {
                     self.followed.remove(&camera);
+                } else if !self.followed.contains_key(&camera) {
+                    // The one that began the stream is gone, with what these frames refer to.
+                    let why = "the stream did not begin here".to_owned();
+                    return Err(Error::Undecodable { why });
                 }
                 let followed = self.follow(&camera, entry, &units, (width, height, &wanted));
                 if followed.is_err() {

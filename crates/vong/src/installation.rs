@@ -36,10 +36,11 @@ use vong_stream::{
     StreamMetrics,
 };
 use vong_telemetry::Metrics;
+use vong_vision::CameraSinks;
 
 use crate::config::{self, Config};
 use crate::site::Site;
-use crate::vision::Eyes;
+use crate::vision::{Eyes, Scenes};
 use crate::{log_retention, log_watch, sources, tables};
 
 /// How many cameras connect at the same time.
@@ -87,7 +88,7 @@ impl Installation {
     /// # Errors
     /// When the log does not take a change.
     pub(crate) async fn reload(&self, site: &Site) -> Result<(usize, usize)> {
-        let Site { config: _, assets, logins: _, sources, tables, areas, rules } = site;
+        let Site { config: _, assets, logins: _, sources, scenes: _, tables, areas, rules } = site;
         self.query
             .set_dimensions(dimensions(assets, sources, tables).with_areas(Arc::clone(areas)));
         let tables = self.desk.align_tables(tables).await?; // rules may need them,
@@ -96,7 +97,7 @@ impl Installation {
 
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
     pub(crate) async fn start(site: Site, clock: Arc<dyn Clock>) -> Result<Self> {
-        let Site { config, assets, logins, sources: mappings, tables, areas, rules } = site;
+        let Site { config, assets, logins, sources: mappings, scenes, tables, areas, rules } = site;
         // A port that is taken is told before a store is touched.
         let http = HttpServer::bind(config.http.listen).await?;
         let (address, failed, goodbye) = (http.address(), Shutdown::new(), Shutdown::new());
@@ -123,7 +124,7 @@ impl Installation {
         let query = ground.start_queries(&config, store, dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
-        let (eyes, stills) = ground.start_vision(&config)?;
+        let (eyes, stills) = ground.start_vision(&config, scenes)?;
         ground.start_cameras(&config.video, &logins, (&recorder, &video, &eyes));
         ground.start_brokers(&config, &mappings)?;
         let desk =
@@ -347,9 +348,9 @@ impl Ground {
         );
     }
 
-    fn start_vision(&self, config: &Config) -> Result<(Eyes, Arc<dyn StillMaker>)> {
+    fn start_vision(&self, config: &Config, scenes: Scenes) -> Result<(Eyes, Arc<dyn StillMaker>)> {
         let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
-        let eyes = Eyes::start(config, log, clock, &self.registry, &self.edges)?;
+        let eyes = Eyes::start((config, scenes), log, clock, &self.registry, &self.edges)?;
         let stills = Arc::new(eyes.vision.stills());
         Ok((eyes, stills))
     }
@@ -384,11 +385,13 @@ impl Ground {
                 self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
             };
             let Camera { url, live_url, .. } = camera;
-            let mut main = vec![record];
-            main.extend(eyes.main_sinks(camera));
+            let CameraSinks { health, traffic } = eyes.sinks(camera);
+            let (mut main, mut light) = (vec![record], vec![show]);
+            main.extend(health);
+            light.extend(traffic);
             match live_url {
-                Some(live_url) => start("live", live_url, vec![show], None),
-                None => main.push(show),
+                Some(live_url) => start("live", live_url, light, None),
+                None => main.append(&mut light),
             }
             start("main", url, main, Some(facts.clone()));
         }

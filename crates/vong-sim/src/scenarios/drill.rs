@@ -72,7 +72,8 @@ impl Drill {
 
     /// What is staged for a camera, in the order of time.
     pub fn schedule(&self, camera_id: &str) -> Vec<Staged> {
-        let name = camera_id.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(byte));
+        let name =
+            camera_id.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(byte));
         let draw = |n: u64| hash(self.seed, SALT + name, n);
         let mut acts = ACTS.to_vec();
         // Fisher and Yates, from the end.

@@ -119,8 +119,12 @@ mod tests {
     use super::*;
 
     fn picture(level: u8, bright: std::ops::Range<usize>) -> Luma {
-        Luma::new(40, 30, (0..1_200).map(|at| if bright.contains(&at) { 230 } else { level }).collect())
-            .unwrap()
+        Luma::new(
+            40,
+            30,
+            (0..1_200).map(|at| if bright.contains(&at) { 230 } else { level }).collect(),
+        )
+        .unwrap()
     }
 
     /// A model of a grey picture before which something bright passed now and then.
@@ -149,9 +153,11 @@ mod tests {
     fn light_that_changes_everywhere_is_no_vehicle_and_an_upheaval_begins_anew() {
         let mut background = learned();
         assert_eq!(count(&mut background, &picture(110, 500..560)), Some(60));
-        let spread: Vec<u8> = (0..1_200).map(|at| if at % 4 == 0 { 90 } else { 200 + (at % 3) as u8 * 20 }).collect();
+        let spread: Vec<u8> =
+            (0..1_200).map(|at| if at % 4 == 0 { 90 } else { 200 + (at % 3) as u8 * 20 }).collect();
         let spread = Luma::new(40, 30, spread).unwrap();
-        let seen: Vec<_> = (0..UPHEAVALS).map(|_| count(&mut background, &spread).is_some()).collect();
+        let seen: Vec<_> =
+            (0..UPHEAVALS).map(|_| count(&mut background, &spread).is_some()).collect();
         assert_eq!(seen.last(), Some(&false));
         assert_eq!(count(&mut background, &picture(90, 0..0)), None, "learning again");
     }

@@ -38,7 +38,6 @@ pub(crate) struct Track {
     /// Side of each line, and whether it was counted there.
     pub(crate) sides: Vec<f64>,
     pub(crate) counted: Vec<bool>,
-    pub(crate) told_wrong_way: bool,
 }
 
 impl Track {
@@ -55,7 +54,6 @@ impl Track {
             stood: (object.at, at_us),
             sides: Vec::new(),
             counted: vec![false; scene.lines.len()],
-            told_wrong_way: false,
         };
         let side = |line: &crate::scene::Line| crate::scene::side(line.from, line.to, object.at);
         track.sides = scene.lines.iter().map(side).collect();
@@ -158,7 +156,9 @@ impl Tracks {
         let (mut seen, mut used) = (vec![false; self.all.len()], vec![false; objects.len()]);
         for (_, t, o) in pairs {
             let slots = seen.get_mut(t).zip(used.get_mut(o));
-            let Some((seen, used)) = slots.filter(|(seen, used)| !**seen && !**used) else { continue };
+            let Some((seen, used)) = slots.filter(|(seen, used)| !**seen && !**used) else {
+                continue;
+            };
             (*seen, *used) = (true, true);
             if let Some((track, object)) = self.all.get_mut(t).zip(objects.get(o)) {
                 track.see(object, dt_s, now_us);
