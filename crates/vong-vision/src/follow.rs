@@ -65,7 +65,7 @@ impl Pace {
     /// Whether the frame's picture is to be judged.
     fn wants(&mut self, unit: &Unit) -> bool {
         let step = self.judged_90k.map_or(i64::MAX, |last| unit.pts_90k.saturating_sub(last));
-        let wanted = unit.restart || step >= LEAST_STEP_90K || step < 0;
+        let wanted = unit.restart || !(0..LEAST_STEP_90K).contains(&step);
         if wanted {
             self.judged_90k = Some(unit.pts_90k);
         }

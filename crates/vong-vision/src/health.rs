@@ -12,7 +12,7 @@ use vong_model::EventTime;
 use crate::episode::Episode;
 use crate::findings::{Event, EventKind, EventState};
 use crate::luma::Luma;
-use measures::{Measures, shift_of, similarity};
+use measures::{Measures, likeness, shift_of, similarity};
 use stillness::Stillness;
 
 /// Size of the pictures that are judged.
@@ -138,15 +138,8 @@ impl Health {
     /// Whether what the camera shows can be taken for its street: nothing is found wrong, nor
     /// suspected after the last picture.
     pub fn is_sound(&self) -> bool {
-        let about_view = [
-            EventKind::Black,
-            EventKind::White,
-            EventKind::Covered,
-            EventKind::Defocused,
-            EventKind::Moved,
-        ];
         let wrong = |(kind, episode): &(EventKind, Episode)| {
-            about_view.contains(kind) && (episode.is_on() || episode.is_suspected())
+            *kind != EventKind::ClockWrong && (episode.is_on() || episode.is_suspected())
         };
         !self.episodes.iter().any(wrong)
     }
@@ -166,7 +159,7 @@ impl Health {
         let usual = &view.usual;
         judged.detail = now.detail_left(usual);
         judged.edges_gone = now.edges_gone(usual);
-        judged.likeness = similarity(&now.edges, &usual.edges);
+        judged.likeness = likeness(&now.edges, &usual.edges);
         if judged.black || judged.white {
             return judged;
         }
@@ -180,11 +173,11 @@ impl Health {
     /// A jump from one picture to the next: told as a moment, with a beginning and an end.
     fn cut(&self, at: EventTime, now: &Measures, judged: &Judgement) -> Option<[Event; 2]> {
         let (last, view) = self.last.as_ref().zip(self.view.as_ref())?;
-        let was_usual = similarity(&last.edges, &view.usual.edges) > MOVED_BELOW * view.likeness;
+        let was_usual = likeness(&last.edges, &view.usual.edges) > MOVED_BELOW * view.likeness;
         if judged.is_blind() || !judged.other_view || !was_usual {
             return None;
         }
-        let likeness = similarity(&now.edges, &last.edges);
+        let likeness = likeness(&now.edges, &last.edges);
         (likeness < MOVED_BELOW * view.likeness).then(|| {
             let detail = Some("the picture jumped".to_owned());
             let value = Some(f64::from(likeness));

@@ -32,14 +32,14 @@ impl Vision {
     pub fn start(
         command: &WorkerCommand,
         log: Arc<dyn Log>,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
         metrics: VisionMetrics,
         tasks: &Tasks,
     ) -> Self {
-        let (writer, findings) = FindingWriter::new(log, Arc::clone(&clock));
+        let (writer, findings) = FindingWriter::new(log, Arc::clone(clock));
         tasks.spawn("vision/findings", OnFailure::StopProcess, writer.run(tasks.shutdown()));
         let worker = || {
-            let (clock, findings) = (Arc::clone(&clock), findings.clone());
+            let (clock, findings) = (Arc::clone(clock), findings.clone());
             Arc::new(Worker::new(command.clone(), clock, findings, metrics.clone()))
         };
         // Three processes: whole streams keep one busy, and neither key frames nor people may wait

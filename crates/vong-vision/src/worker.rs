@@ -85,7 +85,8 @@ impl Bench {
                 Ok((Outcome::Done, Vec::new()))
             }
             Work::Detect => {
-                let model = self.model.as_mut().ok_or(protocol_says("there is no model"))?;
+                let model =
+                    self.model.as_mut().ok_or_else(|| protocol_says("there is no model"))?;
                 let picture = decode::last_picture(entry, &units, false)?;
                 let picture = decode::rgb(&picture, model.picture_width())?;
                 let found = model.detect(&picture).map_err(|why| Error::Undecodable { why })?;
@@ -108,7 +109,8 @@ impl Bench {
             }
             self.followed.insert(camera.to_owned(), Decoder::open(entry)?);
         }
-        let decoder = self.followed.get_mut(camera).ok_or(protocol_says("decoder is gone"))?;
+        let decoder =
+            self.followed.get_mut(camera).ok_or_else(|| protocol_says("decoder is gone"))?;
         let mut pictures = Vec::new();
         decoder.decode(units, |Decoded { unit, picture }| {
             let sound = !picture.is_corrupt() && !picture.has_decode_errors();
@@ -137,7 +139,7 @@ fn cut<'b>(
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let (taken, after) = rest
             .split_at_checked(bytes)
-            .ok_or(protocol_says("body is shorter than its head says"))?;
+            .ok_or_else(|| protocol_says("body is shorter than its head says"))?;
         rest = after;
         Ok::<_, Error>(taken)
     };

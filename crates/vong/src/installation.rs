@@ -349,8 +349,8 @@ impl Ground {
     }
 
     fn start_vision(&self, config: &Config, scenes: Scenes) -> Result<(Eyes, Arc<dyn StillMaker>)> {
-        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
-        let eyes = Eyes::start((config, scenes), log, clock, &self.registry, &self.edges)?;
+        let log = Arc::clone(&self.log);
+        let eyes = Eyes::start((config, scenes), log, &self.clock, &self.registry, &self.edges)?;
         let stills = Arc::new(eyes.vision.stills());
         Ok((eyes, stills))
     }

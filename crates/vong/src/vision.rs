@@ -34,7 +34,7 @@ impl Eyes {
     pub(crate) fn start(
         (config, scenes): (&Config, Scenes),
         log: Arc<dyn Log>,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
         registry: &Metrics,
         tasks: &Tasks,
     ) -> Result<Self> {

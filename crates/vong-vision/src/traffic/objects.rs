@@ -225,7 +225,7 @@ impl Finder {
     /// and across it.
     fn axes(&self, at: Point) -> (Point, Point) {
         let lane = self.lane_at(at).and_then(|lane| self.scene.lanes.get(lane));
-        let along = lane.or(self.scene.lanes.first()).map_or([0.0, 1.0], |lane| lane.along);
+        let along = lane.or_else(|| self.scene.lanes.first()).map_or([0.0, 1.0], |lane| lane.along);
         let place = self.scene.plane.of_picture(at);
         let ahead = self.scene.plane.to_picture([place[0] + along[0], place[1] + along[1]]);
         // Away from the camera is up in the picture.
