@@ -62,7 +62,8 @@ impl Watched {
             .enable_all()
             .build()
             .unwrap();
-        let (clock, tasks) = (Arc::new(SystemClock), Tasks::new("vision", Shutdown::new()));
+        let (clock, tasks): (Arc<dyn Clock>, _) =
+            (Arc::new(SystemClock), Tasks::new("vision", Shutdown::new()));
         let log: Arc<dyn Log> = Arc::new(MemLog::new(Arc::new(SystemClock)));
         let metrics = VisionMetrics::new(&Metrics::new());
         let command = WorkerCommand {
@@ -72,7 +73,7 @@ impl Watched {
             nice: 1,
         };
         let entered = runtime.enter();
-        let vision = Vision::start(&command, Arc::clone(&log), clock, metrics.clone(), &tasks);
+        let vision = Vision::start(&command, Arc::clone(&log), &clock, metrics.clone(), &tasks);
         drop(entered);
         Self { runtime, tasks, vision, log, metrics, memory_mib }
     }
@@ -80,7 +81,7 @@ impl Watched {
     fn sink(&self, camera: &str) -> Box<dyn AccessUnitSink> {
         let _entered = self.runtime.enter();
         let of = Of { camera_id: camera.into(), unit_code: "U1".into() };
-        self.vision.watch_health(of, self.tasks.shutdown())
+        self.vision.watch(&of, true, None, &self.tasks.shutdown()).health.unwrap()
     }
 
     /// `state` of every fact about the worker so far.

@@ -12,6 +12,7 @@ use std::path::Path;
 use vong_runtime::UnixMicros;
 use vong_runtime::fs::replace_file;
 
+use crate::camera::{CameraSpec, Codec, Geometry};
 use crate::error::Error;
 use crate::scenarios::ground_truth;
 use crate::schedule::Schedule;
@@ -42,7 +43,8 @@ const SAMPLE_MS: u64 = 60_000;
 /// File contents by relative path, with `/` between folders.
 pub type Files = BTreeMap<String, String>;
 
-/// `sensors.csv`, `units.csv`, `cameras.csv`, `map/*.geojson` and `ground_truth.json` of a city.
+/// `sensors.csv`, `units.csv`, `cameras.csv`, `scenes/*.toml`, `map/*.geojson` and
+/// `ground_truth.json` of a city.
 pub fn sample_city(world: &World, anchors: &Anchors) -> Result<Files, Error> {
     let truth = serde_json::to_string_pretty(&ground_truth(world, TRUTH_CYCLES))
         .expect("a struct of texts and numbers is always JSON");
@@ -55,7 +57,13 @@ pub fn sample_city(world: &World, anchors: &Anchors) -> Result<Files, Error> {
         ("map/river.geojson", geojson::river(world)),
         ("ground_truth.json", truth + "\n"),
     ];
-    Ok(files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect())
+    let scenes = world.cameras().iter().map(|camera| {
+        let id = camera.camera_id.as_str();
+        let geometry = Geometry::new(&CameraSpec::new(id, Codec::H264), world.seed());
+        (format!("scenes/{id}.toml"), geometry.scene_file(id))
+    });
+    let files = files.into_iter().map(|(path, text)| (path.to_owned(), text));
+    Ok(files.chain(scenes).collect())
 }
 
 /// Everything generated in `sample-data/`: the city of [`SAMPLE_SEED`], its first minute of

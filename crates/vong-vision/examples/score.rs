@@ -219,15 +219,16 @@ fn score_events(
     totals: &mut Totals,
 ) {
     let mut wanted: BTreeMap<&'static str, Vec<Span>> = BTreeMap::new();
+    println!(
+        "{camera_id}: {:?}",
+        staged.iter().map(|s| (s.act.event_kind(), s.from_s, s.to_s)).collect::<Vec<_>>()
+    );
     for Staged { act, from_s, to_s } in staged {
         if *act != Act::Road(vong_sim::scene::Incident::Breakdown) {
             wanted.entry(act.event_kind()).or_default().push((*from_s, *to_s));
         }
         if *act == Act::Lens(LensFault::Moved) {
-            wanted
-                .entry("scene_change")
-                .or_default()
-                .extend([(*from_s, *from_s + 3.0), (*to_s, *to_s + 3.0)]);
+            wanted.entry("scene_change").or_default().push((*from_s, *from_s + 3.0));
         }
     }
     wanted.insert(
@@ -237,6 +238,9 @@ fn score_events(
     wanted.insert("queue", truth.queue.iter().copied().filter(|s| s.1 - s.0 > 10.0).collect());
     let mut all: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     for (at_s, event) in events.iter().filter(|(_, e)| e.state == EventState::Began) {
+        if let Some(detail) = &event.detail {
+            println!("  {camera_id}: {at_s:.1} s {} {detail}", event.kind.as_str());
+        }
         all.entry(event.kind.as_str()).or_default().push(*at_s);
     }
     for kind in [

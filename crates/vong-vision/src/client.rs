@@ -115,11 +115,6 @@ impl Worker {
         Self { command, clock, findings, metrics, blame, state }
     }
 
-    /// Process id, while it runs and nobody asks it.
-    pub(crate) async fn pid(&self) -> Option<u32> {
-        self.state.lock().await.process.as_ref().and_then(|process| process.child.id())
-    }
-
     /// Asks, starting the worker where needed; others who ask wait their turn.
     pub(crate) async fn ask(&self, question: Question<'_>) -> Result<(Outcome, Vec<u8>), NoAnswer> {
         if let Some(camera) = question.camera {

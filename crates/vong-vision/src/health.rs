@@ -12,7 +12,7 @@ use vong_model::EventTime;
 use crate::episode::Episode;
 use crate::findings::{Event, EventKind, EventState};
 use crate::luma::Luma;
-use measures::{Measures, shift_of, similarity};
+use measures::{Measures, likeness, shift_of, similarity};
 use stillness::Stillness;
 
 /// Size of the pictures that are judged.
@@ -121,12 +121,12 @@ impl Health {
         self.tell(&mut events, at, (EventKind::White, judged.white), Some(judged.brightness));
         self.tell(&mut events, at, (EventKind::Covered, judged.covered), Some(judged.edges_gone));
         self.tell(&mut events, at, (EventKind::Defocused, judged.defocused), Some(judged.detail));
-        events.extend(self.cut(at, &measures, &judged));
+        events.extend(self.cut(at, &measures, &judged).into_iter().flatten());
         if !judged.is_blind() {
             self.watch_view(&mut events, at, &measures, &judged);
         }
         let still = self.stillness.observe(luma, at);
-        if !judged.black {
+        if !judged.is_blind() {
             let still_s = still.for_us as f64 / 1e6;
             self.tell(&mut events, at, (EventKind::Frozen, still.is_frozen), Some(still_s as f32));
         }
@@ -138,15 +138,8 @@ impl Health {
     /// Whether what the camera shows can be taken for its street: nothing is found wrong, nor
     /// suspected after the last picture.
     pub fn is_sound(&self) -> bool {
-        let about_view = [
-            EventKind::Black,
-            EventKind::White,
-            EventKind::Covered,
-            EventKind::Defocused,
-            EventKind::Moved,
-        ];
         let wrong = |(kind, episode): &(EventKind, Episode)| {
-            about_view.contains(kind) && (episode.is_on() || episode.is_suspected())
+            *kind != EventKind::ClockWrong && (episode.is_on() || episode.is_suspected())
         };
         !self.episodes.iter().any(wrong)
     }
@@ -166,7 +159,7 @@ impl Health {
         let usual = &view.usual;
         judged.detail = now.detail_left(usual);
         judged.edges_gone = now.edges_gone(usual);
-        judged.likeness = similarity(&now.edges, &usual.edges);
+        judged.likeness = likeness(&now.edges, &usual.edges);
         if judged.black || judged.white {
             return judged;
         }
@@ -178,20 +171,25 @@ impl Health {
     }
 
     /// A jump from one picture to the next: told as a moment, with a beginning and an end.
-    fn cut(&self, at: EventTime, now: &Measures, judged: &Judgement) -> Option<Event> {
+    fn cut(&self, at: EventTime, now: &Measures, judged: &Judgement) -> Option<[Event; 2]> {
         let (last, view) = self.last.as_ref().zip(self.view.as_ref())?;
-        let was_usual = similarity(&last.edges, &view.usual.edges) > MOVED_BELOW * view.likeness;
+        let was_usual = likeness(&last.edges, &view.usual.edges) > MOVED_BELOW * view.likeness;
         if judged.is_blind() || !judged.other_view || !was_usual {
             return None;
         }
-        let likeness = similarity(&now.edges, &last.edges);
-        (likeness < MOVED_BELOW * view.likeness).then(|| Event {
-            at,
-            kind: EventKind::SceneChange,
-            state: EventState::Began,
-            subject: None,
-            value: Some(f64::from(likeness)),
-            detail: Some("the picture jumped".to_owned()),
+        let likeness = likeness(&now.edges, &last.edges);
+        (likeness < MOVED_BELOW * view.likeness).then(|| {
+            let detail = Some("the picture jumped".to_owned());
+            let value = Some(f64::from(likeness));
+            let (kind, subject) = (EventKind::SceneChange, None);
+            [EventState::Began, EventState::Ended].map(|state| Event {
+                at,
+                kind,
+                state,
+                subject: subject.clone(),
+                value,
+                detail: detail.clone(),
+            })
         })
     }
 

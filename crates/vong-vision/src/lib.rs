@@ -13,6 +13,7 @@ mod decode;
 mod episode;
 mod error;
 mod findings;
+mod follow;
 pub mod health;
 mod jpeg;
 mod luma;
@@ -38,7 +39,7 @@ pub use luma::Luma;
 pub use metrics::VisionMetrics;
 pub use model::{Detection, PictureModel, Rgb};
 pub use stills::Stills;
-pub use vision::Vision;
+pub use vision::{CameraSinks, Vision};
 pub use worker::run as run_worker;
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub(crate) fn message(head: &impl Serialize, body: &[&[u8]]) -> Result<Vec<u8>, 
     let mut message = Vec::with_capacity(8 + head.len() + body_bytes);
     for (bytes, limit) in [(head.len(), MAX_HEAD_BYTES), (body_bytes, MAX_BODY_BYTES)] {
         let bytes = u32::try_from(bytes).ok().filter(|bytes| *bytes <= limit);
-        message.extend(bytes.ok_or(bad("message exceeds its limit"))?.to_le_bytes());
+        message.extend(bytes.ok_or_else(|| bad("message exceeds its limit"))?.to_le_bytes());
     }
     message.extend(head);
     body.iter().for_each(|part| message.extend_from_slice(part));

@@ -85,6 +85,7 @@ pub struct Scene {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
+    pub(crate) name: String,
     pub(crate) polygon: Vec<Point>,
     /// Unit vector on the plane, the way vehicles go.
     pub(crate) along: Point,
@@ -167,7 +168,7 @@ impl LaneFile {
             let what = format!("lane '{name}': 'from' and 'to' are the same place");
             return Err(wrong(&format!("{what}; give two points along the way vehicles go")));
         }
-        Ok(Lane { polygon, along: [dx / length, dy / length] })
+        Ok(Lane { name, polygon, along: [dx / length, dy / length] })
     }
 }
 
@@ -337,7 +338,7 @@ mod tests {
 
     #[test]
     fn scenes_that_do_not_hold_say_what_to_do() {
-        refused(&GROUND.replace("[0.8, 0.9]", "[0.3, 0.65]"), "no three of the four");
+        refused(&GROUND.replace("[0.8, 0.9]", "[0.4, 0.65]"), "no three of the four");
         let zone = "[[zone]]\nname = \"z\"\npolygon = [[0, 0], [1, 0], [1, 1]]\n";
         refused(&format!("{zone}queue_m = 20.0"), "add [ground]");
         refused(&format!("{zone}crowd_share = 20.0"), "from 0 to 1");

@@ -23,6 +23,7 @@ pub(crate) struct Unit {
     pub(crate) pts_90k: i64,
     pub(crate) received_at: EventTime,
     pub(crate) camera_time: Option<EventTime>,
+    pub(crate) key: bool,
     /// Decoding begins anew with this frame.
     pub(crate) restart: bool,
 }
@@ -151,6 +152,7 @@ impl AccessUnitSink for WatchSink {
             pts_90k: *pts_90k,
             received_at: *received_at,
             camera_time: *camera_time,
+            key: *key,
             restart,
         });
     }

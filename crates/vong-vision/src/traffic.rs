@@ -28,6 +28,14 @@ const LONGEST_GAP_S: f64 = 1.5;
 /// What drives against its lane is told after so many metres.
 const WRONG_WAY_M: f64 = 8.0;
 const WRONG_WAY_KMH: f64 = 5.0;
+/// ... and so many sightings, nearly all further back than the one before: in a queue vehicles are
+/// taken for one another.
+const WRONG_WAY_STEPS: u32 = 10;
+/// A picture in which so many pixels change by so much shows a street that lives.
+const LIVING_PIXELS: usize = 8;
+const LIVING_LEVELS: u8 = 6;
+/// A vehicle is told to stand only while the picture lives: in a frozen one all stand.
+const LIVING_US: i64 = 4_000_000;
 /// Slower than this is queueing.
 const QUEUE_KMH: f64 = 6.0;
 /// A queue with larger holes than this is two.
@@ -50,6 +58,8 @@ pub struct Traffic {
     zone_pixels: Vec<Vec<usize>>,
     zones: Vec<ZoneState>,
     last_at: Option<EventTime>,
+    last: Option<Luma>,
+    living_at: EventTime,
     stopped: Episode,
     wrong_way: Episode,
     queue: Episode,
@@ -90,6 +100,8 @@ impl Traffic {
             tracks: Tracks::default(),
             periods: Periods::default(),
             last_at: None,
+            last: None,
+            living_at: EventTime(0),
             stopped: Episode::new(1, 10),
             wrong_way: Episode::new(1, 1),
             queue: Episode::new(1, 1),
@@ -103,6 +115,14 @@ impl Traffic {
     pub fn observe(&mut self, luma: &Luma, at: EventTime) -> Seen {
         if self.is_suspended || (luma.width(), luma.height()) != (WIDTH, HEIGHT) {
             return Seen::default();
+        }
+        // The very same picture again tells nothing: the camera, not the street, stands still.
+        let last = self.last.replace(luma.clone());
+        if last.as_ref() == Some(luma) {
+            return Seen::default();
+        }
+        if last.is_none_or(|last| is_living(&last, luma)) {
+            self.living_at = at;
         }
         let Some(dt_s) = self.advance(at) else { return Seen::default() };
         let Some(differing) = self.background.differing(luma, at.micros()) else {
@@ -161,7 +181,10 @@ impl Traffic {
                 let Some((before, counted)) = slots else { continue };
                 let crossed = now.signum() != before.signum();
                 *before = now;
-                if !crossed || *counted || !is_beside(line.from, line.to, track.at) {
+                let [x, y] = scene.plane.to_picture(track.at);
+                let in_picture = (0.0..1.0).contains(&x) && (0.0..1.0).contains(&y);
+                let passed = in_picture && is_beside(line.from, line.to, track.at);
+                if !crossed || *counted || !passed {
                     continue;
                 }
                 *counted = true;
@@ -218,18 +241,32 @@ impl Traffic {
     }
 
     fn stopped(&mut self, at: EventTime) -> Option<Event> {
-        let standing = self.tracks.all.iter().filter(|t| t.is_confirmed() && t.lane.is_some());
-        let longest = standing.map(|track| track.standing_us(at.micros())).max().unwrap_or(0);
-        let state = self.stopped.observe(at, longest >= self.scene.stopped_us)?;
-        let value = Some(longest as f64 / 1e6);
+        let on_lanes = self.tracks.all.iter().filter(|t| t.has_driven && t.lane.is_some());
+        let longest = on_lanes.max_by_key(|track| track.standing_us(at.micros()));
+        let for_us = longest.map_or(0, |track| track.standing_us(at.micros()));
+        let is_living = at.micros() - self.living_at.micros() < LIVING_US;
+        let stands = for_us >= self.scene.stopped_us && (is_living || self.stopped.is_on());
+        let state = self.stopped.observe(at, stands)?;
+        let lane = longest.and_then(|track| self.scene.lanes.get(track.lane?));
         Some(Event {
             at,
             kind: EventKind::StoppedVehicle,
             state,
-            subject: None,
-            value,
-            detail: None,
+            subject: lane.map(|lane| lane.name.clone()),
+            value: Some(for_us as f64 / 1e6),
+            detail: longest.map(|track| self.place_of(track)),
         })
+    }
+
+    /// What it is and where, in words.
+    fn place_of(&self, track: &Track) -> String {
+        let kind = track.kind().as_str();
+        let [x, y] = track.at;
+        if self.scene.is_measured() {
+            return format!("{kind} at {x:.1} m, {y:.1} m");
+        }
+        let [x, y] = self.scene.plane.to_picture(track.at);
+        format!("{kind} at {:.0} % across and {:.0} % down", x * 100.0, y * 100.0)
     }
 
     fn wrong_way(&mut self, at: EventTime) -> Option<Event> {
@@ -244,7 +281,9 @@ impl Traffic {
             let fast = -along(track.velocity) * 3.6 > WRONG_WAY_KMH;
             // Mostly against, not across: somebody who turns or changes lanes goes both ways.
             let straight = against > 0.8 * gone[0].hypot(gone[1]);
-            if track.is_seen() && fast && straight && against > WRONG_WAY_M {
+            let (ahead, back) = track.steps;
+            let steady = back >= WRONG_WAY_STEPS && back >= 4 * ahead;
+            if track.is_seen() && fast && straight && steady && against > WRONG_WAY_M {
                 farthest = farthest.max(against);
             }
         }
@@ -299,6 +338,15 @@ impl Traffic {
         let subject = zone.map(|zone| zone.name.clone());
         Event { at, kind, state, subject, value: told.map(|(_, value)| value), detail: None }
     }
+}
+
+/// Whether anything moved from one picture to the next, captions at the rim apart.
+fn is_living(last: &Luma, now: &Luma) -> bool {
+    let rim = HEIGHT / 10;
+    let rows = last.rows().zip(now.rows()).take(HEIGHT - rim).skip(rim);
+    let pixels = rows.flat_map(|(before, after)| before.iter().zip(after));
+    let moved = pixels.filter(|(before, after)| before.abs_diff(**after) > LIVING_LEVELS);
+    moved.take(LIVING_PIXELS).count() == LIVING_PIXELS
 }
 
 /// Seconds for which something has been so: rises while it is, falls while it is not, between 0 and

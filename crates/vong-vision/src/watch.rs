@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{debug, info};
 use vong_model::CameraId;
@@ -23,6 +24,8 @@ pub(crate) struct HealthWatch {
     pub(crate) worker: Arc<Worker>,
     pub(crate) findings: FindingSender,
     pub(crate) metrics: VisionMetrics,
+    /// Tells those who judge the street whether the camera shows it.
+    pub(crate) is_sound: Arc<AtomicBool>,
 }
 
 impl HealthWatch {
@@ -37,6 +40,7 @@ impl HealthWatch {
                 if let Some(luma) = self.picture(&unit).await {
                     let Unit { received_at, camera_time, .. } = unit;
                     let events = health.observe(Look { luma: &luma, received_at, camera_time });
+                    self.is_sound.store(health.is_sound(), Ordering::Relaxed);
                     tell(&self.of, events, &self.findings, &self.metrics).await;
                 }
             }

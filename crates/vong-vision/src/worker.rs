@@ -68,6 +68,10 @@ impl Bench {
             Work::Follow { camera, restart, width, height, wanted } => {
                 if restart {
                     self.followed.remove(&camera);
+                } else if !self.followed.contains_key(&camera) {
+                    // The one that began the stream is gone, with what these frames refer to.
+                    let why = "the stream did not begin here".to_owned();
+                    return Err(Error::Undecodable { why });
                 }
                 let followed = self.follow(&camera, entry, &units, (width, height, &wanted));
                 if followed.is_err() {
@@ -81,7 +85,8 @@ impl Bench {
                 Ok((Outcome::Done, Vec::new()))
             }
             Work::Detect => {
-                let model = self.model.as_mut().ok_or(protocol_says("there is no model"))?;
+                let model =
+                    self.model.as_mut().ok_or_else(|| protocol_says("there is no model"))?;
                 let picture = decode::last_picture(entry, &units, false)?;
                 let picture = decode::rgb(&picture, model.picture_width())?;
                 let found = model.detect(&picture).map_err(|why| Error::Undecodable { why })?;
@@ -104,7 +109,8 @@ impl Bench {
             }
             self.followed.insert(camera.to_owned(), Decoder::open(entry)?);
         }
-        let decoder = self.followed.get_mut(camera).ok_or(protocol_says("decoder is gone"))?;
+        let decoder =
+            self.followed.get_mut(camera).ok_or_else(|| protocol_says("decoder is gone"))?;
         let mut pictures = Vec::new();
         decoder.decode(units, |Decoded { unit, picture }| {
             let sound = !picture.is_corrupt() && !picture.has_decode_errors();
@@ -133,7 +139,7 @@ fn cut<'b>(
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let (taken, after) = rest
             .split_at_checked(bytes)
-            .ok_or(protocol_says("body is shorter than its head says"))?;
+            .ok_or_else(|| protocol_says("body is shorter than its head says"))?;
         rest = after;
         Ok::<_, Error>(taken)
     };

@@ -10,17 +10,18 @@ use crate::site::Site;
 
 pub(crate) fn run(config: &Path) -> ExitCode {
     match Site::load(config) {
-        Ok(Site { config, assets, logins: _, sources, tables, areas: _, rules }) => {
+        Ok(Site { config, assets, logins: _, sources, scenes, tables, areas: _, rules }) => {
             let views = rules.iter().filter(|rule| rule.purpose() == Purpose::View).count();
             let summary = format!(
                 "ok: {} brokers, {} sources, {} rules, {views} views, {} tables, {} sensors, {} \
-                 cameras, {} units",
+                 cameras ({} with a scene), {} units",
                 config.brokers.len(),
                 sources.len(),
                 rules.len() - views,
                 tables.len(),
                 assets.sensors.len(),
                 assets.cameras.len(),
+                scenes.len(),
                 assets.units.len()
             );
             say(&summary).unwrap_or(ExitCode::FAILURE)

@@ -67,6 +67,7 @@ pub struct FilesConfig {
     pub sensors: PathBuf,
     pub cameras: PathBuf,
     pub camera_logins: PathBuf,
+    pub scenes: PathBuf,
     pub units: PathBuf,
     pub tables: PathBuf,
     pub map: PathBuf,
@@ -169,6 +170,7 @@ impl Default for FilesConfig {
             sensors: PathBuf::from("sensors.csv"),
             cameras: PathBuf::from("cameras.csv"),
             camera_logins: PathBuf::from("camera-logins.toml"),
+            scenes: PathBuf::from("scenes"),
             units: PathBuf::from("units.csv"),
             tables: PathBuf::from("tables"),
             map: PathBuf::from("map"),
@@ -261,12 +263,13 @@ impl Config {
             sensors,
             cameras,
             camera_logins,
+            scenes,
             units,
             tables,
             map,
         } = &mut self.files;
         let registers = [sensors, cameras, camera_logins, units];
-        let folders = [rules, views, sources, tables, map, &mut self.data.directory];
+        let folders = [rules, views, sources, scenes, tables, map, &mut self.data.directory];
         for path in registers.into_iter().chain(folders) {
             *path = base.join(&*path);
         }

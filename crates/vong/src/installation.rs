@@ -40,7 +40,7 @@ use vong_telemetry::Metrics;
 use crate::cameras::{self, Aligned, Prober, RunningCameras};
 use crate::config::{self, Config};
 use crate::site::Site;
-use crate::vision::Eyes;
+use crate::vision::{Eyes, Scenes};
 use crate::{log_retention, log_watch, sources, tables};
 
 /// How many cameras of one host connect at the same time.
@@ -95,12 +95,12 @@ struct Ground {
 impl Installation {
     /// Brings registers, tables and rule files that were changed into force. Cameras that did not
     /// change are not disturbed. Sensors that are new to the register are known to SQL and screens
-    /// at once, to the decoders of brokers after a restart.
+    /// at once, to the decoders of brokers after a restart; scenes too are read at the start only.
     ///
     /// # Errors
     /// When the log does not take a change.
     pub(crate) async fn reload(&self, site: &Site) -> Result<Reloaded> {
-        let Site { config: _, assets, logins, sources, tables, areas, rules } = site;
+        let Site { config: _, assets, logins, sources, scenes: _, tables, areas, rules } = site;
         self.assets.set(Arc::new(assets.clone()));
         let cameras = self.cameras.align(assets, logins).await;
         self.query
@@ -112,7 +112,7 @@ impl Installation {
 
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
     pub(crate) async fn start(site: Site, clock: Arc<dyn Clock>) -> Result<Self> {
-        let Site { config, assets, logins, sources: mappings, tables, areas, rules } = site;
+        let Site { config, assets, logins, sources: mappings, scenes, tables, areas, rules } = site;
         // A port that is taken is told before a store is touched.
         let http = HttpServer::bind(config.http.listen).await?;
         let (address, failed, goodbye) = (http.address(), Shutdown::new(), Shutdown::new());
@@ -139,7 +139,7 @@ impl Installation {
         let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
-        let (eyes, stills) = ground.start_vision(&config)?;
+        let (eyes, stills) = ground.start_vision(&config, scenes)?;
         let parts = (recorder, video.clone(), eyes);
         let cameras = ground.start_cameras(&config.video, &logins, parts).await;
         ground.start_brokers(&config, &mappings)?;
@@ -368,9 +368,9 @@ impl Ground {
         );
     }
 
-    fn start_vision(&self, config: &Config) -> Result<(Eyes, Arc<dyn StillMaker>)> {
-        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
-        let eyes = Eyes::start(config, log, clock, &self.registry, &self.edges)?;
+    fn start_vision(&self, config: &Config, scenes: Scenes) -> Result<(Eyes, Arc<dyn StillMaker>)> {
+        let log = Arc::clone(&self.log);
+        let eyes = Eyes::start((config, scenes), log, &self.clock, &self.registry, &self.edges)?;
         let stills = Arc::new(eyes.vision.stills());
         Ok((eyes, stills))
     }

@@ -15,6 +15,7 @@ use crate::areas;
 use crate::assets::{self, CameraLogins};
 use crate::config::{Config, Diagnostic, from_toml};
 use crate::tables;
+use crate::vision::{self, Scenes};
 
 /// A whole installation, ready to be built.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Site {
     pub assets: Assets,
     pub logins: CameraLogins,
     pub sources: Vec<SourceConfig>,
+    /// What is where in cameras' pictures.
+    pub(crate) scenes: Scenes,
     /// Every dimension table that rules can join.
     pub tables: Vec<Table>,
     /// What `st_within` knows: the table `areas`, made ready.
@@ -44,13 +47,14 @@ impl Site {
             CameraLogins::default()
         });
         let sources = load_sources(&config, &assets, &mut mistakes);
+        let scenes = vision::load_scenes(&config.files.scenes, &assets, &mut mistakes);
         let mut tables = tables::load(&config.files.tables, &assets, &mut mistakes);
         let (table, areas) = areas::load(&config.files.map, &mut mistakes).unzip();
         tables.extend(table);
         let areas = Arc::new(areas.unwrap_or_default());
         let rules = load_rules(&config, &tables, &mut mistakes);
         if mistakes.is_empty() {
-            Ok(Self { config, assets, logins, sources, tables, areas, rules })
+            Ok(Self { config, assets, logins, sources, scenes, tables, areas, rules })
         } else {
             Err(mistakes)
         }

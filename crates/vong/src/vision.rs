@@ -1,17 +1,20 @@
 //! Vision as an installation has it: the worker process it is started with, and the worker itself.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use vong_log::Log;
-use vong_media::AccessUnitSink;
-use vong_model::Camera;
+use vong_model::{Assets, Camera, CameraId};
 use vong_runtime::{Clock, Shutdown, Tasks};
 use vong_telemetry::Metrics;
-use vong_vision::{Of, Vision, VisionMetrics, WorkerCommand};
+use vong_vision::scene::{Scene, SceneFile};
+use vong_vision::{CameraSinks, Of, Vision, VisionMetrics, WorkerCommand};
 
-use crate::config::Config;
+use crate::config::{Config, Diagnostic, from_toml};
+use crate::site::files_of;
 
 /// Name of the hidden command that is the worker.
 const WORKER: &str = "vision-worker";
@@ -21,13 +24,17 @@ const WORKER: &str = "vision-worker";
 pub(crate) struct Eyes {
     pub(crate) vision: Vision,
     health: bool,
+    scenes: Scenes,
 }
+
+/// What is where in the pictures of cameras that have a scene file.
+pub(crate) type Scenes = BTreeMap<CameraId, Scene>;
 
 impl Eyes {
     pub(crate) fn start(
-        config: &Config,
+        (config, scenes): (&Config, Scenes),
         log: Arc<dyn Log>,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
         registry: &Metrics,
         tasks: &Tasks,
     ) -> Result<Self> {
@@ -40,24 +47,49 @@ impl Eyes {
         };
         let metrics = VisionMetrics::new(registry);
         let vision = Vision::start(&command, log, clock, metrics, tasks);
-        Ok(Self { vision, health: settings.health })
+        Ok(Self { vision, health: settings.health, scenes })
     }
 
-    /// What wants the frames of a camera's main stream.
-    ///
-    /// `stop` ends the watch with the camera.
-    pub(crate) fn main_sinks(
-        &self,
-        camera: &Camera,
-        stop: &Shutdown,
-    ) -> Vec<Box<dyn AccessUnitSink>> {
-        let watch = || self.vision.watch_health(of(camera), stop.clone());
-        self.health.then(watch).into_iter().collect()
+    /// What wants the frames of a camera's streams, until `stop`.
+    pub(crate) fn sinks(&self, camera: &Camera, stop: &Shutdown) -> CameraSinks {
+        let scene = self.scenes.get(&camera.camera_id).cloned();
+        self.vision.watch(&of(camera), self.health, scene, stop)
     }
 }
 
 fn of(camera: &Camera) -> Of {
     Of { camera_id: camera.camera_id.clone(), unit_code: camera.unit_code.clone() }
+}
+
+/// Width of pictures in heights, for scenes without measures: what nearly all cameras have.
+const ASPECT: f64 = 16.0 / 9.0;
+
+/// Every `<camera_id>.toml` of the directory of scenes.
+pub(crate) fn load_scenes(
+    directory: &Path,
+    assets: &Assets,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Scenes {
+    let mut scenes = Scenes::new();
+    for (file, text) in files_of(directory, "toml", mistakes) {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        let camera = CameraId::from(&*name);
+        if !assets.cameras.contains_key(&camera) {
+            let message = format!("no camera is called '{camera}'");
+            let hint = "a scene file is named after its camera's camera_id";
+            mistakes.push(Diagnostic::of_file(&file, message).with_hint(hint));
+            continue;
+        }
+        let scene = from_toml::<SceneFile>(&file, &text).and_then(|scene| {
+            let checked = Scene::new(scene, ASPECT);
+            checked.map_err(|e| Diagnostic::of_file(&file, e.to_string()))
+        });
+        match scene {
+            Ok(scene) => drop(scenes.insert(camera, scene)),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    scenes
 }
 
 /// The worker: serves the vong that started it until that closes the pipe.

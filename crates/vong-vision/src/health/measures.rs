@@ -165,6 +165,14 @@ fn block_means(values: &[f32]) -> Vec<f32> {
     sums.into_iter().map(|sum| sum / (BLOCK * BLOCK) as f32).collect()
 }
 
+/// How alike the edges of two pictures are, −1 to 1; captions, which stay when all else moves, stand
+/// at the rim and do not count.
+pub(super) fn likeness(a: &[f32], b: &[f32]) -> f32 {
+    let rim = HEIGHT / 10 * WIDTH;
+    let inner = |edges: &'_ [f32]| edges.get(rim..edges.len() - rim).unwrap_or_default().to_vec();
+    similarity(&inner(a), &inner(b))
+}
+
 /// Correlation of two pictures of the same size, −1 to 1; 0 where one of them is flat.
 pub(super) fn similarity(a: &[f32], b: &[f32]) -> f32 {
     correlation(a.iter().copied().zip(b.iter().copied()))

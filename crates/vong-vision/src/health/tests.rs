@@ -71,7 +71,7 @@ fn each_fault_is_told_as_what_it_is_and_ends() {
     let blurry = told(|n| blurred(street(n * 7 % 140, 0), 4), 5);
     assert_eq!(blurry, [(Defocused, Began), (Defocused, Ended)]);
     let moved = told(|n| street(n * 7 % 140, 21), 5);
-    assert_eq!(moved, [(SceneChange, Began), (Moved, Began), (Moved, Ended)]);
+    assert_eq!(moved, [(SceneChange, Began), (SceneChange, Ended), (Moved, Began), (Moved, Ended)]);
     assert_eq!(told(|_| street(33, 0), 9), [(Frozen, Began), (Frozen, Ended)]);
 }
 

@@ -56,14 +56,13 @@ const SHAPES: [Shape; 4] = [
     Shape { kind: Kind::Truck, width: 2.4, length: 7.4, height: 2.9 },
     Shape { kind: Kind::Bus, width: 2.4, length: 9.5, height: 2.9 },
 ];
-/// What is narrower where it touches the road is a motorcycle.
-const NARROW_M: f64 = 1.15;
-/// A width at which two vehicles stand side by side.
-const TWO_WIDE_M: f64 = 3.1;
+/// A motorcycle with its shadow touches the road at most so wide, all others at least so.
+const NARROW_M: f64 = 2.0;
+const WIDE_M: f64 = 1.1;
 /// Share of an outline that must be covered.
-const FILLED: f64 = 0.5;
+const FILLED: f64 = 0.45;
 /// Rows above the lowest one that belong to where a vehicle touches the road, metres.
-const CONTACT_M: f64 = 0.45;
+const CONTACT_M: f64 = 0.25;
 /// Pixels that may be missing inside a row of one vehicle.
 const GAP: usize = 2;
 /// What lies so close around an outline belongs to it: shadow, lamps, what the outline missed.
@@ -81,6 +80,21 @@ pub(crate) struct Object {
     pub(crate) kind: Kind,
     /// Number of the lane it is on.
     pub(crate) lane: Option<usize>,
+}
+
+/// An outline that is well covered.
+#[derive(Debug)]
+struct Fit {
+    gain: f64,
+    at: Point,
+    kind: Kind,
+    outline: Vec<Run>,
+}
+
+impl Shape {
+    fn may_touch(&self, width_m: f64) -> bool {
+        if self.kind == Kind::Motorcycle { width_m < NARROW_M } else { width_m > WIDE_M }
+    }
 }
 
 /// Finds vehicles in one camera's pictures.
@@ -211,7 +225,7 @@ impl Finder {
     /// and across it.
     fn axes(&self, at: Point) -> (Point, Point) {
         let lane = self.lane_at(at).and_then(|lane| self.scene.lanes.get(lane));
-        let along = lane.or(self.scene.lanes.first()).map_or([0.0, 1.0], |lane| lane.along);
+        let along = lane.or_else(|| self.scene.lanes.first()).map_or([0.0, 1.0], |lane| lane.along);
         let place = self.scene.plane.of_picture(at);
         let ahead = self.scene.plane.to_picture([place[0] + along[0], place[1] + along[1]]);
         // Away from the camera is up in the picture.
@@ -219,30 +233,28 @@ impl Finder {
         (away, [away[1], -away[0]])
     }
 
-    /// The vehicle that touches the road at `run`, taken out of the mask; `None` when none fits.
+    /// The vehicle that touches the road at `run`, taken out of the mask; `None` when none fits, or
+    /// when it only comes into the picture.
     fn fit(&self, mask: &mut Mask<'_>, run: Run, per_m: f64) -> Option<Object> {
-        let (mut from, mut to) = contact(mask, run, per_m);
-        if (to - from) as f64 > TWO_WIDE_M * per_m {
-            // Two side by side: first the left one, the other is found in what is left.
-            to = from + (1.9 * per_m) as usize;
-        }
-        from = from.min(to);
+        let (from, to) = contact(mask, run, per_m);
         let width_m = (to - from) as f64 / per_m;
-        let at = picture((from + to) as f64 / 2.0, run.y as f64 + 1.0);
-        let lane = self.lane_at(at)?;
-        let fitting =
-            SHAPES.iter().filter(|s| (s.kind == Kind::Motorcycle) == (width_m < NARROW_M));
-        let mut best: Option<(f64, Shape, Vec<Run>)> = None;
-        for shape in fitting {
-            let outline = self.outline(at, *shape, per_m);
-            let (covered, all) = cover(mask, &outline);
-            let gain = 2.0 * covered - all;
-            let better = best.as_ref().is_none_or(|(least, ..)| gain > *least);
-            if all > 0.0 && covered / all >= FILLED && better {
-                best = Some((gain, *shape, outline));
+        let mut best: Option<Fit> = None;
+        for shape in SHAPES.iter().filter(|shape| shape.may_touch(width_m)) {
+            let half = shape.width * per_m / 2.0;
+            let (left, right) = (from as f64 + half, to as f64 - half);
+            for middle in [(left + right) / 2.0, left, right] {
+                let at = picture(middle, run.y as f64 + 1.0);
+                let outline = self.outline(at, *shape, per_m);
+                let (covered, all) = cover(mask, &outline);
+                let gain = 2.0 * covered - all;
+                let better = best.as_ref().is_none_or(|best| gain > best.gain);
+                if all > 0.0 && covered / all >= FILLED && better {
+                    best = Some(Fit { gain, at, kind: shape.kind, outline });
+                }
             }
         }
-        let (_, shape, outline) = best?;
+        let Fit { at, kind, outline, .. } = best?;
+        let is_cut = self.is_cut(mask, run);
         let rim = (RIM_M * per_m).ceil() as usize;
         for row in &outline {
             mask.clear(row.y, row.from.saturating_sub(rim), (row.to + rim).min(WIDTH));
@@ -251,8 +263,14 @@ impl Finder {
         for y in run.y..(run.y + 2).min(HEIGHT) {
             mask.clear(y, from.saturating_sub(rim), (to + rim).min(WIDTH));
         }
-        let place = self.scene.plane.of_picture(at);
-        Some(Object { at: place, kind: shape.kind, lane: Some(lane) })
+        let lane = self.lane_at(at).filter(|_| !is_cut)?;
+        Some(Object { at: self.scene.plane.of_picture(at), kind, lane: Some(lane) })
+    }
+
+    /// Whether what is seen at a run goes on below it, where no road is any more.
+    fn is_cut(&self, mask: &Mask<'_>, run: Run) -> bool {
+        let below = (run.from..run.to).filter(|x| mask.get(*x, run.y + 1)).count();
+        run.y + 1 >= HEIGHT || 2 * below > run.to - run.from
     }
 
     /// Rows that a vehicle covers whose nearest edge touches the road at `at`.

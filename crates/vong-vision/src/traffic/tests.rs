@@ -1,1 +1,129 @@
-//! The whole of it on drawn streets whose truth is known.
+//! The whole of it on drawn streets whose truth is known; `examples/score.rs` measures how well.
+
+use std::sync::Arc;
+
+use vong_sim::camera::{CameraSpec, Codec, Geometry, LINE_Z_M, Studio};
+use vong_sim::scene::{Incident, RoadState, Scene as SimScene};
+
+use super::*;
+use crate::findings::EventState;
+use crate::scene::SceneFile;
+
+const SEED: u64 = 4;
+const FPS: u64 = 10;
+
+/// Steady traffic and one incident from when to when, seconds.
+#[derive(Debug)]
+struct Road {
+    incident: Option<(Incident, f64, f64)>,
+}
+
+impl SimScene for Road {
+    fn road(&self, _camera_id: &str, _at_s: f64) -> RoadState {
+        RoadState { speed_kmh: 38.0, flow_per_min: 36.0, occupancy: 0.1, stopped_vehicles: 0 }
+    }
+
+    fn is_frozen(&self, _camera_id: &str, _at_s: f64) -> bool {
+        false
+    }
+
+    fn is_offline(&self, _camera_id: &str, _at_s: f64) -> bool {
+        false
+    }
+
+    fn incident(&self, _camera_id: &str, at_s: f64) -> Option<Incident> {
+        self.incident.and_then(|(what, from, to)| (from..to).contains(&at_s).then_some(what))
+    }
+}
+
+/// What `seconds` of a street tell, and how many vehicles truly crossed the lines in the picture.
+fn watched(
+    incident: Option<(Incident, f64, f64)>,
+    seconds: u64,
+) -> (Vec<(f64, Event)>, Vec<Count>, u32) {
+    let spec = CameraSpec::new("CAM-01", Codec::H264);
+    let geometry = Geometry::new(&spec, SEED);
+    let file: SceneFile = toml::from_str(&geometry.scene_file("CAM-01")).unwrap();
+    let mut traffic = Traffic::new(Scene::new(file, 16.0 / 9.0).unwrap());
+    let mut studio = Studio::new(spec, SEED, Arc::new(Road { incident }), 0);
+    let (mut events, mut counts, mut crossed) = (Vec::new(), Vec::new(), 0);
+    let mut before = std::collections::BTreeMap::new();
+    for n in 0..seconds * FPS {
+        let luma = halved(studio.luma(n));
+        let at = EventTime(i64::try_from(n * 1_000_000 / FPS).unwrap());
+        let Seen { events: told, counts: rows } = traffic.observe(&luma, at);
+        events.extend(told.into_iter().map(|event| (n as f64 / FPS as f64, event)));
+        counts.extend(rows);
+        let truth = studio.truth(n);
+        for vehicle in &truth {
+            let (x, _) = geometry.on_ground(vehicle.x_m, LINE_Z_M);
+            let last = before.insert(vehicle.number, vehicle.z_m).unwrap_or(vehicle.z_m);
+            let passed = (last < LINE_Z_M) != (vehicle.z_m < LINE_Z_M);
+            crossed += u32::from(n >= 60 * FPS && passed && (0.0..1.0).contains(&x));
+        }
+    }
+    (events, counts, crossed)
+}
+
+fn halved(luma: &[u8]) -> Luma {
+    let pixel = |at: usize| {
+        let (x, y) = (at % WIDTH * 2, at / WIDTH * 2);
+        let four = [y * 640 + x, y * 640 + x + 1, (y + 1) * 640 + x, (y + 1) * 640 + x + 1];
+        let sum: u32 = four.iter().map(|at| u32::from(luma[*at])).sum();
+        u8::try_from(sum / 4).unwrap()
+    };
+    Luma::new(WIDTH, HEIGHT, (0..WIDTH * HEIGHT).map(pixel).collect()).unwrap()
+}
+
+fn told(events: &[(f64, Event)], kind: EventKind) -> Vec<(EventState, f64)> {
+    let of_kind = events.iter().filter(|(at_s, event)| event.kind == kind && *at_s > 25.0);
+    of_kind.map(|(at_s, event)| (event.state, *at_s)).collect()
+}
+
+#[test]
+fn vehicles_are_counted_by_minute_with_their_speed_and_steady_traffic_is_no_event() {
+    let (events, counts, truth) = watched(None, 301);
+    // The first minute is for learning the background.
+    let whole: Vec<&Count> = counts.iter().filter(|c| c.at.micros() > 61_000_000).collect();
+    let passed: u32 = whole.iter().filter(|c| c.direction != "inside").map(|c| c.count).sum();
+    let off = f64::from(passed.abs_diff(truth)) / f64::from(truth);
+    assert!(truth > 80 && off < 0.1, "counted {passed} of {truth}");
+    let against: u32 = whole.iter().filter(|c| c.direction == "backward").map(|c| c.count).sum();
+    assert!(against * 50 <= passed, "{against} of {passed} backward");
+    let speeds = whole.iter().filter_map(|c| Some((c.speed_kmh?, f64::from(c.count))));
+    let (sum, count) = speeds.fold((0.0, 0.0), |(sum, n), (v, c)| (sum + v * c, n + c));
+    assert!((sum / count - 37.0).abs() < 5.0, "{:.1} km/h", sum / count);
+    for kind in [EventKind::StoppedVehicle, EventKind::WrongWay, EventKind::Queue] {
+        assert_eq!(told(&events, kind), [], "{kind:?}");
+    }
+}
+
+#[test]
+fn vehicle_that_breaks_down_is_told_and_its_end_too() {
+    let (events, ..) = watched(Some((Incident::Breakdown, 40.0, 100.0)), 140);
+    let [(EventState::Began, began), .., (EventState::Ended, ended)] =
+        told(&events, EventKind::StoppedVehicle)[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert!((55.0..75.0).contains(&began) && (100.0..125.0).contains(&ended), "{began} {ended}");
+}
+
+#[test]
+fn wrong_way_driver_is_told_within_seconds() {
+    let (events, ..) = watched(Some((Incident::WrongWay, 40.0, 80.0)), 80);
+    let told = told(&events, EventKind::WrongWay);
+    let [(EventState::Began, at_s), ..] = told[..] else { panic!("{events:?}") };
+    assert!((40.0..48.0).contains(&at_s), "at {at_s} s");
+    assert_eq!(told.iter().filter(|(state, _)| *state == EventState::Began).count(), 1);
+}
+
+#[test]
+fn pictures_of_another_size_or_before_the_last_one_say_nothing() {
+    let mut traffic = Traffic::new(Scene::new(SceneFile::default(), 16.0 / 9.0).unwrap());
+    let luma = Luma::new(2, 2, vec![0; 4]).unwrap();
+    assert_eq!(traffic.observe(&luma, EventTime(0)), Seen::default());
+    let luma = |level| Luma::new(WIDTH, HEIGHT, vec![level; WIDTH * HEIGHT]).unwrap();
+    assert_eq!(traffic.observe(&luma(1), EventTime(9)), Seen::default());
+    assert_eq!(traffic.observe(&luma(2), EventTime(3)), Seen::default());
+}

@@ -11,11 +11,21 @@ const LOST_S: f64 = 0.6;
 const LOST_STANDING_S: f64 = 4.0;
 /// Filter gains for place and speed.
 const ALPHA: f64 = 0.55;
-const BETA: f64 = 0.18;
+const BETA: f64 = 0.25;
+/// Share of its speed that a vehicle which is not seen is taken to keep, per second: who vanishes
+/// has braked more often than not.
+const KEPT_SPEED: f64 = 0.2;
+/// A track that begins so near to where one was lost, and so soon, goes on with what was known.
+const HEIR_M: f64 = 5.0;
+const HEIR_US: i64 = 5_000_000;
 /// How far a sighting may lie from where it should: along the road and across, metres (or hundredths
 /// of the picture in a scene without measures).
 const GATE: (f64, f64) = (2.8, 1.2);
 const GATE_PICTURE: (f64, f64) = (5.0, 3.5);
+/// What changed its place by more than this between two sightings moved, metres.
+const STEP_M: f64 = 0.08;
+/// What moved so far drives, metres.
+const DRIVEN_M: f64 = 3.0;
 /// A vehicle stands when it stays within this distance, metres.
 const STANDING_M: f64 = 1.2;
 
@@ -26,19 +36,25 @@ pub(crate) struct Track {
     /// Units of the plane per second.
     pub(crate) velocity: Point,
     pub(crate) lane: Option<usize>,
-    /// Where it was first seen, and since when it has been on this lane.
+    /// Where it was first seen on this lane.
     pub(crate) origin: Point,
+    /// Where it was first seen at all.
+    born: Point,
+    /// It has been seen to drive: what appears standing is a trace in the background.
+    pub(crate) has_driven: bool,
     pub(crate) sightings: u32,
     /// Sightings on another lane than `lane` in a row.
     strays: u32,
     unseen_s: f64,
     kinds: [u32; 5],
+    /// Sightings further along its lane than the one before, and further back.
+    pub(crate) steps: (u32, u32),
+    last_seen_at: Point,
     /// Where it came to stand, and when.
     stood: (Point, i64),
     /// Side of each line, and whether it was counted there.
     pub(crate) sides: Vec<f64>,
     pub(crate) counted: Vec<bool>,
-    pub(crate) told_wrong_way: bool,
 }
 
 impl Track {
@@ -48,14 +64,17 @@ impl Track {
             velocity: [0.0, 0.0],
             lane: object.lane,
             origin: object.at,
+            born: object.at,
+            has_driven: false,
             sightings: 1,
             strays: 0,
             unseen_s: 0.0,
             kinds: [0; 5],
+            steps: (0, 0),
+            last_seen_at: object.at,
             stood: (object.at, at_us),
             sides: Vec::new(),
             counted: vec![false; scene.lines.len()],
-            told_wrong_way: false,
         };
         let side = |line: &crate::scene::Line| crate::scene::side(line.from, line.to, object.at);
         track.sides = scene.lines.iter().map(side).collect();
@@ -104,10 +123,23 @@ impl Track {
         let [x, y] = &mut self.at;
         *x += self.velocity[0] * dt_s;
         *y += self.velocity[1] * dt_s;
+        if self.unseen_s > 0.0 {
+            self.velocity = self.velocity.map(|speed| speed * KEPT_SPEED.powf(dt_s));
+        }
         self.unseen_s += dt_s;
     }
 
-    fn see(&mut self, object: &Object, dt_s: f64, now_us: i64) {
+    fn step(&mut self, at: Point, scene: &Scene) {
+        let Some(lane) = self.lane.and_then(|lane| scene.lanes.get(lane)) else { return };
+        let by = [at[0] - self.last_seen_at[0], at[1] - self.last_seen_at[1]];
+        let along = by[0] * lane.along[0] + by[1] * lane.along[1];
+        self.steps.0 += u32::from(along > STEP_M);
+        self.steps.1 += u32::from(along < -STEP_M);
+        self.last_seen_at = at;
+    }
+
+    fn see(&mut self, object: &Object, scene: &Scene, dt_s: f64, now_us: i64) {
+        self.step(object.at, scene);
         let off = [object.at[0] - self.at[0], object.at[1] - self.at[1]];
         for ((place, speed), off) in self.at.iter_mut().zip(&mut self.velocity).zip(off) {
             *place += ALPHA * off;
@@ -120,10 +152,13 @@ impl Track {
             self.strays += 1;
             if self.strays >= CONFIRMED {
                 (self.lane, self.origin, self.strays) = (object.lane, self.at, 0);
+                self.steps = (0, 0);
             }
         } else {
             self.strays = 0;
         }
+        let gone = (self.at[0] - self.born[0]).hypot(self.at[1] - self.born[1]);
+        self.has_driven |= self.is_confirmed() && gone > DRIVEN_M;
         let (stood, _) = self.stood;
         if (self.at[0] - stood[0]).hypot(self.at[1] - stood[1]) > STANDING_M {
             self.stood = (self.at, now_us);
@@ -140,6 +175,8 @@ impl Track {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracks {
     pub(crate) all: Vec<Track>,
+    /// Where and when vehicles that had driven were lost.
+    lost: Vec<(Point, i64)>,
 }
 
 impl Tracks {
@@ -163,19 +200,28 @@ impl Tracks {
             };
             (*seen, *used) = (true, true);
             if let Some((track, object)) = self.all.get_mut(t).zip(objects.get(o)) {
-                track.see(object, dt_s, now_us);
+                track.see(object, scene, dt_s, now_us);
             }
         }
+        self.lost.retain(|(_, at_us)| now_us - at_us < HEIR_US);
+        let over = self.all.iter().filter(|track| track.is_over() && track.has_driven);
+        self.lost.extend(over.map(|track| (track.at, now_us)));
         self.all.retain(|track| !track.is_over());
-        let new = objects.iter().zip(&used).filter(|(_, used)| !**used);
-        self.all.extend(new.map(|(object, _)| Track::new(object, scene, now_us)));
+        for (object, _) in objects.iter().zip(&used).filter(|(_, used)| !**used) {
+            let mut track = Track::new(object, scene, now_us);
+            let near = |(at, _): &(Point, i64)| {
+                (at[0] - object.at[0]).hypot(at[1] - object.at[1]) < HEIR_M
+            };
+            track.has_driven = self.lost.iter().any(near);
+            self.all.push(track);
+        }
     }
 }
 
 /// How far a sighting lies from a track, in gates; `None` beyond one.
 fn distance(track: &Track, object: &Object, scene: &Scene) -> Option<f64> {
     let off = [object.at[0] - track.at[0], object.at[1] - track.at[1]];
-    let lane = track.lane.and_then(|lane| scene.lanes.get(lane)).or(scene.lanes.first());
+    let lane = track.lane.and_then(|lane| scene.lanes.get(lane)).or_else(|| scene.lanes.first());
     let along = lane.map_or([0.0, 1.0], |lane| lane.along);
     let (gate_along, gate_across) = if scene.is_measured() { GATE } else { GATE_PICTURE };
     let ahead = (off[0] * along[0] + off[1] * along[1]) / gate_along;

@@ -14,6 +14,7 @@ use vong_rtsp::{
     CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
     Transport,
 };
+use vong_vision::CameraSinks;
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 
 use crate::assets::CameraLogins;
@@ -130,8 +131,9 @@ impl RunningCameras {
         let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera_id.clone()));
         let show = |stream| -> Box<dyn AccessUnitSink> { Box::new(video.sink(camera_id, stream)) };
         let stop = tasks.shutdown().child();
+        let CameraSinks { health, traffic } = eyes.sinks(&needs.camera, &stop);
         let mut main = vec![record, show(VideoStream::Main)];
-        main.extend(eyes.main_sinks(&needs.camera, &stop));
+        main.extend(health);
         let (alive, ended) = watch::channel(());
         let alive = Arc::new(alive);
         let facts = Some(self.shared.facts.clone());
@@ -144,10 +146,14 @@ impl RunningCameras {
                 ended
             });
         };
-        start("main", url, main, facts);
-        if let Some(live_url) = live_url {
-            start("live", live_url, vec![show(VideoStream::Sub)], None);
+        match live_url {
+            Some(live_url) => {
+                let light = [show(VideoStream::Sub)].into_iter().chain(traffic);
+                start("live", live_url, light.collect(), None);
+            }
+            None => main.extend(traffic),
         }
+        start("main", url, main, facts);
         drop(alive);
         Running { needs, stop, ended }
     }

@@ -66,6 +66,11 @@ const KEYS: &[Key] = &[
         "Names and passwords of cameras, by camera_id; \"default\" is for all others. Keep it readable by vong alone.",
     ),
     key(
+        "files.scenes",
+        "\"scenes\"",
+        "Directory of <camera_id>.toml files: lanes, lines and zones of cameras whose traffic is counted. May be missing.",
+    ),
+    key(
         "files.units",
         "\"units.csv\"",
         "Administrative units with the dates they are valid. May be missing.",
