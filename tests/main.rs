@@ -23,3 +23,4 @@ mod slt;
 mod support;
 mod view_equality;
 mod views;
+mod wall;

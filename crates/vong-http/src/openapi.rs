@@ -26,11 +26,7 @@ use utoipa::OpenApi;
         crate::clips::filed,
         crate::clips::of_camera,
     ),
-    components(schemas(
-        vong_wire::http::Problem,
-        vong_wire::live::View,
-        vong_wire::live::Row,
-    ))
+    components(schemas(vong_wire::http::Problem, vong_wire::live::View, vong_wire::live::Row,))
 )]
 struct Document;
 

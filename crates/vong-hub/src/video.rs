@@ -100,9 +100,9 @@ impl VideoHub {
             VideoStream::Sub => VideoStream::Main,
         };
         let feeds = self.inner.feeds.read();
-        [wanted, other].into_iter().find_map(|stream| {
-            Some((stream, Arc::clone(feeds.get(&(camera.clone(), stream))?)))
-        })
+        [wanted, other]
+            .into_iter()
+            .find_map(|stream| Some((stream, Arc::clone(feeds.get(&(camera.clone(), stream))?))))
     }
 }
 

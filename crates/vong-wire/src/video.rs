@@ -162,7 +162,9 @@ pub enum VideoServerMessage {
         data: String,
     },
     /// The camera of `tile` does not deliver; a `setup` follows when it does.
-    Lost { tile: u16 },
+    Lost {
+        tile: u16,
+    },
     Refused {
         tile: u16,
         why: VideoRefusal,

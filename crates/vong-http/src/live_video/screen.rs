@@ -133,7 +133,8 @@ impl Screen {
         match serde_json::from_str(&text) {
             Ok(VideoClientMessage::Show { plays, form, tiles }) => {
                 if form == VideoForm::Stills || tiles.len() > MAX_TILES {
-                    let told = format!("form is frames or fragments, tiles are {MAX_TILES} at most");
+                    let told =
+                        format!("form is frames or fragments, tiles are {MAX_TILES} at most");
                     return Err(self.protest(&told).await);
                 }
                 self.arrange(plays, form, tiles).await

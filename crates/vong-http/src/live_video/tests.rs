@@ -137,7 +137,8 @@ impl Page {
             serde_json::json!({"tile": number, "camera_id": camera_id, "stream": stream, "mode": mode, "keep": keep})
         });
         let tiles: Vec<_> = tiles.collect();
-        let show = serde_json::json!({"type": "show", "plays": ["h264"], "form": form, "tiles": tiles});
+        let show =
+            serde_json::json!({"type": "show", "plays": ["h264"], "form": form, "tiles": tiles});
         self.say(show.to_string()).await;
     }
 
@@ -365,10 +366,7 @@ async fn h265_becomes_the_sub_stream_or_stills_or_a_refusal() {
     house.camera("CAM-10", VideoStream::Main, Codec::H265).film(12);
     let mut page = house.page().await;
     page.show("frames", &["CAM-09 main full", "CAM-10 main full"]).await;
-    assert_eq!(
-        page.take(4).await,
-        "codec 1, setup 0#2 frames sub h264 640, 0#2 10k, 0#2 11",
-    );
+    assert_eq!(page.take(4).await, "codec 1, setup 0#2 frames sub h264 640, 0#2 10k, 0#2 11",);
 }
 
 /// Counts what it is asked and gives it back as a picture.
