@@ -27,3 +27,4 @@ mod support;
 mod view_equality;
 mod views;
 mod vision;
+mod wall;

@@ -30,8 +30,9 @@ pub const VIDEO_PROTOCOL: &str = "vong.video.v1";
 /// Bytes before the payload of a picture.
 pub const HEADER_BYTES: usize = 36;
 
-/// Payload bytes that may be on their way to a client.
-pub const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
+/// Payload bytes that may be on their way to a client: a third of a second of sixty-four small
+/// tiles, so that a slow one is late by little before it skips.
+pub const WINDOW_BYTES: u64 = 512 * 1024;
 
 /// Tiles of one page.
 pub const MAX_TILES: usize = 256;

@@ -55,15 +55,17 @@ mod tests {
     fn full_window_shuts_until_something_is_taken() {
         let begin = Instant::now();
         let at = |second| begin + Duration::from_secs(second);
+        let half = WINDOW_BYTES / 2;
+        let halves = |n| usize::try_from(n * half).unwrap();
         let mut flow = Flow::default();
-        flow.sent(1 << 20, at(0));
+        flow.sent(halves(1), at(0));
         assert!(flow.is_open());
-        flow.sent(3 << 20, at(1));
+        flow.sent(halves(3), at(1));
         assert!(!flow.is_open());
         assert_eq!(flow.shut_for(at(5)), Duration::from_secs(4));
-        assert!(flow.taken(1 << 20, at(5)), "something, too little to open");
+        assert!(flow.taken(half, at(5)), "something, too little to open");
         assert_eq!((flow.is_open(), flow.shut_for(at(6))), (false, Duration::from_secs(1)));
-        assert!(flow.taken(3 << 20, at(6)));
+        assert!(flow.taken(3 * half, at(6)));
         assert_eq!((flow.is_open(), flow.shut_for(at(9))), (true, Duration::ZERO));
     }
 

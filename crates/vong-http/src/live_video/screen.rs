@@ -22,10 +22,13 @@ use vong_wire::video::{
 
 use super::door::VideoDoor;
 use super::flow::Flow;
-use super::tile::{Picture, Tile, codec_name, picture, stream_of};
+use super::tile::{Load, Picture, Tile, codec_name, picture, stream_of};
 
 /// A page that takes nothing for this time is gone or broken.
 const SLOW_LIMIT: Duration = Duration::from_secs(10);
+
+/// More tiles than this begin with one picture each instead of their whole groups.
+const CROWD: usize = 16;
 
 /// Marks, and second thoughts about slow pages, come this often.
 const MARK_EVERY: Duration = Duration::from_secs(1);
@@ -47,6 +50,7 @@ pub(super) struct Screen {
     plays: Vec<VideoCodec>,
     form: VideoForm,
     setups: u32,
+    crowded: bool,
     flow: Flow,
     shedding: Shedding,
     /// At most one per tile.
@@ -76,6 +80,7 @@ impl Screen {
             plays: Vec::new(),
             form: VideoForm::Frames,
             setups: 0,
+            crowded: false,
             flow: Flow::default(),
             shedding: Shedding::default(),
             making: FuturesUnordered::new(),
@@ -153,6 +158,7 @@ impl Screen {
     ) -> Result<(), Ended> {
         let same_player = plays == self.plays && form == self.form;
         (self.plays, self.form) = (plays, form);
+        self.crowded = asked.iter().filter(|tile| tile.mode == VideoMode::Full).count() > CROWD;
         let mut before = std::mem::take(&mut self.tiles);
         for tile in asked {
             let known = before.remove(&tile.tile).filter(|known| {
@@ -180,7 +186,8 @@ impl Screen {
     async fn begin(&mut self, mut tile: Tile) -> Result<(), Ended> {
         let (number, wanted) = (tile.asked.tile, stream_of(tile.asked.stream));
         self.wall.remove(number);
-        let Some(mode) = tile.mode(self.shedding.is_shedding()) else {
+        let load = self.load();
+        let Some(mode) = tile.mode(load) else {
             self.tiles.insert(number, tile);
             return Ok(());
         };
@@ -195,8 +202,13 @@ impl Screen {
         Ok(())
     }
 
+    fn load(&self) -> Load {
+        Load { shedding: self.shedding.is_shedding(), crowded: self.crowded }
+    }
+
     fn follow_mode(&mut self, tile: &Tile) {
-        if let Some(mode) = tile.mode(self.shedding.is_shedding()) {
+        let load = self.load();
+        if let Some(mode) = tile.mode(load) {
             self.wall.set_mode(tile.asked.tile, mode);
         }
     }
@@ -221,12 +233,13 @@ impl Screen {
         number: u16,
         parameters: &Arc<VideoParameters>,
     ) -> Result<(), Ended> {
+        let load = self.load();
         let Some(tile) = self.tiles.get_mut(&number) else { return Ok(()) };
         let playable = self.plays.contains(&codec_name(parameters.codec));
         let has_other =
             tile.stream == VideoStream::Main && self.door.video.has_sub_stream(&tile.camera);
         if !playable && has_other {
-            let mode = tile.mode(self.shedding.is_shedding()).unwrap_or(TileMode::Key);
+            let mode = tile.mode(load).unwrap_or(TileMode::Key);
             let sub = VideoStream::Sub;
             if let Some(stream) = self.wall.show(number, &tile.camera, sub, mode) {
                 tile.stream = stream;
@@ -244,7 +257,7 @@ impl Screen {
         if message.is_none() {
             tile.picture = Picture::Unplayable;
         }
-        if let Some(mode) = tile.mode(self.shedding.is_shedding()) {
+        if let Some(mode) = tile.mode(load) {
             self.wall.set_mode(number, mode);
         }
         match message {
@@ -326,10 +339,10 @@ impl Screen {
             VideoModeReason::Slow => VideoMode::Key,
             VideoModeReason::Recovered => VideoMode::Full,
         };
-        let shedding = self.shedding.is_shedding();
+        let load = self.load();
         let concerned = self.tiles.values().filter(|tile| tile.is_shed(true));
         let concerned: Vec<_> =
-            concerned.filter_map(|tile| Some((tile.asked.tile, tile.mode(shedding)?))).collect();
+            concerned.filter_map(|tile| Some((tile.asked.tile, tile.mode(load)?))).collect();
         for (tile, given) in concerned {
             self.wall.set_mode(tile, given);
             self.say(&VideoServerMessage::Mode { tile, mode, why }).await?;

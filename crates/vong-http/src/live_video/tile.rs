@@ -24,6 +24,15 @@ pub(super) struct Tile {
     pub(super) setup: u32,
 }
 
+/// What a page has to carry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// It could not keep up.
+    pub(super) shedding: bool,
+    /// It has many tiles.
+    pub(super) crowded: bool,
+}
+
 /// What the payloads are.
 #[derive(Debug)]
 pub(super) enum Picture {
@@ -48,12 +57,14 @@ impl Tile {
     }
 
     /// How much the hub has to give; `None`: nothing.
-    pub(super) fn mode(&self, shedding: bool) -> Option<TileMode> {
+    pub(super) fn mode(&self, load: Load) -> Option<TileMode> {
+        let Load { shedding, crowded } = load;
         let key_only = matches!(self.picture, Picture::Stills { .. } | Picture::Unplayable);
         match self.asked.mode {
             VideoMode::Off => None,
             VideoMode::Key => Some(TileMode::Key),
             VideoMode::Full if key_only || self.is_shed(shedding) => Some(TileMode::Key),
+            VideoMode::Full if crowded && !self.asked.keep => Some(TileMode::Steady),
             VideoMode::Full => Some(TileMode::Full),
         }
     }

@@ -81,6 +81,11 @@ impl Frames {
         self.at(number)
     }
 
+    /// Whether nothing came after frame `number`.
+    pub(super) fn is_newest(&self, number: u64) -> bool {
+        number + 1 == self.next()
+    }
+
     #[cfg(test)]
     pub(super) fn kept(&self) -> (usize, usize) {
         (self.kept.len(), self.bytes)

@@ -195,6 +195,33 @@ fn key_mode_gives_the_newest_key_frames_and_back_to_full_joins_on() {
 }
 
 #[test]
+fn steady_mode_begins_with_one_picture_and_joins_at_the_next_key_frame() {
+    let (hub, mut sink, camera) = hub();
+    sink.parameters(&parameters(640));
+    feed(&mut sink, 0, 15);
+    let mut wall = hub.wall();
+    wall.show(0, &camera, VideoStream::Main, TileMode::Steady);
+    assert_eq!(drain(&mut wall), "P640 10", "not the rest of the group");
+    feed(&mut sink, 15, 21);
+    assert_eq!(drain(&mut wall), "20");
+    feed(&mut sink, 21, 24);
+    assert_eq!(drain(&mut wall), "21 22 23");
+    wall.set_mode(0, TileMode::Full);
+    feed(&mut sink, 24, 26);
+    assert_eq!(drain(&mut wall), "24 25", "nothing twice");
+    wall.set_mode(0, TileMode::Key);
+    feed(&mut sink, 26, 33);
+    assert_eq!(drain(&mut wall), "30");
+    wall.set_mode(0, TileMode::Steady);
+    feed(&mut sink, 33, 37);
+    assert_eq!(drain(&mut wall), "", "after key frames again one picture at a time");
+    feed(&mut sink, 37, 41);
+    assert_eq!(drain(&mut wall), "40");
+    feed(&mut sink, 41, 92);
+    assert_eq!(drain(&mut wall), "+49:90 91", "what follows can skip");
+}
+
+#[test]
 fn parameters_that_change_reach_key_mode_too() {
     let (hub, mut sink, camera) = hub();
     sink.parameters(&parameters(640));

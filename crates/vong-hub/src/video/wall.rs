@@ -16,8 +16,11 @@ pub type TileId = u16;
 /// How much of a picture a tile gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TileMode {
-    /// Every frame.
+    /// Every frame, beginning with the group that is there.
     Full,
+    /// Every frame from the next key frame on, and until then the newest one: what many tiles that
+    /// begin at once need, since all their groups together would take a screen seconds to decode.
+    Steady,
     /// The newest key frame, whenever there is one.
     Key,
 }
@@ -43,6 +46,8 @@ struct Tile {
     next: Option<u64>,
     /// A jump from here to the next frame is by wish, not by slowness.
     forgiven: bool,
+    /// In [`TileMode::Steady`]: a key frame was delivered as it came, so every frame follows.
+    follows: bool,
 }
 
 impl VideoWall {
@@ -65,15 +70,18 @@ impl VideoWall {
         let (shown, feed) = self.hub.feed(camera, wanted)?;
         feed.attach(Ring::new(&self.bell, tile));
         self.hub.inner.metrics.video_viewers.inc();
-        self.tiles.insert(tile, Tile { feed, mode, stream: None, next: None, forgiven: true });
+        self.tiles.insert(tile, Tile::new(feed, mode));
         Some(shown)
     }
 
-    /// Changes how much `tile` gets; from key frames to all, it goes on from the last key frame.
+    /// Changes how much `tile` gets; from key frames to [`TileMode::Full`] it goes on behind the last.
     pub fn set_mode(&mut self, tile: TileId, mode: TileMode) {
         if let Some(shown) = self.tiles.get_mut(&tile)
             && shown.mode != mode
         {
+            // What has every frame already need not begin anew.
+            let follows = shown.mode == TileMode::Full || shown.follows;
+            shown.follows = follows && mode != TileMode::Key;
             (shown.mode, shown.forgiven) = (mode, true);
             self.bell.again(tile);
         }
@@ -114,6 +122,10 @@ impl Drop for VideoWall {
 }
 
 impl Tile {
+    fn new(feed: Arc<Feed>, mode: TileMode) -> Self {
+        Self { feed, mode, stream: None, next: None, forgiven: true, follows: false }
+    }
+
     fn look(&mut self) -> Option<VideoEvent> {
         let frames = self.feed.frames.lock();
         if !frames.connected() {
@@ -124,16 +136,21 @@ impl Tile {
         let (stream, parameters) = frames.stream();
         if self.stream != Some(stream) {
             self.stream = Some(stream);
-            (self.next, self.forgiven) = (None, true);
+            (self.next, self.forgiven, self.follows) = (None, true, false);
             return parameters.cloned().map(VideoEvent::Parameters);
         }
-        let (number, unit) = match self.mode {
-            TileMode::Full => frames.frame(self.next)?,
-            TileMode::Key => frames.key_frame(self.next)?,
+        let every = match self.mode {
+            TileMode::Full => true,
+            TileMode::Steady => self.follows,
+            TileMode::Key => false,
         };
+        let found = if every { frames.frame(self.next) } else { frames.key_frame(self.next) };
+        let (number, unit) = found?;
+        let newest = frames.is_newest(number);
         drop(frames);
         let behind = self.next.map_or(0, |wanted| number.saturating_sub(wanted));
-        let by_wish = self.mode == TileMode::Key || self.forgiven;
+        let by_wish = !every || self.forgiven;
+        self.follows |= newest && self.mode == TileMode::Steady;
         (self.next, self.forgiven) = (Some(number + 1), false);
         Some(VideoEvent::Unit { unit, skipped: if by_wish { 0 } else { behind } })
     }

@@ -5,7 +5,7 @@
 import type { PictureHeader } from './picture';
 
 /** A frame that waits longer than this shows that the machine cannot keep up: on to the next key frame. */
-const LATEST_MS = 2_000;
+const LATEST_MS = 1_000;
 
 type Waiting = { timestamp: number; bytes: number; at: number; header: PictureHeader };
 

@@ -42,13 +42,15 @@ export type TileReport = {
   slow: boolean;
   /** When the server got the picture that is shown, Unix microseconds; 0 before the first. */
   shownUs: number;
+  /** From asking to the first picture on the canvas, the connection aside; null before it. */
+  startMs: number | null;
   painted: number;
   /** Frames left out by the server, and by us, because this machine cannot keep up. */
   skipped: number;
   left: number;
 };
 
-/** One painted picture: tile, camera's time, received, painted; Unix microseconds. */
+/** One picture on the screen: tile, camera's time, received, shown; Unix microseconds. */
 export type Sample = readonly [number, number | null, number, number];
 
 export type FromWorker =

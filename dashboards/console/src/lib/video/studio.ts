@@ -12,7 +12,7 @@ import { Surface } from './surface';
 /** Without a picture for this long a tile is no longer called live; key frames come rarely. */
 const LOST_MS = 5_000;
 const LOST_KEYS_MS = 15_000;
-/** A set-up that never gives a picture. */
+/** Measured pictures between two reports. */
 const SAMPLES = 2_000;
 
 type Setup = Extract<VideoServerMessage, { type: 'setup' }>;
@@ -54,6 +54,11 @@ export class Studio {
     this.#say();
   }
 
+  /** How many tiles there are. */
+  get size(): number {
+    return this.#tiles.size;
+  }
+
   // ---- what the page says ----
 
   addSurface(id: number, canvas: OffscreenCanvas, width: number, height: number): void {
@@ -88,6 +93,7 @@ export class Studio {
       if (page.off !== tile.page.off) {
         this.#reset(tile);
         tile.askedAt = Date.now();
+        tile.report.startMs = null;
       }
       tile.page = page;
       this.#tiles.set(page.tile, tile);
@@ -110,7 +116,10 @@ export class Studio {
 
   /** A new connection knows no tiles yet. */
   opened(): void {
-    for (const tile of this.#tiles.values()) this.#reset(tile);
+    for (const tile of this.#tiles.values()) {
+      this.#reset(tile);
+      if (tile.paintedAt === 0) tile.askedAt = Date.now();
+    }
     this.#say();
   }
 
@@ -240,14 +249,18 @@ export class Studio {
     surface.put(header.tile, picture, () => {
       tile.paintedAt = Date.now();
       this.#count(tile, header);
-      if (this.measure && this.#samples.length < SAMPLES) {
-        const painted = (performance.timeOrigin + performance.now()) * 1_000;
-        this.#samples.push([header.tile, header.cameraUs, header.receivedUs, painted]);
-      }
+      // By the next frame of the screen what was drawn is on it.
+      if (this.measure) this.nextFrame(() => this.#sample(header));
     });
   }
 
+  #sample({ tile, cameraUs, receivedUs }: PictureHeader): void {
+    const paintedUs = (performance.timeOrigin + performance.now()) * 1_000;
+    if (this.#samples.length < SAMPLES) this.#samples.push([tile, cameraUs, receivedUs, paintedUs]);
+  }
+
   #count(tile: Tile, header: PictureHeader): void {
+    tile.report.startMs ??= Date.now() - tile.askedAt;
     tile.report.shownUs = header.receivedUs;
     tile.report.painted += 1;
     tile.report.condition = 'live';
@@ -283,6 +296,7 @@ function fresh(page: PageTile): Tile {
     stream: null,
     slow: false,
     shownUs: 0,
+    startMs: null,
     painted: 0,
     skipped: 0,
     left: 0,

@@ -11,6 +11,8 @@ const scope = self as unknown as {
 };
 
 const REPORT_MS = 500;
+/** Reports of many tiles are work for the page; ages are shown in seconds anyway. */
+const CROWD = 20;
 const CODECS: [VideoCodec, string][] = [
   ['h264', 'avc1.64001f'],
   ['h265', 'hvc1.1.6.L93.B0'],
@@ -35,7 +37,11 @@ function start({ url, fragments, measure }: Extract<ToWorker, { type: 'start' }>
   const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer);
   const own = new Studio(post, (run) => scope.requestAnimationFrame(run), measure);
   studio = own;
-  setInterval(() => own.report(), REPORT_MS);
+  const report = () => {
+    own.report();
+    setTimeout(report, own.size > CROWD ? 2 * REPORT_MS : REPORT_MS);
+  };
+  report();
   void decodable().then((codecs) => {
     // Decoders exist only where the page came over https or from this machine.
     const form = codecs.length > 0 && fragments === null ? 'frames' : 'fragments';
