@@ -7,10 +7,14 @@
 //! The first line's hash is under the package's signature. Later lines are not signed: they show what
 //! was written when nobody wanted to deceive; whoever rewrites all of them is not found out.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, hex};
+use crate::{Error, hex, signed};
 
 pub(crate) const FILE_NAME: &str = "custody.jsonl";
 const LINE_LIMIT: usize = 64 << 10;
@@ -47,6 +51,38 @@ pub(crate) fn read(text: &str) -> Result<Vec<(CustodyEntry, [u8; 32])>, usize> {
         previous = hash;
     }
     if entries.is_empty() { Err(1) } else { Ok(entries) }
+}
+
+/// Appends one step to the custody log of the package in `folder`.
+///
+/// # Errors
+/// When its custody log was edited, or the disk refuses.
+pub fn append_custody(folder: &Path, entry: &CustodyEntry) -> Result<(), Error> {
+    append(&folder.join(FILE_NAME), entry).map(drop)
+}
+
+/// Appends one step to a custody log; gives its hash.
+///
+/// # Errors
+/// When the log that is there was edited, or the disk refuses.
+pub(crate) fn append(path: &Path, entry: &CustodyEntry) -> Result<[u8; 32], Error> {
+    let before = signed::read_text(path)?.unwrap_or_default();
+    let previous = match read(&before) {
+        _ if before.is_empty() => [0; 32],
+        Ok(entries) => entries.last().map(|(_, hash)| *hash).unwrap_or_default(),
+        Err(line) => {
+            let why = format!("line {line} of the custody log was edited");
+            return Err(Error::NotAPackage { path: path.to_owned(), why });
+        }
+    };
+    let (line, hash) = line(entry, &previous)?;
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(line.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| Error::io("append to", path, source))?;
+    Ok(hash)
 }
 
 fn parse(line: &str, previous: &[u8; 32]) -> Option<(CustodyEntry, [u8; 32])> {

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,7 +162,7 @@ impl Desk {
             software: self.shared.exporter.software.clone(),
             detail: format!("from byte {from_byte} of {bytes}"),
         };
-        let hash = append_custody(&self.custody_path(package_id), &entry)?;
+        let hash = custody::append(&self.custody_path(package_id), &entry)?;
         let fact = Fact {
             at: now,
             kind: "downloaded",
@@ -270,7 +269,7 @@ impl Desk {
             software: self.shared.exporter.software.clone(),
             detail: request.purpose.clone(),
         };
-        append_custody(&self.custody_path(&request.package_id), &entry).map(drop)
+        custody::append(&self.custody_path(&request.package_id), &entry).map(drop)
     }
 
     fn record(&self, fact: &Fact) -> Result<(), Error> {
@@ -342,30 +341,6 @@ fn known(dir: &Path) -> Result<BTreeMap<String, Export>, Error> {
         }
     }
     Ok(exports)
-}
-
-/// Appends one step to a custody log; gives its hash.
-///
-/// # Errors
-/// When the log that is there was edited, or the disk refuses.
-pub(crate) fn append_custody(path: &Path, entry: &CustodyEntry) -> Result<[u8; 32], Error> {
-    let before = signed::read_text(path)?.unwrap_or_default();
-    let previous = match custody::read(&before) {
-        _ if before.is_empty() => [0; 32],
-        Ok(entries) => entries.last().map(|(_, hash)| *hash).unwrap_or_default(),
-        Err(line) => {
-            let why = format!("line {line} of the custody log was edited");
-            return Err(Error::NotAPackage { path: path.to_owned(), why });
-        }
-    };
-    let (line, hash) = custody::line(entry, &previous)?;
-    let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| Error::io("append to", path, source))?;
-    Ok(hash)
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -2,9 +2,9 @@
 //! still there is what was sealed. Changes nothing.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use vong_model::{CameraId, EventTime};
+use vong_model::EventTime;
 
 use crate::checkpoints::{self, FILE_NAME, Leaves, leaves_path, read_leaves};
 use crate::merkle::Tree;
@@ -28,37 +28,77 @@ pub struct FsckReport {
     pub problems: Vec<String>,
 }
 
-/// Verifies `evidence`, the directory of checkpoints, with the public key in `keys`, against
-/// `groups`: camera, start and chained hash of every group on the disk, by camera and time.
-///
-/// # Errors
-/// When the disk refuses; what is wrong is in the report.
-pub fn fsck(
-    evidence: &Path,
-    keys: &Path,
-    groups: impl IntoIterator<Item = (CameraId, EventTime, [u8; 32])>,
-) -> Result<FsckReport, Error> {
-    let mut report = FsckReport::default();
-    let path = evidence.join(FILE_NAME);
-    let Some(text) = read_text(&path)? else { return Ok(report) };
-    let all = match checkpoints::read(&path, &text) {
-        Ok((all, _whole)) => all,
-        Err(damage) => {
-            report.problems.push(damage.to_string());
-            return Ok(report);
+/// A check under way: checkpoints first, then every group that is on the disk.
+#[derive(Debug)]
+pub struct Fsck {
+    dir: PathBuf,
+    checkpoints: Vec<Checkpoint>,
+    /// The checkpoint whose leaves, and the next one's, were asked for last.
+    near: (Option<usize>, BTreeSet<[u8; 32]>),
+    report: FsckReport,
+}
+
+impl Fsck {
+    /// Verifies the checkpoints in `evidence` with the public key in `keys`.
+    ///
+    /// # Errors
+    /// When the disk refuses; what is wrong is in the report.
+    pub fn begin(evidence: &Path, keys: &Path) -> Result<Self, Error> {
+        let mut check = Self {
+            dir: evidence.to_owned(),
+            checkpoints: Vec::new(),
+            near: (None, BTreeSet::new()),
+            report: FsckReport::default(),
+        };
+        let path = evidence.join(FILE_NAME);
+        let Some(text) = read_text(&path)? else { return Ok(check) };
+        let all = match checkpoints::read(&path, &text) {
+            Ok((all, _whole)) => all,
+            Err(damage) => {
+                check.report.problems.push(damage.to_string());
+                return Ok(check);
+            }
+        };
+        check.report.checkpoints = all.len() as u64;
+        let key = Key::load_public(keys)?;
+        for number in checkpoints::foreign(&all, &key) {
+            check.report.problems.push(format!("checkpoint {number} does not carry our signature"));
         }
-    };
-    report.checkpoints = all.len() as u64;
-    let key = Key::load_public(keys)?;
-    for number in checkpoints::foreign(&all, &key) {
-        report.problems.push(format!("checkpoint {number} does not carry our signature"));
+        check.checkpoints = all.into_iter().map(|(checkpoint, _)| checkpoint).collect();
+        for checkpoint in &check.checkpoints {
+            check_leaves(evidence, checkpoint, &mut check.report)?;
+        }
+        Ok(check)
     }
-    let all: Vec<Checkpoint> = all.into_iter().map(|(checkpoint, _)| checkpoint).collect();
-    for checkpoint in &all {
-        check_leaves(evidence, checkpoint, &mut report)?;
+
+    /// Looks for a group under the checkpoint of its hour, or the next. Fast when groups come by
+    /// camera and time.
+    pub fn group(&mut self, start: EventTime, chained: &[u8; 32]) {
+        let hour = checkpoints::hour_of(start);
+        let at = self.checkpoints.partition_point(|checkpoint| checkpoint.hour < hour);
+        if at == self.checkpoints.len() {
+            self.report.groups_unsealed += 1;
+            return;
+        }
+        if self.near.0 != Some(at) {
+            let mut known = BTreeSet::new();
+            for checkpoint in self.checkpoints.iter().skip(at).take(2) {
+                if let Ok(Some(leaves)) = leaves_of(&self.dir, checkpoint.number) {
+                    known.extend(leaves.into_values().flatten());
+                } // damage was told when the check began
+            }
+            self.near = (Some(at), known);
+        }
+        if self.near.1.contains(chained) {
+            self.report.groups_sealed += 1;
+        } else {
+            self.report.groups_unknown += 1;
+        }
     }
-    check_groups(evidence, &all, groups, &mut report)?;
-    Ok(report)
+
+    pub fn finish(self) -> FsckReport {
+        self.report
+    }
 }
 
 fn check_leaves(dir: &Path, of: &Checkpoint, report: &mut FsckReport) -> Result<(), Error> {
@@ -82,37 +122,4 @@ fn check_leaves(dir: &Path, of: &Checkpoint, report: &mut FsckReport) -> Result<
 
 fn leaves_of(dir: &Path, number: u64) -> Result<Option<Leaves>, Error> {
     read_leaves(&leaves_path(dir, number))
-}
-
-fn check_groups(
-    dir: &Path,
-    all: &[Checkpoint],
-    groups: impl IntoIterator<Item = (CameraId, EventTime, [u8; 32])>,
-    report: &mut FsckReport,
-) -> Result<(), Error> {
-    // Groups come by camera and time, so that few leaves are read more than once a camera.
-    let mut near: (Option<usize>, BTreeSet<[u8; 32]>) = (None, BTreeSet::new());
-    for (_camera, start, chained) in groups {
-        let hour = checkpoints::hour_of(start);
-        let at = all.partition_point(|checkpoint| checkpoint.hour < hour);
-        if at == all.len() {
-            report.groups_unsealed += 1;
-            continue;
-        }
-        if near.0 != Some(at) {
-            let mut known = BTreeSet::new();
-            for checkpoint in all.iter().skip(at).take(2) {
-                if let Ok(Some(leaves)) = leaves_of(dir, checkpoint.number) {
-                    known.extend(leaves.into_values().flatten());
-                }
-            }
-            near = (Some(at), known);
-        }
-        if near.1.contains(&chained) {
-            report.groups_sealed += 1;
-        } else {
-            report.groups_unknown += 1;
-        }
-    }
-    Ok(())
 }

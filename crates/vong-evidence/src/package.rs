@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,33 @@ impl Package {
     /// Files and their lengths, by name; folders are parted by `/`.
     pub(crate) fn files(&self) -> &BTreeMap<String, u64> {
         &self.files
+    }
+
+    /// Writes every file below `folder`, which is made.
+    ///
+    /// # Errors
+    /// When a name would lead out of the folder, a file is there already, or the disk refuses.
+    pub fn unpack(&self, folder: &Path) -> Result<(), Error> {
+        for (name, len) in &self.files {
+            let plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+            if !plain || name.contains(['\\', '\0']) {
+                let why = format!("'{name}' is no name of a file");
+                return Err(Error::NotAPackage { path: folder.to_owned(), why });
+            }
+            let path = folder.join(name);
+            let parent = path.parent().unwrap_or(folder);
+            std::fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
+            let reader = self.reader(name)?;
+            let mut file = File::create_new(&path).map_err(|e| Error::io("create", &path, e))?;
+            let mut at = 0;
+            while at < *len {
+                let bytes = reader.read(at, PIECE.min(len - at))?;
+                file.write_all(&bytes).map_err(|e| Error::io("write", &path, e))?;
+                at += bytes.len() as u64;
+            }
+            file.sync_all().map_err(|e| Error::io("sync", &path, e))?;
+        }
+        Ok(())
     }
 
     /// Whether an archive is byte for byte as it was made, its files aside; true of a folder.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use vong_evidence::Desk;
 use vong_footage::Footage;
 use vong_hub::{HubHandle, VideoHub};
 use vong_log::Log;
@@ -30,6 +31,7 @@ pub struct App {
     pub hub: HubHandle,
     pub video: VideoHub,
     pub footage: Footage,
+    pub evidence: Desk,
     /// `None` where nothing decodes.
     pub stills: Option<Arc<dyn StillMaker>>,
     pub clock: Arc<dyn Clock>,

@@ -25,6 +25,12 @@ use utoipa::OpenApi;
         crate::live_video::watch,
         crate::clips::filed,
         crate::clips::of_camera,
+        crate::evidence::begin,
+        crate::evidence::list,
+        crate::evidence::key,
+        crate::evidence::status,
+        crate::evidence::custody,
+        crate::evidence::fetch,
     ),
     components(schemas(
         vong_wire::http::Problem,

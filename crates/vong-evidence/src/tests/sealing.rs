@@ -87,13 +87,13 @@ fn fsck_knows_sealed_groups_and_names_changed_leaves() {
 }
 
 fn check(site: &Site) -> crate::FsckReport {
-    let mut groups = Vec::new();
-    for camera in site.footage.cameras() {
-        for gop in site.footage.gops(&camera, at(0), at(4 * HOUR_MS)).unwrap() {
-            groups.push((camera.clone(), gop.entry.start, gop.entry.hashes.chained));
-        }
-    }
     let keys = site.dir.path().join("keys");
     assert!(Key::load_public(&keys).is_ok());
-    crate::fsck(&site.dir.path().join("evidence"), &keys, groups).unwrap()
+    let mut check = crate::Fsck::begin(&site.dir.path().join("evidence"), &keys).unwrap();
+    for camera in site.footage.cameras() {
+        for gop in site.footage.gops(&camera, at(0), at(4 * HOUR_MS)).unwrap() {
+            check.group(gop.entry.start, &gop.entry.hashes.chained);
+        }
+    }
+    check.finish()
 }

@@ -12,7 +12,6 @@ use vong_model::CameraId;
 
 use super::fixture::{Site, at, files_of, folder, gop, request};
 use crate::custody::{self, CustodyEntry};
-use crate::desk::append_custody;
 use crate::finding::{Code, Severity};
 use crate::{Fingerprint, Package, Report, verify};
 
@@ -95,7 +94,7 @@ fn cases(files: &Files) -> Vec<(&'static str, Vec<Edit>)> {
             software: "vong 0.0.0".to_owned(),
             detail: "USB".to_owned(),
         };
-        append_custody(&path, &entry).unwrap();
+        custody::append(&path, &entry).unwrap();
         std::fs::read(&path).unwrap()
     };
     let edited_custody = String::from_utf8(more_custody.clone()).unwrap().replace("USB", "CD");
