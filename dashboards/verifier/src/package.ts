@@ -28,13 +28,10 @@ export async function whole(part: Part): Promise<Bytes> {
   return part.read(0, part.size);
 }
 
-/**
- * Files that a person chose: their common folder is not part of their names. Browsers that give no paths give
- * clips without their folder.
- */
+/** Files that a person chose: the folder they all lie in is not part of their names. */
 export function fromFiles(chosen: { path: string; part: Part }[]): Package {
-  const manifest = chosen.find(({ path }) => path === 'manifest.json' || path.endsWith('/manifest.json'));
-  const root = manifest ? manifest.path.slice(0, -'manifest.json'.length) : '';
+  const top = chosen[0]?.path.match(/^[^/]*\//)?.[0] ?? '';
+  const root = chosen.every(({ path }) => path.startsWith(top)) ? top : '';
   const files = new Map<string, Part>();
   for (const { path, part } of chosen) files.set(path.startsWith(root) ? path.slice(root.length) : path, part);
   return { files, asPacked: true };
