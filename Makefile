@@ -1,6 +1,7 @@
 # Two commands matter: `make demo` runs the main job, `make test` passes the tests.
 
 CONSOLE := dashboards/console
+VERIFIER := dashboards/verifier
 STEP := .ci/step
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Both packages are always named, so that the libraries are built once for both, with one feature set.
@@ -19,7 +20,11 @@ build:
 	@$(STEP) "vong (cargo; the first time takes about as long as a lunch break)" \
 		$(RELEASE) vong
 
-console: $(CONSOLE)/dist/index.html
+console: $(CONSOLE)/dist/index.html $(VERIFIER)/dist/verify.html
+
+$(VERIFIER)/dist/verify.html: $(VERIFIER)/package-lock.json $(VERIFIER)/build.mjs $(wildcard $(VERIFIER)/src/*)
+	cd $(VERIFIER) && npm ci --no-audit --no-fund --silent && npm run build --silent
+	@touch $@
 
 $(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(shell find $(CONSOLE)/src $(CONSOLE)/public $(CONSOLE)/index.html -type f 2>/dev/null)
 	cd $(CONSOLE) && npm ci --no-audit --no-fund --silent && npm run build --silent
@@ -29,7 +34,7 @@ $(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(shell find $(CONSOLE)
 test:
 	@$(STEP) "system packages" .ci/packages test
 	@$(STEP) "screens (npm)" $(MAKE) --no-print-directory console
-	@$(STEP) "screens (checks)" sh -c 'cd $(CONSOLE) && npm run check --silent && npm test --silent'
+	@$(STEP) "screens (checks)" sh -c 'cd $(CONSOLE) && npm run check --silent && npm test --silent && cd ../verifier && npm run check --silent && npm test --silent'
 	@$(STEP) "checks and tests" cargo run --quiet --package xtask -- check
 
 # The promised ratios, each against its baseline in the same run; one line each in target/bench.jsonl.

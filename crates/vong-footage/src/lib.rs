@@ -28,7 +28,7 @@ pub use clip::{Clip, ClipGroup};
 pub use config::FootageConfig;
 pub use error::Error;
 pub use footage::{Footage, Opened, RecordedGop};
-pub use fsck::{Depth, FsckReport, Problem, ProblemKind, fsck};
+pub use fsck::{Depth, FsckReport, Problem, ProblemKind, fsck, fsck_with};
 pub use holds::{Hold, HoldRequest};
 pub use listing::{GopFilter, GopListing, ListedGop};
 pub use metrics::FootageMetrics;

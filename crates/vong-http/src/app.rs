@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use vong_evidence::Desk;
 use vong_footage::Footage;
 use vong_hub::{HubHandle, VideoHub};
 use vong_log::Log;
@@ -32,6 +33,7 @@ pub struct App {
     pub hub: HubHandle,
     pub video: VideoHub,
     pub footage: Footage,
+    pub evidence: Desk,
     /// `None` where nothing decodes.
     pub stills: Option<Arc<dyn StillMaker>>,
     /// `None` where no camera can be reached.

@@ -210,7 +210,7 @@ fn pieces(
 
 /// One range of `bytes=a-b`, `bytes=a-` or `bytes=-n` (RFC 9110 §14.1.2). `None`: not understood,
 /// send everything; `Err`: outside the clip.
-fn parse_range(text: &str, total: u64) -> Option<Result<Range<u64>, ()>> {
+pub(crate) fn parse_range(text: &str, total: u64) -> Option<Result<Range<u64>, ()>> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (first.trim(), last.trim()) {
         ("", suffix) => total.saturating_sub(suffix.parse().ok()?)..total,
@@ -222,7 +222,7 @@ fn parse_range(text: &str, total: u64) -> Option<Result<Range<u64>, ()>> {
     Some(if range.is_empty() { Err(()) } else { Ok(range) })
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;

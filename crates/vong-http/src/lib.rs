@@ -10,6 +10,7 @@ mod clips;
 mod commands;
 mod console;
 mod error;
+mod evidence;
 mod guard;
 mod lineage;
 mod live;

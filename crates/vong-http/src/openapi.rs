@@ -26,6 +26,12 @@ use utoipa::OpenApi;
         crate::probe::look,
         crate::clips::filed,
         crate::clips::of_camera,
+        crate::evidence::begin,
+        crate::evidence::list,
+        crate::evidence::key,
+        crate::evidence::status,
+        crate::evidence::custody,
+        crate::evidence::fetch,
     ),
     components(schemas(vong_wire::http::Problem, vong_wire::live::View, vong_wire::live::Row,))
 )]

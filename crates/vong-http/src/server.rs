@@ -18,8 +18,8 @@ use vong_telemetry::{Classify, Kind};
 use crate::app::App;
 use crate::live_video::VideoDoor;
 use crate::{
-    backtest, city, clips, commands, console, guard, live, live_video, openapi, probe, rules, sql,
-    system,
+    backtest, city, clips, commands, console, evidence, guard, live, live_video, openapi, probe,
+    rules, sql, system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +94,7 @@ fn router(app: App) -> Router {
     // Video is compressed already, and a range of it must arrive as the bytes asked for.
     let compressible = SizeAbove::new(1_024)
         .and(NotForContentType::const_new("video/"))
+        .and(NotForContentType::const_new("application/zip"))
         .and(NotForContentType::const_new("application/vnd.apache.arrow"))
         .and(NotForContentType::IMAGES);
     let video = VideoDoor::new(&app);
@@ -117,6 +118,11 @@ fn router(app: App) -> Router {
         .route("/api/v1/cameras/probe", post(probe::look))
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
         .route("/api/v1/clips/{file}", get(clips::filed))
+        .route("/api/v1/evidence", get(evidence::list).post(evidence::begin))
+        .route("/api/v1/evidence/key", get(evidence::key))
+        .route("/api/v1/evidence/{package_id}", get(evidence::status))
+        .route("/api/v1/evidence/{package_id}/custody.jsonl", get(evidence::custody))
+        .route("/api/v1/evidence/{package_id}/package.zip", get(evidence::fetch))
         .fallback(console::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new().compress_when(compressible))

@@ -117,6 +117,8 @@ pub enum Stream {
     VehicleCounts = 8,
     /// Something a camera's picture shows, or shows of the camera itself, began or ended.
     VideoEvents = 9,
+    /// A step in the life of evidence: footage was sealed, a package was made or taken.
+    EvidenceEvents = 10,
     /// An advance of a stream's event-time clock; decided once, then a fact.
     Watermarks = 16,
     /// A change of a source's or sensor's own state.
@@ -132,7 +134,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Readings,
         Self::CameraEvents,
         Self::VideoSegments,
@@ -142,6 +144,7 @@ impl Stream {
         Self::ViewRows,
         Self::VehicleCounts,
         Self::VideoEvents,
+        Self::EvidenceEvents,
         Self::Watermarks,
         Self::SourceEvents,
         Self::RuleChanges,
@@ -226,6 +229,7 @@ impl Stream {
             Self::ViewRows => &VIEWROWS,
             Self::VehicleCounts => &VEHICLECOUNTS,
             Self::VideoEvents => &VIDEOEVENTS,
+            Self::EvidenceEvents => &EVIDENCEEVENTS,
             Self::Watermarks => &WATERMARKS,
             Self::SourceEvents => &SOURCEEVENTS,
             Self::RuleChanges => &RULECHANGES,
@@ -562,6 +566,37 @@ static VIDEOEVENTS: Definition = Definition {
             Key,
             Dimension,
             "Administrative unit where the device stands; null when unknown.",
+        )),
+    ],
+};
+
+static EVIDENCEEVENTS: Definition = Definition {
+    name: "evidence_events",
+    kind: RecordKind::Data,
+    entity: None,
+    doc: "A step in the life of evidence: an hour of footage was sealed, a package was made or taken.",
+    columns: &[
+        column("event_time", Time, Role::Time, "When it was done, by our clock."),
+        column("arrival_time", Time, Role::Time, "When it was recorded, by our clock."),
+        column("kind", Key, Dimension, "`sealed`, `exported`, `downloaded`."),
+        nullable(column("package_id", Text, Measure, "The package; null for a seal.")),
+        nullable(column("case_id", Text, Measure, "The case it was made for.")),
+        nullable(column("purpose", Text, Measure, "Why it was made.")),
+        column("actor", Text, Measure, "Who did it."),
+        column("cameras", Text, Measure, "Cameras in it, parted by blanks."),
+        column("from_time", Time, Measure, "Start of the footage it is about."),
+        column("to_time", Time, Measure, "End of the footage it is about."),
+        column(
+            "hash",
+            Text,
+            Measure,
+            "SHA-256 of the checkpoint, of the package's manifest, or of the custody entry.",
+        ),
+        nullable(column(
+            "detail",
+            Text,
+            Measure,
+            "The signed checkpoint, whole; the alert a package was made for; what was fetched.",
         )),
     ],
 };

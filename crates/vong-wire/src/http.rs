@@ -177,3 +177,50 @@ pub struct Readiness {
     /// What is still missing, by part.
     pub waiting_for: Vec<String>,
 }
+
+/// `POST /api/v1/evidence`: cameras and a range, or an alert whose clips say both.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRequest {
+    #[serde(default)]
+    pub cameras: Vec<String>,
+    #[serde(default)]
+    pub from_ms: Option<i64>,
+    #[serde(default)]
+    pub to_ms: Option<i64>,
+    #[serde(default)]
+    pub alert_id: Option<String>,
+    /// Number or name of the case.
+    pub case: String,
+    /// Why it is asked for.
+    pub purpose: String,
+    /// Who asks, as it shall stand in the package.
+    pub by: String,
+}
+
+/// A package on the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidencePackage {
+    pub package_id: String,
+    /// `making`, `ready` or `failed`.
+    pub state: String,
+    /// Bytes of footage written so far.
+    pub done_bytes: u64,
+    /// Bytes of footage there are to write; 0 until it is known.
+    pub all_bytes: u64,
+    /// Size of the package, once it is ready.
+    pub package_bytes: Option<u64>,
+    /// Why it failed.
+    pub error: Option<String>,
+    pub asked_ms: i64,
+}
+
+/// `GET /api/v1/evidence/key`: whose signature packages carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceKey {
+    pub algorithm: String,
+    /// 64 hexadecimal digits.
+    pub public_key: String,
+    /// SHA-256 of the public key, in groups of eight digits.
+    pub fingerprint: String,
+}

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{backtest, cameras, check, config, demo, fsck, serve, sql, vision};
+use crate::{backtest, cameras, check, config, demo, evidence, fsck, serve, sql, vision};
 
 /// Vọng: the stream engine of a city's operations centre.
 #[derive(Debug, Parser)]
@@ -39,7 +39,10 @@ enum Command {
     Sql(SqlArguments),
     /// Run rules over history: the alerts they gave, or would have given.
     Backtest(BacktestArguments),
-    /// Verify log, history tables and footage; nothing may be running on them.
+    /// Make and verify evidence packages, and show the key that signs them.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Verify log, history tables, footage and its checkpoints; nothing may be running on them.
     Fsck {
         /// The data directory.
         #[arg(long, default_value = "data")]
@@ -226,6 +229,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Sql(arguments) => sql::run(&arguments),
         Command::Camera(command) => cameras::run(&command),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Evidence(command) => evidence::run(&command),
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),
         Command::Reference { of: ReferenceOf::Sources } => say(vong_decode::reference().trim_end()),

@@ -12,6 +12,9 @@ use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 use vong_decode::{Decoder, SourceConfig};
+use vong_evidence::{
+    Checkpoints, Desk, DeskConfig, EvidenceMetrics, Exporter, Key, Sealer, SealerConfig,
+};
 use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
@@ -52,6 +55,13 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Where, below the data directory, engine and live views write down what they know.
 const ENGINE_DIR: &str = "engine";
 const LIVE_DIR: &str = "live";
+
+/// Where, below the data directory, checkpoints and packages lie, and the key that signs them.
+pub(crate) const EVIDENCE_DIR: &str = "evidence";
+pub(crate) const KEYS_DIR: &str = "keys";
+
+/// A package that nobody fetched is made again if it is needed: its footage stays on hold.
+const KEEP_PACKAGES: Duration = Duration::from_secs(7 * 86_400);
 
 /// How often footage that is too old is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -130,6 +140,7 @@ impl Installation {
         ground.watch_log(health);
         let store = ground.open_store(&config)?;
         let (footage, recovered) = ground.open_footage(&config)?;
+        let evidence = ground.start_evidence(&config, &footage)?;
         let engine = ground.start_engine(&config)?;
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(&config, live.clone());
@@ -148,7 +159,7 @@ impl Installation {
                 .with_budget(config.rules.budget());
         ground.align_rules(engine, desk.clone(), (tables, rules));
 
-        let parts = (query.clone(), desk.clone(), hub, video, footage, stills);
+        let parts = (query.clone(), desk.clone(), hub, video, (footage, evidence), stills);
         let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
         let Ground { assets, edges, engines, .. } = ground;
@@ -234,6 +245,40 @@ impl Ground {
         let stop = self.engines.shutdown();
         self.engines.spawn("footage/retention", OnFailure::Continue, sweep(sweeper, stop));
         Ok((footage, opened.recovered))
+    }
+
+    /// Seals what is recorded, hour by hour, and makes packages of it.
+    fn start_evidence(&self, config: &Config, footage: &Footage) -> Result<Desk> {
+        let data = &config.data.directory;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).context("the system gives no randomness for a key")?;
+        let key = Key::open(&data.join(KEYS_DIR), || seed);
+        let key = Arc::new(key.context("could not open the key of this installation")?);
+        let dir = data.join(EVIDENCE_DIR);
+        let checkpoints = Checkpoints::open(&dir).context("could not open the checkpoints")?;
+        let metrics = EvidenceMetrics::new(&self.registry);
+        let sealer = Sealer::new(
+            SealerConfig::default(),
+            (footage.clone(), checkpoints.clone()),
+            Arc::clone(&key),
+            Arc::clone(&self.clock),
+            metrics.clone(),
+        );
+        let sealing = sealer.run(Arc::clone(&self.log), self.engines.shutdown());
+        self.engines.spawn("evidence/sealer", OnFailure::Continue, sealing);
+        let exporter = Exporter {
+            footage: footage.clone(),
+            checkpoints,
+            key,
+            clock: Arc::clone(&self.clock),
+            software: format!("vong {}", env!("CARGO_PKG_VERSION")),
+            site_vi: config.city.name_vi.clone(),
+            site_en: config.city.name_en.clone(),
+            verifier: vong_evidence::verifier_page(),
+        };
+        let desk = DeskConfig { dir, keep: KEEP_PACKAGES };
+        Desk::open(desk, exporter, Arc::clone(&self.log), metrics)
+            .context("could not open the evidence packages")
     }
 
     fn start_engine(&self, config: &Config) -> Result<EngineHandle> {
@@ -457,10 +502,10 @@ impl Ground {
     fn app(
         &self,
         config: &Config,
-        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage, Arc<dyn StillMaker>),
+        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, (Footage, Desk), Arc<dyn StillMaker>),
         goodbye: Shutdown,
     ) -> App {
-        let (query, rules, hub, video, footage, stills) = parts;
+        let (query, rules, hub, video, (footage, evidence), stills) = parts;
         let city = CityInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name_vi: config.city.name_vi.clone(),
@@ -478,6 +523,7 @@ impl Ground {
             hub,
             video,
             footage,
+            evidence,
             stills: Some(stills),
             prober: Some(Arc::new(Prober::new(
                 Arc::new(config.video.networks.clone()),

@@ -10,6 +10,7 @@ mod check;
 pub mod cli;
 pub mod config;
 mod demo;
+mod evidence;
 mod fsck;
 mod installation;
 mod log_retention;

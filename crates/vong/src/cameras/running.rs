@@ -14,8 +14,8 @@ use vong_rtsp::{
     CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
     Transport,
 };
-use vong_vision::CameraSinks;
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
+use vong_vision::CameraSinks;
 
 use crate::assets::CameraLogins;
 use crate::vision::Eyes;
