@@ -16,6 +16,7 @@ mod mqtt;
 mod nexmark;
 mod recovery;
 mod report;
+mod video;
 mod windows;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 18] = [
+const BENCHES: [Bench; 19] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
@@ -46,6 +47,7 @@ const BENCHES: [Bench; 18] = [
     ("fanout", fanout::run),
     ("clip", clips::run),
     ("recovery", recovery::run),
+    ("video", video::run),
 ];
 
 fn main() -> Result<()> {

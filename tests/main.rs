@@ -12,6 +12,7 @@ mod bad_input;
 mod cameras;
 mod demo;
 mod disks;
+mod footage;
 mod generated;
 mod house;
 mod linear_road;

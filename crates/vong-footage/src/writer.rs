@@ -16,6 +16,7 @@ use vong_media::{
 };
 use vong_model::{CameraId, EventTime};
 use vong_runtime::UnixMicros;
+use vong_telemetry::{Classify as _, Kind};
 
 use crate::Error;
 use crate::camera::{CameraStore, ClosedSegment, Segment};
@@ -80,7 +81,8 @@ impl CameraWriter {
                 Ok(())
             }
             Err(error) => {
-                dropped("write_failed");
+                let full = error.kind() == Kind::Exhausted;
+                dropped(if full { "disk_full" } else { "write_failed" });
                 Err(error)
             }
         }
@@ -127,7 +129,8 @@ impl CameraWriter {
                 open
             }
         };
-        let result = self.write(&mut open, head, gop);
+        let room = self.shared.check_room();
+        let result = room.and_then(|()| self.write(&mut open, head, gop));
         if result.is_ok() || open.undo().is_ok() {
             // A file in which nothing was written yet must not stay behind.
             if open.sequence == 0 {

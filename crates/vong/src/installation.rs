@@ -12,20 +12,21 @@ use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 use vong_decode::{Decoder, SourceConfig};
-use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
+use vong_footage::{ClassLimits, ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::AccessUnitSink;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Camera, Table};
+use vong_model::{Assets, Camera, CameraClass, Table};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
     Sources,
 };
 use vong_recorder::{
-    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
+    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderConfig, RecorderHandle, RecorderMetrics,
+    RingLimits,
 };
 use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
@@ -120,8 +121,8 @@ impl Installation {
         let dimensions = dimensions(&ground.assets, &mappings, &tables).with_areas(areas);
         ground.trim_log(&config, store.clone());
         let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
-        let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
-        ground.start_clip_filer(&config.video);
+        let (recorder, recording) = ground.start_recorder(&config.footage, &footage, recovered)?;
+        ground.start_clip_filer(&config.video, &recorder);
         ground.start_cameras(&config.video, &logins, &recorder, &video);
         ground.start_brokers(&config, &mappings)?;
         let desk =
@@ -196,10 +197,22 @@ impl Ground {
 
     /// The footage, and the files that a crash had left open.
     fn open_footage(&self, config: &Config) -> Result<(Footage, Vec<ClosedSegment>)> {
+        let settings = &config.footage;
+        let class_of = |camera: &Camera| {
+            (camera.camera_id.to_string(), camera.class.as_str().to_owned())
+        };
+        let limits = |class: CameraClass| {
+            let config::ClassConfig { keep_days, keep_gib } = settings.class(class);
+            let limits = ClassLimits { keep_days, max_bytes: keep_gib.saturating_mul(1 << 30) };
+            (class.as_str().to_owned(), limits)
+        };
         let footage = FootageConfig {
             dir: config.data.directory.join("footage"),
-            keep_days: config.data.footage_keep_days,
-            max_bytes: config.data.footage_keep_gib.saturating_mul(1 << 30),
+            keep_days: settings.keep_days,
+            max_bytes: settings.keep_gib.saturating_mul(1 << 30),
+            min_free_bytes: settings.min_free_mib.saturating_mul(1 << 20),
+            class_of: self.assets.cameras.values().map(class_of).collect(),
+            classes: CameraClass::ALL.into_iter().map(limits).collect(),
             ..FootageConfig::default()
         };
         let opened =
@@ -306,15 +319,26 @@ impl Ground {
 
     fn start_recorder(
         &self,
+        config: &config::FootageConfig,
         footage: &Footage,
         recovered: Vec<ClosedSegment>,
     ) -> Result<(RecorderHandle, JoinHandle<()>)> {
-        let (recorder, handle) = Recorder::new(
+        let settings = RecorderConfig {
+            queue_bytes: config.queue_mib.saturating_mul(1 << 20),
+            ring: RingLimits {
+                keep: Duration::from_secs(config.event_memory_s),
+                bytes: config.event_memory_mib.saturating_mul(1 << 20),
+            },
+        };
+        let (recorder, handle, teller) = Recorder::new(
+            settings,
             footage.clone(),
             Arc::clone(&self.log),
             Arc::clone(&self.clock),
             RecorderMetrics::new(&self.registry),
         );
+        let telling = teller.run(self.engines.shutdown());
+        self.engines.spawn("recorder/losses", OnFailure::Continue, telling);
         let (alive, ended) = tokio::sync::oneshot::channel();
         let thread = vong_runtime::thread::spawn("vong-recorder", move || {
             recorder.run(&recovered);
@@ -328,7 +352,8 @@ impl Ground {
         Ok((handle, thread))
     }
 
-    fn start_clip_filer(&self, config: &config::VideoConfig) {
+    /// Among the edges: it hands footage of cameras of events to the recorder, which ends after them.
+    fn start_clip_filer(&self, config: &config::VideoConfig, recorder: &RecorderHandle) {
         let clips = ClipConfig {
             pre_roll: Duration::from_secs(config.pre_roll_s),
             post_roll: Duration::from_secs(config.post_roll_s),
@@ -338,12 +363,8 @@ impl Ground {
         let (assets, log, clock) =
             (Arc::clone(&self.assets), Arc::clone(&self.log), Arc::clone(&self.clock));
         let metrics = ClipMetrics::new(&self.registry);
-        let filer = ClipFiler::new(clips, assets, log, clock, metrics);
-        self.engines.spawn(
-            "clip-filer",
-            OnFailure::StopProcess,
-            filer.run(self.engines.shutdown()),
-        );
+        let filer = ClipFiler::new(clips, assets, log, clock, recorder.clone(), metrics);
+        self.edges.spawn("clip-filer", OnFailure::StopProcess, filer.run(self.edges.shutdown()));
     }
 
     fn start_cameras(
@@ -357,7 +378,7 @@ impl Ground {
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
         let (gate, metrics) = (ConnectGate::new(CONNECTING), RtspMetrics::new(&self.registry));
         for camera in self.assets.cameras.values() {
-            let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
+            let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera));
             let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
             let stream = |url: &str| CameraStream {
                 camera_id: camera.camera_id.clone(),
@@ -502,7 +523,12 @@ async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Err
             () = stop.requested() => return Ok(()),
         }
         let worker = footage.clone();
-        match tokio::task::spawn_blocking(move || worker.sweep()).await {
+        let swept = tokio::task::spawn_blocking(move || {
+            let swept = worker.sweep();
+            worker.outlook(); // for its metrics
+            swept
+        });
+        match swept.await {
             Ok(Ok(swept)) => info!(?swept, "old footage looked for"),
             Ok(Err(e)) => warn!(error = %e, "could not delete old footage"),
             Err(e) => warn!(error = %e, "could not look for old footage"),
