@@ -25,7 +25,7 @@ use vong_log::{Entry, Log, MemLog};
 use vong_model::columns::{key_column, time_column};
 use vong_model::{Assets, EventTime, Stream};
 use vong_query::{Dimensions, QueryConfig, QueryEngine, QueryMetrics, Sources};
-use vong_runtime::{Clock, OnFailure, Shutdown, SystemClock, Tasks};
+use vong_runtime::{Clock, Current, OnFailure, Shutdown, SystemClock, Tasks};
 use vong_store::{Store, StoreConfig};
 use vong_stream::{EngineService, RuleDesk, StreamConfig, StreamMetrics};
 use vong_telemetry::Metrics;
@@ -157,7 +157,7 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
     let rules = RuleDesk::new(Arc::clone(&log), Arc::clone(&clock), engine);
     let app = App {
         city: Arc::new(city),
-        assets,
+        assets: Current::new(assets),
         log,
         query,
         rules,

@@ -36,7 +36,9 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(crate) fn run(scale: &Scale) -> Result<Vec<Row>> {
     let seconds = if scale.quick { 5 } else { number("VONG_VIDEO_SECONDS")?.unwrap_or(60) };
     let counts = match std::env::var("VONG_VIDEO_CAMERAS") {
-        Ok(text) => text.split(',').map(|n| n.trim().parse().context("VONG_VIDEO_CAMERAS")).collect(),
+        Ok(text) => {
+            text.split(',').map(|n| n.trim().parse().context("VONG_VIDEO_CAMERAS")).collect()
+        }
         Err(_unset) => Ok(if scale.quick { vec![2] } else { vec![50, 100] }),
     };
     let counts: Vec<usize> = counts?;
@@ -176,7 +178,9 @@ fn ours(binary: &Path, farm: &Farm, dir: &Path, length: Duration) -> Result<Ours
     // What is asked for is asked while all cameras are recorded.
     let first = |n: usize, from_ms: i64, to_ms: i64| {
         let camera = n * 7 % farm.cameras();
-        http.first_byte(&format!("/api/v1/cameras/CAM-{camera}/clip.mp4?from_ms={from_ms}&to_ms={to_ms}"))
+        http.first_byte(&format!(
+            "/api/v1/cameras/CAM-{camera}/clip.mp4?from_ms={from_ms}&to_ms={to_ms}"
+        ))
     };
     let most = (ended_ms - began_ms).max(2_000);
     let short: Result<Vec<f64>> = (0..300)
@@ -185,7 +189,8 @@ fn ours(binary: &Path, farm: &Farm, dir: &Path, length: Duration) -> Result<Ours
             first(n, from, (from + 10_000).min(ended_ms))
         })
         .collect();
-    let long: Result<Vec<f64>> = (0..100).map(|n| first(n, began_ms + n as i64, ended_ms)).collect();
+    let long: Result<Vec<f64>> =
+        (0..100).map(|n| first(n, began_ms + n as i64, ended_ms)).collect();
     Ok(Ours { usage, lost_frames, lost_packets, short: short?, long: long? })
 }
 
@@ -259,7 +264,11 @@ impl Http {
             }
         }
         let took = start.elapsed().as_secs_f64() * 1e3;
-        ensure!(seen.starts_with(b"HTTP/1.0 200") || seen.starts_with(b"HTTP/1.1 200"), "{path}: {}", String::from_utf8_lossy(&seen));
+        ensure!(
+            seen.starts_with(b"HTTP/1.0 200") || seen.starts_with(b"HTTP/1.1 200"),
+            "{path}: {}",
+            String::from_utf8_lossy(&seen)
+        );
         Ok(took)
     }
 }

@@ -298,7 +298,8 @@ fn full_footage_disk_pauses_recording_tells_it_and_goes_on_by_itself() {
     wait_until("footage goes on", limit, || gops(&vong) >= kept + 6);
     wait_until("it is told", limit, || told(&vong, "recording_good") == 3);
     assert_eq!(metric(&vong, "vong_recorder_disk_full"), 0.0);
-    let good = "SELECT count(*) AS n FROM source_events WHERE source_id = 'vong_footage' AND state = ";
+    let good =
+        "SELECT count(*) AS n FROM source_events WHERE source_id = 'vong_footage' AND state = ";
     assert_eq!(vong.number(&format!("{good}'disk_full'")).unwrap(), 1);
     assert_eq!(vong.number(&format!("{good}'disk_good'")).unwrap(), 1);
     vong.stop().unwrap();
@@ -329,8 +330,13 @@ fn slow_footage_disk_costs_whole_groups_that_are_counted_and_nothing_else() {
     assert_answers(&vong);
     assert!(metric(&vong, "vong_recorder_queue_bytes") <= 1_048_576.0);
     std::fs::remove_file(orders.join("footage-3000")).unwrap();
-    wait_until("it is over", limit, || told(&vong, "recording_good") == told(&vong, "recording_lost"));
-    assert_eq!(vong.number("SELECT count(*) AS n FROM camera_events WHERE state = 'lost'").unwrap(), 0);
+    wait_until("it is over", limit, || {
+        told(&vong, "recording_good") == told(&vong, "recording_lost")
+    });
+    assert_eq!(
+        vong.number("SELECT count(*) AS n FROM camera_events WHERE state = 'lost'").unwrap(),
+        0
+    );
     assert!(metric(&vong, "vong_recorder_gops_dropped_total") > 0.0);
     vong.stop().unwrap();
     let (said, sound) = vong.run(&["fsck", "--data", vong.path("data").to_str().unwrap()]).unwrap();

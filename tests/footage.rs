@@ -33,8 +33,7 @@ pub(crate) fn films(folder: &Path, seconds: u32) -> Result<Option<[PathBuf; 2]>>
     };
     let h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25"];
     let keys = "bframes=0:keyint=25:min-keyint=25:scenecut=0:open-gop=0:log-level=none";
-    let h265 =
-        ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", keys, "-tag:v", "hvc1"];
+    let h265 = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", keys, "-tag:v", "hvc1"];
     Ok(Some([film("h264.mp4", &h264)?, film("h265.mp4", &h265)?]))
 }
 
@@ -178,17 +177,21 @@ fn kills_while_recording_cost_at_most_the_group_being_received() {
         }
         assert!(row["bytes"].as_u64().unwrap() > 0);
     }
-    let sums: BTreeMap<String, u64> = now.iter().fold(BTreeMap::new(), |mut sums, ((file, _), row)| {
-        *sums.entry(file.clone()).or_default() += row["frames"].as_u64().unwrap();
-        sums
-    });
+    let sums: BTreeMap<String, u64> =
+        now.iter().fold(BTreeMap::new(), |mut sums, ((file, _), row)| {
+            *sums.entry(file.clone()).or_default() += row["frames"].as_u64().unwrap();
+            sums
+        });
     vong.stop().unwrap();
     let mut played = 0;
     for (file, listed) in sums {
         let path = vong.path("data/footage").join(&file);
         let found = decoded_frames(&path);
         // Files of the run after the last listing hold more by now.
-        assert!(found >= listed && found - listed <= 4 * RATE, "{file}: {found} frames, {listed} listed");
+        assert!(
+            found >= listed && found - listed <= 4 * RATE,
+            "{file}: {found} frames, {listed} listed"
+        );
         played += 1;
     }
     println!("{played} files played without the index");

@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::datatypes::DataType;
 use ts_rs::{Config, TS};
 use vong_model::{ColumnRole, Stream};
-use vong_wire::{http, live};
+use vong_wire::{http, live, video};
 
 /// Compares `path` with `fresh`, or rewrites it when asked to bless.
 fn check(path: &str, fresh: &str) {
@@ -91,6 +91,7 @@ fn generated_wire_types_are_fresh() {
          export type Fields = Record<string, unknown>;\n",
     );
     writeln!(text, "\nexport const PROTOCOL = '{}';", live::PROTOCOL).unwrap();
+    writeln!(text, "\nexport const VIDEO_PROTOCOL = '{}';", video::VIDEO_PROTOCOL).unwrap();
     let mut add = |declaration: String| writeln!(text, "\nexport {declaration}").unwrap();
     for declaration in [
         live::View::decl(&config),
@@ -104,14 +105,25 @@ fn generated_wire_types_are_fresh() {
         live::ServerMessage::decl(&config),
         live::ViewSnapshot::decl(&config),
         http::SqlRequest::decl(&config),
+        http::ClipFacts::decl(&config),
+        http::ClipGap::decl(&config),
+        http::ClipGroupFacts::decl(&config),
         http::Problem::decl(&config),
         http::CommandRequest::decl(&config),
         http::CommandAccepted::decl(&config),
         http::About::decl(&config),
         http::SensorInfo::decl(&config),
         http::CameraInfo::decl(&config),
-        http::LiveVideoInit::decl(&config),
         http::Readiness::decl(&config),
+        video::VideoMode::decl(&config),
+        video::VideoStreamName::decl(&config),
+        video::VideoForm::decl(&config),
+        video::VideoCodec::decl(&config),
+        video::VideoTile::decl(&config),
+        video::VideoClientMessage::decl(&config),
+        video::VideoModeReason::decl(&config),
+        video::VideoRefusal::decl(&config),
+        video::VideoServerMessage::decl(&config),
     ] {
         add(declaration);
     }

@@ -93,8 +93,7 @@ impl Farm {
         }
         let config = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n");
         std::fs::write(site.join("vong.toml"), config)?;
-        let mut csv =
-            String::from("camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url\n");
+        let mut csv = String::from("camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url\n");
         for n in 0..self.cameras {
             csv += &format!("CAM-{n},M,C,105.9,18.34,0,U1,{}\n", self.url(n));
         }

@@ -22,8 +22,6 @@ pub struct FootageConfig {
     pub min_free_bytes: u64,
     /// The longest clip given out, seconds.
     pub max_clip_s: u32,
-    /// Which class of footage a camera's is; of no class where it is not named.
-    pub class_of: BTreeMap<String, String>,
     /// What holds for a class instead of `keep_days`, and besides `max_bytes`.
     pub classes: BTreeMap<String, ClassLimits>,
 }
@@ -38,11 +36,6 @@ pub struct ClassLimits {
 }
 
 impl FootageConfig {
-    /// The class of a camera's footage; empty for none.
-    pub(crate) fn class_of(&self, camera: &str) -> &str {
-        self.class_of.get(camera).map_or("", String::as_str)
-    }
-
     pub(crate) fn limits_of(&self, class: &str) -> ClassLimits {
         let own = self.classes.get(class).copied().unwrap_or_default();
         let keep_days = if own.keep_days > 0 { own.keep_days } else { self.keep_days };
@@ -60,7 +53,6 @@ impl Default for FootageConfig {
             max_bytes: 0,
             min_free_bytes: 0,
             max_clip_s: 4 * 3_600,
-            class_of: BTreeMap::new(),
             classes: BTreeMap::new(),
         }
     }

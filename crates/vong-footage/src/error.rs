@@ -17,7 +17,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("disk of the footage has {free_bytes} bytes left, {min_free_bytes} of them are for others")]
+    #[error(
+        "disk of the footage has {free_bytes} bytes left, {min_free_bytes} of them are for others"
+    )]
     DiskFull { free_bytes: u64, min_free_bytes: u64 },
     #[error("footage directory is in use by another process: {}", dir.display())]
     InUse { dir: PathBuf },

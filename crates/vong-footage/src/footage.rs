@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: FootageMetrics,
     pub(crate) cameras: RwLock<BTreeMap<CameraId, Arc<CameraStore>>>,
     pub(crate) holds: Mutex<Holds>,
+    /// Which class of footage a camera's is.
+    pub(crate) class_of: RwLock<BTreeMap<CameraId, String>>,
     /// When the disk was asked how much is free, and what it said.
     pub(crate) looked: Mutex<Option<(UnixMicros, u64)>>,
     /// Keeps other processes out while it lives.
@@ -97,6 +99,7 @@ impl Footage {
             metrics,
             cameras: RwLock::new(cameras),
             holds: Mutex::new(holds),
+            class_of: RwLock::default(),
             looked: Mutex::new(None),
             _lock: lock,
         };
@@ -207,6 +210,11 @@ impl Footage {
         retention::sweep(&self.shared)
     }
 
+    /// Says which class a camera's footage is of, for retention; of none where it is not named.
+    pub fn set_classes(&self, class_of: BTreeMap<CameraId, String>) {
+        *self.shared.class_of.write() = class_of;
+    }
+
     /// Deletes for a disk that is full: what a sweep would delete, then the oldest of all, until
     /// recording has room for some minutes. Never a held
     /// file, never the last hour.
@@ -254,6 +262,11 @@ impl Shared {
         writer::slot(at, length, length.saturating_mul(spread) / 65_536)
     }
 
+    /// The class of a camera's footage; empty for none.
+    pub(crate) fn class_of(&self, camera: &CameraId) -> String {
+        self.class_of.read().get(camera).cloned().unwrap_or_default()
+    }
+
     /// Refuses to write into what is left to others. Asks the disk at most once a second.
     pub(crate) fn check_room(&self) -> Result<(), Error> {
         let min_free_bytes = self.config.min_free_bytes;
@@ -268,7 +281,8 @@ impl Shared {
             None => self.free_bytes()?,
         };
         // What is full is looked at again with every group: somebody may be making room.
-        *looked = (free_bytes > min_free_bytes).then_some((known.map_or(now, |(at, _)| at), free_bytes));
+        *looked =
+            (free_bytes > min_free_bytes).then_some((known.map_or(now, |(at, _)| at), free_bytes));
         if free_bytes <= min_free_bytes {
             return Err(Error::DiskFull { free_bytes, min_free_bytes });
         }
@@ -277,7 +291,8 @@ impl Shared {
 
     pub(crate) fn free_bytes(&self) -> Result<u64, Error> {
         let dir = &self.config.dir;
-        vong_runtime::fs::free_bytes(dir).map_err(|source| Error::io("ask the disk of", dir, source))
+        vong_runtime::fs::free_bytes(dir)
+            .map_err(|source| Error::io("ask the disk of", dir, source))
     }
 
     /// Files and their bytes.

@@ -78,8 +78,7 @@ impl Recent {
         let since = now.saturating_sub(DAY);
         let (mut span, mut bytes) = (Duration::ZERO, BTreeMap::new());
         for store in shared.cameras.read().values() {
-            let of_class: &mut u64 =
-                bytes.entry(shared.config.class_of(store.camera.as_str()).to_owned()).or_default();
+            let of_class: &mut u64 = bytes.entry(shared.class_of(&store.camera)).or_default();
             let state = store.state.lock();
             // Names are times of start: what began a day and a long file ago is not of the day.
             let first = since.saturating_sub(state.longest).millis();
@@ -105,10 +104,10 @@ impl Recent {
 
 fn by_class(shared: &Shared, now: EventTime, recent: &Recent) -> Vec<ClassOutlook> {
     let holds = shared.holds.lock().list().to_vec();
-    let mut classes: BTreeMap<&str, ClassOutlook> = BTreeMap::new();
+    let mut classes: BTreeMap<String, ClassOutlook> = BTreeMap::new();
     let cameras = shared.cameras.read();
     for store in cameras.values() {
-        let class = shared.config.class_of(store.camera.as_str());
+        let class = shared.class_of(&store.camera);
         let outlook = classes.entry(class).or_default();
         let state = store.state.lock();
         outlook.cameras = outlook.cameras.saturating_add(1);
@@ -126,9 +125,9 @@ fn by_class(shared: &Shared, now: EventTime, recent: &Recent) -> Vec<ClassOutloo
         outlook.held_bytes = outlook.held_bytes.saturating_add(held);
     }
     let finished = classes.into_iter().map(|(class, outlook)| ClassOutlook {
-        class: class.to_owned(),
-        bytes_per_day: recent.per_day(1, |bytes| bytes.get(class).copied().unwrap_or(0)),
-        keep_days: Some(shared.config.limits_of(class).keep_days).filter(|days| *days > 0),
+        bytes_per_day: recent.per_day(1, |bytes| bytes.get(&class).copied().unwrap_or(0)),
+        keep_days: Some(shared.config.limits_of(&class).keep_days).filter(|days| *days > 0),
+        class,
         ..outlook
     });
     finished.collect()

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use vong_model::{CameraId, EventTime};
 
-use crate::{ClassLimits, Error};
 use crate::camera::{CameraStore, Segment};
 use crate::footage::Shared;
 use crate::holds::Hold;
 use crate::index_file::Fact;
 use crate::layout::{self, Day};
+use crate::{ClassLimits, Error};
 
 /// What a sweep did and what it left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,8 +64,8 @@ fn run(shared: &Shared, needed: u64) -> Result<Sweep, Error> {
     for Candidate { store, segment, class } in candidates {
         let limits = shared.config.limits_of(&class);
         let kept = kept_of.entry(class).or_default();
-        let Some(reason) = reason(&segment, now, limits, (*kept, sweep.kept_bytes, limit))
-            .or_else(|| {
+        let Some(reason) =
+            reason(&segment, now, limits, (*kept, sweep.kept_bytes, limit)).or_else(|| {
                 let is_old = now.since(segment.end) > LAST_HOUR;
                 (is_old && sweep.deleted_bytes < needed).then_some("disk_full")
             })
@@ -116,7 +116,7 @@ fn limit(bytes: u64) -> u64 {
 fn kept_by_class(shared: &Shared) -> BTreeMap<String, u64> {
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
     for store in shared.cameras.read().values() {
-        let class = shared.config.class_of(store.camera.as_str()).to_owned();
+        let class = shared.class_of(&store.camera);
         let of_class = kept.entry(class).or_default();
         *of_class = of_class.saturating_add(store.state.lock().bytes());
     }
@@ -127,7 +127,7 @@ fn kept_by_class(shared: &Shared) -> BTreeMap<String, u64> {
 fn candidates(shared: &Shared) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for store in shared.cameras.read().values() {
-        let class = shared.config.class_of(store.camera.as_str());
+        let class = shared.class_of(&store.camera);
         let state = store.state.lock();
         // A file whose end could not be written stays open in memory; once the camera has a newer
         // one it is as complete as it will ever be.
@@ -139,7 +139,7 @@ fn candidates(shared: &Shared) -> Vec<Candidate> {
         candidates.extend(complete.map(|segment| Candidate {
             store: Arc::clone(store),
             segment: segment.clone(),
-            class: class.to_owned(),
+            class: class.clone(),
         }));
     }
     candidates.sort_by_key(|candidate| (candidate.segment.end, candidate.segment.name_ms));

@@ -15,6 +15,7 @@
 mod access_unit;
 mod boxes;
 mod clip;
+mod decoder_configuration;
 mod error;
 mod footage_file;
 mod gop;

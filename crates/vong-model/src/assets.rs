@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::grants::Grants;
 use crate::ids::{CameraId, SensorId, UnitCode};
 
 /// A point on the WGS 84 ellipsoid, degrees.
@@ -124,6 +125,8 @@ pub struct Camera {
     /// Why it records; empty when unknown.
     pub purpose: String,
     pub recording: Recording,
+    /// What other agencies may see of it.
+    pub grants: Grants,
     pub unit_code: UnitCode,
     /// The stream that is recorded.
     pub url: String,

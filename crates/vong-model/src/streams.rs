@@ -322,7 +322,12 @@ static CAMERAEVENTS: Definition = Definition {
         column("event_time", Time, Role::Time, "When it happened, by the device's clock."),
         column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
         column("camera_id", Key, Dimension, "Camera the fact is about."),
-        column("state", Key, Measure, "`connected`, `lost`, `refused`, `parameters_changed`; of its recording: `recording_lost`, `recording_good`."),
+        column(
+            "state",
+            Key,
+            Measure,
+            "`connected`, `lost`, `refused`, `parameters_changed`; `removed` from the register; of its recording: `recording_lost`, `recording_good`.",
+        ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(
             "unit_code",
@@ -588,7 +593,7 @@ static SOURCEEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`.",
+            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`.",
         ),
         nullable(column("detail", Text, Measure, "In words.")),
         nullable(column(

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};
 use vong_model::{Assets, Camera, CameraId, Columns, EventTime, Offset, Place, Stream};
-use vong_runtime::{Clock, Shutdown};
+use vong_runtime::{Clock, Current, Shutdown};
 
 use crate::error::Error;
 use crate::metrics::ClipMetrics;
@@ -38,7 +38,7 @@ pub struct ClipConfig {
 #[derive(Debug)]
 pub struct ClipFiler {
     config: ClipConfig,
-    assets: Arc<Assets>,
+    assets: Current<Assets>,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     recorder: RecorderHandle,
@@ -73,7 +73,7 @@ impl ClipFiler {
 
     pub fn new(
         config: ClipConfig,
-        assets: Arc<Assets>,
+        assets: Current<Assets>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
         recorder: RecorderHandle,
@@ -142,9 +142,9 @@ impl ClipFiler {
     }
 
     async fn file(&mut self, records: &[Record], shutdown: &Shutdown) -> Result<(), Error> {
-        let mut clips = Vec::new();
+        let (mut clips, assets) = (Vec::new(), self.assets.now());
         for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
-            clips.extend(clips_for(&self.config, &self.assets, &record.batch)?);
+            clips.extend(clips_for(&self.config, &assets, &record.batch)?);
         }
         clips.retain(|clip| self.filed.insert(clip.clip_id.clone()));
         if clips.is_empty() {
@@ -180,7 +180,8 @@ impl ClipFiler {
             // Told in the same breath as it is over: until then the log takes nothing.
             let now = EventTime(self.clock.now());
             entries.truncate(1);
-            entries.push(Entry::new(Stream::SourceEvents, late(clips.len(), EventTime(began), now)));
+            entries
+                .push(Entry::new(Stream::SourceEvents, late(clips.len(), EventTime(began), now)));
         }
         self.metrics.waiting.set(0);
         self.metrics.filed.inc_by(clips.len() as u64);

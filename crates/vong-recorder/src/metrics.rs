@@ -63,10 +63,8 @@ impl ClipMetrics {
                 "vong_clips_filing_failures_total",
                 "Attempts to file clips that the log did not take.",
             ),
-            waiting: metrics.gauge(
-                "vong_clips_waiting",
-                "Clips that wait for the log to take them.",
-            ),
+            waiting: metrics
+                .gauge("vong_clips_waiting", "Clips that wait for the log to take them."),
         }
     }
 

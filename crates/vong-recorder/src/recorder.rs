@@ -160,7 +160,11 @@ impl Recorder {
     fn push_after_room(&mut self, camera: &CameraId, gop: &Gop) -> Result<(), vong_footage::Error> {
         let made = self.footage.make_room()?;
         if made.deleted_bytes > 0 {
-            warn!(files = made.deleted.len(), bytes = made.deleted_bytes, "disk is full: oldest footage deleted");
+            warn!(
+                files = made.deleted.len(),
+                bytes = made.deleted_bytes,
+                "disk is full: oldest footage deleted"
+            );
         }
         self.push(camera, gop)
     }

@@ -98,6 +98,9 @@ impl RecorderHandle {
             self.rings.lock().insert(camera.camera_id.clone(), event_camera);
             ring
         });
+        if ring.is_none() {
+            self.rings.lock().remove(&camera.camera_id);
+        }
         RecorderSink {
             camera: camera.camera_id.clone(),
             unit_code: camera.unit_code.clone(),

@@ -23,6 +23,8 @@ pub enum CameraState {
     Lost,
     Refused,
     ParametersChanged,
+    /// Taken out of the register.
+    Removed,
 }
 
 impl CameraState {
@@ -32,6 +34,7 @@ impl CameraState {
             Self::Lost => "lost",
             Self::Refused => "refused",
             Self::ParametersChanged => "parameters_changed",
+            Self::Removed => "removed",
         }
     }
 }

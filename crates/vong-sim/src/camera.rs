@@ -15,8 +15,10 @@ mod nal;
 mod picture;
 mod request;
 mod rtp;
+mod scene_file;
 mod sdp;
 mod street;
+mod studio;
 mod traffic;
 mod vehicle;
 mod view;
@@ -26,6 +28,9 @@ pub use error::Error;
 pub use farm::{CameraFarm, FarmConfig, FarmHandle};
 pub use feed::StreamCounts;
 pub use nal::Codec;
+pub use scene_file::{Geometry, LINE_Z_M, ROAD_Z_M};
+pub use studio::{CodedFrame, Studio};
+pub use traffic::TrueVehicle;
 
 /// One stream of one camera.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

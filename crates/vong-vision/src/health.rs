@@ -23,15 +23,15 @@ pub const HEIGHT: usize = 90;
 const LEARNING: u32 = 5;
 /// Share of a new picture in what is usual: a view follows dusk, not a bus.
 const FOLLOW: f32 = 0.03;
-/// Nearly no light: the 99th of 100 pixels is darker than this.
-const BLACK_BELOW: u8 = 48;
-/// Nothing but light: the 5th of 100 pixels is brighter than this.
+/// Nearly no light: the 95th of 100 pixels is darker than this; the rest may be a caption.
+const BLACK_BELOW: u8 = 32;
+/// Nothing but light: the 10th of 100 pixels is brighter than this.
 const WHITE_ABOVE: u8 = 215;
 /// Share of the usual fine detail below which a picture is out of focus.
 const DEFOCUSED_BELOW: f32 = 0.35;
 /// Likeness of coarse brightness at which it is still the same view.
 const SAME_VIEW: f32 = 0.75;
-/// Share of the usual edges that must be gone where something covers the lens.
+/// Share of the parts with edges that must be flat where something covers the lens.
 const COVERED_ABOVE: f32 = 0.6;
 /// Share of the usual likeness of edges below which the view is another one.
 const MOVED_BELOW: f32 = 0.5;
@@ -135,6 +135,22 @@ impl Health {
         events
     }
 
+    /// Whether what the camera shows can be taken for its street: nothing is found wrong, nor
+    /// suspected after the last picture.
+    pub fn is_sound(&self) -> bool {
+        let about_view = [
+            EventKind::Black,
+            EventKind::White,
+            EventKind::Covered,
+            EventKind::Defocused,
+            EventKind::Moved,
+        ];
+        let wrong = |(kind, episode): &(EventKind, Episode)| {
+            about_view.contains(kind) && (episode.is_on() || episode.is_suspected())
+        };
+        !self.episodes.iter().any(wrong)
+    }
+
     fn judge(&self, now: &Measures) -> Judgement {
         let mut judged = Judgement {
             black: now.bright_end < BLACK_BELOW,
@@ -148,7 +164,7 @@ impl Health {
             return judged;
         };
         let usual = &view.usual;
-        judged.detail = now.detail / usual.detail.max(1.0);
+        judged.detail = now.detail_left(usual);
         judged.edges_gone = now.edges_gone(usual);
         judged.likeness = similarity(&now.edges, &usual.edges);
         if judged.black || judged.white {

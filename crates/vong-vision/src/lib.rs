@@ -19,16 +19,21 @@ mod luma;
 mod metrics;
 mod model;
 mod nal;
+pub mod offline;
 mod protocol;
+pub mod scene;
 mod sink;
 mod stills;
+pub mod traffic;
 mod vision;
 mod watch;
 mod worker;
 
 pub use client::WorkerCommand;
 pub use error::Error;
-pub use findings::{Count, Event, EventKind, EventState, Finding, FindingSender, FindingWriter, Of};
+pub use findings::{
+    Count, Event, EventKind, EventState, Finding, FindingSender, FindingWriter, Of,
+};
 pub use luma::Luma;
 pub use metrics::VisionMetrics;
 pub use model::{Detection, PictureModel, Rgb};

@@ -70,8 +70,8 @@ fn of_avc(config: &[u8]) -> Result<Vec<u8>, Error> {
 fn of_hevc(config: &[u8]) -> Result<Vec<u8>, Error> {
     let mut read = Reader { rest: config, what: "hvcC box" };
     read.take(21)?;
-    if read.rest.is_empty() {
-        return Err(Error::Malformed { what: "hvcC box" });
+    if read.byte()? & 3 != 3 {
+        return Err(Error::Malformed { what: "hvcC box: lengths are not 4 bytes" });
     }
     let mut sets = Vec::new();
     for _ in 0..read.byte()? {
@@ -150,9 +150,7 @@ mod tests {
         assert_eq!(sets.codec, Codec::H264);
         assert_eq!(sets.annex_b, [0, 0, 0, 1, 0x67, 9, 0, 0, 0, 1, 0x68]);
         let mut hevc = vec![0; 21];
-        hevc.push(0);
-        hevc.insert(21, 1);
-        hevc.splice(22.., [0x20, 0, 1, 0, 2, 0x40, 1]);
+        hevc.extend([3, 1, 0x20, 0, 1, 0, 2, 0x40, 1]);
         let sets = ParameterSets::of(&entry(b"hvc1", b"hvcC", &hevc)).unwrap();
         assert_eq!((sets.codec, sets.annex_b), (Codec::H265, vec![0, 0, 0, 1, 0x40, 1]));
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use vong_log::Log;
 use vong_media::AccessUnitSink;
-use vong_runtime::{Clock, OnFailure, Tasks};
+use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 
 use crate::client::{Worker, WorkerCommand};
 use crate::findings::{FindingSender, FindingWriter, Of};
 use crate::metrics::VisionMetrics;
-use crate::sink::{Waiting, WatchSink, Wanted};
+use crate::sink::{Waiting, Wanted, WatchSink};
 use crate::stills::{StillService, Stills};
 use crate::watch::HealthWatch;
 
@@ -49,8 +49,8 @@ impl Vision {
         self.stills.clone()
     }
 
-    /// Watches the health of a camera by the key frames given to the sink.
-    pub fn watch_health(&self, of: Of) -> Box<dyn AccessUnitSink> {
+    /// Watches the health of a camera by the key frames given to the sink, until `stop`.
+    pub fn watch_health(&self, of: Of, stop: Shutdown) -> Box<dyn AccessUnitSink> {
         let waiting = Waiting::new();
         let name = format!("vision/{}/health", of.camera_id);
         let watch = HealthWatch {
@@ -60,7 +60,7 @@ impl Vision {
             findings: self.findings.clone(),
             metrics: self.metrics.clone(),
         };
-        self.tasks.spawn(name, OnFailure::Continue, watch.run(self.tasks.shutdown()));
+        self.tasks.spawn(name, OnFailure::Continue, watch.run(stop));
         Box::new(WatchSink::new(Wanted::KeyFrames, waiting, self.metrics.clone()))
     }
 }

@@ -8,5 +8,7 @@
 
 pub mod http;
 pub mod live;
+pub mod video;
 
 pub use live::PROTOCOL;
+pub use video::VIDEO_PROTOCOL;

@@ -32,6 +32,7 @@ pub struct Config {
     pub rules: RulesConfig,
     pub video: VideoConfig,
     pub footage: FootageConfig,
+    pub vision: VisionConfig,
     pub query: QueryConfig,
     pub telemetry: TelemetryConfig,
 }
@@ -136,6 +137,14 @@ impl FootageConfig {
             CameraClass::Counting => self.counting,
         }
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VisionConfig {
+    pub health: bool,
+    pub worker_memory_mib: u64,
+    pub worker_nice: u8,
 }
 
 /// How RTP travels from a camera.
@@ -255,6 +264,12 @@ impl Default for FootageConfig {
             plate_recognition: ClassConfig::default(),
             counting: ClassConfig::default(),
         }
+    }
+}
+
+impl Default for VisionConfig {
+    fn default() -> Self {
+        Self { health: true, worker_memory_mib: 1_024, worker_nice: 10 }
     }
 }
 

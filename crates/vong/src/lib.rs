@@ -5,6 +5,7 @@
 mod areas;
 pub mod assets;
 mod backtest;
+mod cameras;
 mod check;
 pub mod cli;
 pub mod config;
@@ -18,5 +19,6 @@ mod site;
 mod sources;
 mod sql;
 mod tables;
+mod vision;
 
 pub use site::Site;

@@ -87,10 +87,11 @@ fn clock_set_back_overwrites_nothing() {
 fn old_footage_goes_by_age_and_held_footage_stays() {
     let mut site = Site::new();
     site.config.keep_days = 2;
-    site.config.class_of = [("CAM-02".to_owned(), "plate_recognition".to_owned())].into();
+    let class_of = [("CAM-02".into(), "plate_recognition".to_owned())];
     let plates = ClassLimits { keep_days: 9, max_bytes: 0 };
     site.config.classes = [("plate_recognition".to_owned(), plates)].into();
     let (footage, _) = site.open();
+    footage.set_classes(class_of.clone().into());
     for name in ["CAM-01", "CAM-02"] {
         let mut writer = footage.writer(&name.into()).unwrap();
         push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
@@ -117,6 +118,7 @@ fn old_footage_goes_by_age_and_held_footage_stays() {
     // Holds outlive the process; lapsed ones protect no more.
     drop(footage);
     let (footage, opened) = site.open();
+    footage.set_classes(class_of.into());
     assert_eq!(opened.files as usize, site.files().len());
     assert_eq!(footage.holds().len(), 1);
     assert_eq!(footage.sweep().unwrap().held_files, 1);
@@ -281,7 +283,6 @@ fn listing_reads_what_was_asked_for_and_no_more() {
 #[test]
 fn class_over_its_own_size_loses_its_oldest_and_no_other_does() {
     let mut site = Site::new();
-    site.config.class_of = [("CAM-02".to_owned(), "counting".to_owned())].into();
     let record = |site: &Site| {
         let (footage, _) = site.open();
         for name in ["CAM-01", "CAM-02"] {
@@ -294,10 +295,12 @@ fn class_over_its_own_size_loses_its_oldest_and_no_other_does() {
     let limits = ClassLimits { keep_days: 0, max_bytes: all / 4 };
     site.config.classes = [("counting".to_owned(), limits)].into();
     let (footage, _) = site.open();
+    footage.set_classes([("CAM-02".into(), "counting".to_owned())].into());
     let sweep = footage.sweep().unwrap();
     assert!(sweep.deleted.iter().all(|file| file.starts_with("CAM-02/")), "{:?}", sweep.deleted);
     let outlook = footage.outlook();
-    let of: Vec<_> = outlook.classes.iter().map(|class| (class.class.as_str(), class.bytes)).collect();
+    let of: Vec<_> =
+        outlook.classes.iter().map(|class| (class.class.as_str(), class.bytes)).collect();
     assert_eq!(of[0], ("", all / 2));
     assert!(of[1].0 == "counting" && of[1].1 <= all / 4 && of[1].1 > 0, "{of:?}");
     assert_eq!(footage.span(&"CAM-01".into()).unwrap().0, at(0));
@@ -345,5 +348,24 @@ fn disk_left_to_others_is_not_recorded_into_and_room_is_made_of_the_oldest() {
     site.config.min_free_bytes = 1;
     let (footage, _) = site.open();
     footage.writer(&camera()).unwrap().push(&more[0]).unwrap();
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn group_of_more_frames_than_one_call_takes_is_written_whole() {
+    let mut site = Site::new();
+    site.config.segment_s = 600;
+    let (footage, _) = site.open();
+    let mut units = units(0..2_501);
+    units.iter_mut().for_each(|unit| unit.key = false);
+    units[0].key = true;
+    units[2_500].key = true;
+    let mut writer = footage.writer(&camera()).unwrap();
+    // The group is cut after 30 s, 750 frames; at 100 frames a second none is.
+    units.iter_mut().for_each(|unit| unit.pts_90k /= 4);
+    push_all(&mut writer, &gops(&parameters(1), &units));
+    drop(writer);
+    let recorded = footage.gops(&camera(), at(0), at(600_000)).unwrap();
+    assert_eq!(recorded[0].entry.frames, 2_500);
     assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
 }

@@ -27,6 +27,10 @@ impl Projection for Cameras {
             if matches!(states.get(row), Some("recording_lost" | "recording_good")) {
                 continue;
             }
+            if states.get(row) == Some("removed") {
+                table.remove(camera, record.offset, record.appended_at);
+                continue;
+            }
             let fields = vec![
                 FieldValue::text(Some(camera)),
                 FieldValue::text(states.get(row)),

@@ -148,6 +148,14 @@ fn camera_shows_its_latest_state() {
             CAM-01 @1: camera_id=CAM-01 state=connected event_time_ms=2000
         "#]],
     );
+    check(
+        View::Cameras,
+        &[
+            "1 camera_events camera_id=CAM-01 state=connected event_time=1",
+            "2 camera_events camera_id=CAM-01 state=removed event_time=2",
+        ],
+        &expect![""],
+    );
 }
 
 #[test]

@@ -32,7 +32,10 @@ const TABLES: [(&str, &str); 11] = [
     ("vong.columns", "One column of a table or view."),
     ("vong.streams", "One stream of the log, and how much of it there is."),
     ("vong.files", "One file of the history."),
-    ("vong.footage", "How much footage of one class there is, and how long there is room for more."),
+    (
+        "vong.footage",
+        "How much footage of one class there is, and how long there is room for more.",
+    ),
     ("vong.queries", "One query that runs, or ended lately."),
 ];
 

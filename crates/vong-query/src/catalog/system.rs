@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::array::{
+    ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
 use arrow::error::ArrowError;
 use vong_footage::Footage;
 use vong_model::{EventTime, Stream};
@@ -46,10 +48,18 @@ pub(super) const DOCS: [(&str, &str, &str); 36] = [
     ("vong.footage", "bytes", "Size of these files."),
     ("vong.footage", "held_bytes", "Size of those that a hold keeps."),
     ("vong.footage", "oldest_time", "Instant of the oldest frame."),
-    ("vong.footage", "bytes_per_day", "At the rate of the last 24 hours or less; null while too little is recorded to say."),
+    (
+        "vong.footage",
+        "bytes_per_day",
+        "At the rate of the last 24 hours or less; null while too little is recorded to say.",
+    ),
     ("vong.footage", "keep_days", "Older footage is deleted; null is never."),
     ("vong.footage", "room_bytes", "Of all classes: bytes that may still be recorded."),
-    ("vong.footage", "days_until_full", "Of all classes: days until footage is deleted before its time; null while it cannot be said, infinite where it never will be."),
+    (
+        "vong.footage",
+        "days_until_full",
+        "Of all classes: days until footage is deleted before its time; null while it cannot be said, infinite where it never will be.",
+    ),
 ];
 
 fn text<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {

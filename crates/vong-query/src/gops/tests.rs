@@ -158,5 +158,10 @@ async fn footage_of_each_class_and_its_outlook_are_a_table() {
     let sql = "SELECT class, cameras, files > 9 AS files, bytes, held_bytes, oldest_time, \
                bytes_per_day = bytes * 144.0 AS rate, keep_days, room_bytes > 0 AS room, \
                days_until_full > 0 AS full FROM vong.footage";
-    expect_test::expect![].assert_eq(&city.show(sql).await);
+    expect_test::expect![[r#"
+        +-------+---------+-------+--------+------------+----------------------+------+-----------+------+------+
+        | class | cameras | files | bytes  | held_bytes | oldest_time          | rate | keep_days | room | full |
+        +-------+---------+-------+--------+------------+----------------------+------+-----------+------+------+
+        |       | 1       | true  | 806262 | 0          | 2026-11-22T03:00:00Z | true | 30        | true | true |
+        +-------+---------+-------+--------+------------+----------------------+------+-----------+------+------+"#]].assert_eq(&city.show(sql).await);
 }

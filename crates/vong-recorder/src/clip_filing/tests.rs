@@ -173,7 +173,14 @@ fn filer_with(
     recorder: RecorderHandle,
 ) -> ClipFiler {
     let metrics = ClipMetrics::new(metrics);
-    ClipFiler::new(config(), assets, Arc::clone(log), Arc::new(SystemClock), recorder, metrics)
+    ClipFiler::new(
+        config(),
+        Current::new(assets),
+        Arc::clone(log),
+        Arc::new(SystemClock),
+        recorder,
+        metrics,
+    )
 }
 
 #[tokio::test]

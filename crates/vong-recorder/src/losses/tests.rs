@@ -42,7 +42,9 @@ fn loss_is_told_when_it_begins_and_when_it_is_over() {
     );
     assert_eq!(told(9), ["9 CAM-02 recording_good 1 groups (25 frames) were lost"]);
     assert_eq!(told(60), [""; 0]);
-    assert!(registry.render().contains("vong_recorder_gops_dropped_total{reason=\"queue_full\"} 2"));
+    assert!(
+        registry.render().contains("vong_recorder_gops_dropped_total{reason=\"queue_full\"} 2")
+    );
     // A loss that began and ended unseen is told whole.
     lose("CAM-01", 61, Reason::QueueFull);
     assert_eq!(told(99).len(), 2);

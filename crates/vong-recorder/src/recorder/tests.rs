@@ -28,12 +28,17 @@ impl Room {
 
     fn footage(&self, dir: &Path, min_free_bytes: u64) -> Footage {
         let dir = dir.join("footage");
-        let config = FootageConfig { dir, min_free_bytes, segment_s: 4, ..FootageConfig::default() };
+        let config =
+            FootageConfig { dir, min_free_bytes, segment_s: 4, ..FootageConfig::default() };
         let metrics = FootageMetrics::new(&self.registry);
         Footage::open(config, Arc::new(self.clock.clone()), metrics).unwrap().0
     }
 
-    fn recorder(&self, footage: &Footage, config: RecorderConfig) -> (Recorder, RecorderHandle, LossWriter) {
+    fn recorder(
+        &self,
+        footage: &Footage,
+        config: RecorderConfig,
+    ) -> (Recorder, RecorderHandle, LossWriter) {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let metrics = RecorderMetrics::new(&self.registry);
         Recorder::new(config, footage.clone(), Arc::clone(&self.log), clock, metrics)
@@ -49,7 +54,9 @@ impl Room {
         let mut states = Vec::new();
         for record in records.iter().filter(|record| record.stream == stream) {
             let column = vong_model::Columns::new(stream, &record.batch).keys("state").unwrap();
-            states.extend((0..record.batch.num_rows()).filter_map(|row| column.get(row).map(str::to_owned)));
+            states.extend(
+                (0..record.batch.num_rows()).filter_map(|row| column.get(row).map(str::to_owned)),
+            );
         }
         states
     }
@@ -82,8 +89,9 @@ fn what_the_disk_does_not_keep_up_with_is_dropped_in_whole_groups() {
     // Three groups of 25 kB fit, the fourth does not; the writer does not run yet: a stalled disk.
     let config = RecorderConfig { queue_bytes: 80_000, ..RecorderConfig::default() };
     let (recorder, handle, teller) = room.recorder(&footage, config);
-    let mut sinks = [camera("CAM-1", Recording::Continuous), camera("CAM-2", Recording::Continuous)]
-        .map(|camera| handle.sink(&camera));
+    let mut sinks =
+        [camera("CAM-1", Recording::Continuous), camera("CAM-2", Recording::Continuous)]
+            .map(|camera| handle.sink(&camera));
     for second in 0..5 {
         sinks.iter_mut().for_each(|sink| send(sink, second, 1_000));
     }
@@ -122,7 +130,8 @@ fn camera_of_events_is_recorded_around_them_only() {
     drop((sink, handle));
     recorder.run(&[]);
     let gops = footage.gops(&event_camera.camera_id, at(0), at(99)).unwrap();
-    let seconds: Vec<_> = gops.iter().map(|gop| (gop.entry.start.micros() - at(0).micros()) / 1_000_000).collect();
+    let seconds: Vec<_> =
+        gops.iter().map(|gop| (gop.entry.start.micros() - at(0).micros()) / 1_000_000).collect();
     assert_eq!(seconds, [6, 7, 8, 9, 10, 11, 12, 13]);
     assert!(footage.coverage(&event_camera.camera_id, at(6), at(14)).is_empty());
 }
@@ -149,6 +158,9 @@ fn full_disk_lets_the_oldest_go_and_then_pauses() {
     recorder.record(&"CAM-1".into(), &"U1".into(), &gop(41, 1_000));
     assert!(room.metric("vong_recorder_gops_dropped_total{reason=\"disk_full\"} 2"));
     let facts = recorder.losses.take_facts(at(41));
-    assert_eq!(facts.iter().map(|fact| fact.state).collect::<Vec<_>>(), ["disk_full", "recording_lost"]);
+    assert_eq!(
+        facts.iter().map(|fact| fact.state).collect::<Vec<_>>(),
+        ["disk_full", "recording_lost"]
+    );
     drop((recorder, handle));
 }

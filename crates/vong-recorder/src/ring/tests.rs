@@ -37,7 +37,11 @@ fn event_brings_what_waited_and_what_follows_until_its_end() {
 fn overlapping_events_share_footage_and_none_is_written_twice() {
     check(SECONDS, "5 6 !9 7 !11 8 9 10 11 12", expect!["5 6 7 8 9 10 |"]);
     check(SECONDS, "5 6 !11 7 !9 8 9 10 11 12", expect!["5 6 7 8 9 10 |"]);
-    check(SECONDS, "5 !7 6 7 8 !10 9 10 11 12 13 14 15 16 !17", expect!["5 6 | 7 8 9 | 13 14 15 16"]);
+    check(
+        SECONDS,
+        "5 !7 6 7 8 !10 9 10 11 12 13 14 15 16 !17",
+        expect!["5 6 | 7 8 9 | 13 14 15 16"],
+    );
 }
 
 #[test]

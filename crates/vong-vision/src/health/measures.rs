@@ -11,6 +11,8 @@ const ROWS: usize = HEIGHT / BLOCK;
 const FLAT: f32 = 0.35;
 /// Mean gradient below which a block has no edges to lose.
 const EDGELESS: f32 = 3.0;
+/// Mean square of the Laplacian below which a block has no detail to lose.
+const DETAILLESS: f32 = 30.0;
 /// How far a shift is looked for, pixels.
 const REACH: isize = 24;
 
@@ -18,16 +20,16 @@ const REACH: isize = 24;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Measures {
     pub(super) mean: f32,
-    /// Brightness of the 5th and of the 99th of 100 pixels.
+    /// Brightness of the 10th and of the 95th of 100 pixels: a caption takes less than the rest.
     pub(super) dark_end: u8,
     pub(super) bright_end: u8,
-    /// Variance of the Laplacian: fine detail (Pech-Pacheco and others, 2000).
-    pub(super) detail: f32,
     /// Size of the gradient at each pixel, smoothed over 3 by 3.
     pub(super) edges: Vec<f32>,
     /// Mean brightness and mean gradient of each block.
     pub(super) blocks: Vec<f32>,
     block_edges: Vec<f32>,
+    /// Mean square of the Laplacian of each block: fine detail (Pech-Pacheco and others, 2000).
+    block_detail: Vec<f32>,
 }
 
 impl Measures {
@@ -38,39 +40,53 @@ impl Measures {
         }
         let (dark_end, bright_end) = ends(luma.pixels());
         let grey: Vec<f32> = luma.pixels().iter().map(|pixel| f32::from(*pixel)).collect();
-        let (gradient, detail) = gradient(&grey);
+        let (gradient, laplacian) = gradient(&grey);
         Some(Self {
             mean: mean(&grey),
             dark_end,
             bright_end,
-            detail,
             blocks: block_means(&grey),
             block_edges: block_means(&gradient),
+            block_detail: block_means(&laplacian),
             edges: smooth(&gradient),
         })
     }
 
     /// Moves towards `now` by `share`.
     pub(super) fn follow(&mut self, now: &Self, share: f32) {
-        let Self { mean, dark_end, bright_end, detail, edges, blocks, block_edges } = self;
+        let Self { mean, dark_end, bright_end, edges, blocks, block_edges, block_detail } = self;
         (*dark_end, *bright_end) = (now.dark_end, now.bright_end);
         *mean += (now.mean - *mean) * share;
-        *detail += (now.detail - *detail) * share;
-        for (own, new) in [(edges, &now.edges), (blocks, &now.blocks), (block_edges, &now.block_edges)] {
+        for (own, new) in [
+            (edges, &now.edges),
+            (blocks, &now.blocks),
+            (block_edges, &now.block_edges),
+            (block_detail, &now.block_detail),
+        ] {
             own.iter_mut().zip(new).for_each(|(own, new)| *own += (new - *own) * share);
         }
     }
 
-    /// Share of the usual edges that lie in blocks which are flat now, 0 to 1.
+    /// Share of the blocks with edges which are flat now, 0 to 1. Blocks count alike, so that a
+    /// caption, which nothing covers, weighs no more than the place it takes.
     pub(super) fn edges_gone(&self, usual: &Self) -> f32 {
+        let edged = self.block_edges.iter().zip(&usual.block_edges).filter(|(_, u)| **u > EDGELESS);
         let (mut gone, mut all) = (0.0, 0.0);
-        for (now, usual) in self.block_edges.iter().zip(&usual.block_edges) {
-            if *usual > EDGELESS {
-                all += usual;
-                gone += if *now < FLAT * usual { *usual } else { 0.0 };
-            }
+        for (now, usual) in edged {
+            all += 1.0;
+            gone += f32::from(u8::from(*now < FLAT * usual));
         }
         if all > 0.0 { gone / all } else { 0.0 }
+    }
+
+    /// What is left of the usual fine detail in the middle one of the blocks that have any; 1 when
+    /// none has.
+    pub(super) fn detail_left(&self, usual: &Self) -> f32 {
+        let blocks = self.block_detail.iter().zip(&usual.block_detail);
+        let detailed = blocks.filter(|(_, usual)| **usual > DETAILLESS);
+        let mut left: Vec<f32> = detailed.map(|(now, usual)| now / usual).collect();
+        left.sort_by(f32::total_cmp);
+        left.get(left.len() / 2).copied().unwrap_or(1.0)
     }
 }
 
@@ -78,7 +94,7 @@ fn mean(values: &[f32]) -> f32 {
     values.iter().sum::<f32>() / values.len().max(1) as f32
 }
 
-/// Brightness of the 5th and of the 99th of 100 pixels.
+/// Brightness of the 10th and of the 95th of 100 pixels.
 fn ends(pixels: &[u8]) -> (u8, u8) {
     let mut histogram = [0_usize; 256];
     for pixel in pixels {
@@ -94,31 +110,29 @@ fn ends(pixels: &[u8]) -> (u8, u8) {
         });
         reached.map_or(0, |(level, _)| level)
     };
-    (at(5), at(99))
+    (at(10), at(95))
 }
 
-/// Size of the gradient (central differences) and variance of the Laplacian; edges of the picture
-/// count as flat.
-fn gradient(grey: &[f32]) -> (Vec<f32>, f32) {
-    let mut gradient = vec![0.0; grey.len()];
-    let (mut sum, mut squares, mut count) = (0.0_f32, 0.0_f32, 0.0_f32);
+/// Size of the gradient (central differences) and square of the Laplacian at each pixel; the rim of
+/// the picture counts as flat.
+fn gradient(grey: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (mut gradient, mut laplacian) = (vec![0.0; grey.len()], vec![0.0; grey.len()]);
     let rows: Vec<&[f32]> = grey.chunks_exact(WIDTH).collect();
-    for (triple, out) in rows.windows(3).zip(gradient.chunks_exact_mut(WIDTH).skip(1)) {
+    let out_rows = gradient.chunks_exact_mut(WIDTH).zip(laplacian.chunks_exact_mut(WIDTH)).skip(1);
+    for (triple, (sizes, squares)) in rows.windows(3).zip(out_rows) {
         let [above, row, below] = triple else { continue };
         let columns = above.windows(3).zip(row.windows(3)).zip(below.windows(3));
-        for (((above, row), below), out) in columns.zip(out.iter_mut().skip(1)) {
+        let out = sizes.iter_mut().zip(squares).skip(1);
+        for (((above, row), below), (size, square)) in columns.zip(out) {
             let ([_, up, _], [left, here, right], [_, down, _]) = (above, row, below) else {
                 continue;
             };
-            *out = ((right - left).abs() + (down - up).abs()) / 2.0;
-            let laplacian = up + down + left + right - 4.0 * here;
-            sum += laplacian;
-            squares += laplacian * laplacian;
-            count += 1.0;
+            *size = ((right - left).abs() + (down - up).abs()) / 2.0;
+            let bend = up + down + left + right - 4.0 * here;
+            *square = bend * bend;
         }
     }
-    let mean = sum / count;
-    (gradient, squares / count - mean * mean)
+    (gradient, laplacian)
 }
 
 fn smooth(values: &[f32]) -> Vec<f32> {
@@ -174,22 +188,23 @@ fn correlation(pairs: impl Iterator<Item = (f32, f32)>) -> f32 {
 /// By how much of width and height, percent to the right and down, `usual` must be moved to look
 /// like `now`; `None` when no shift makes them alike.
 pub(super) fn shift_of(now: &[f32], usual: &[f32]) -> Option<(f32, f32)> {
-    let alike = |right: isize, down: isize| {
-        let span = |shift: isize, size: usize| {
-            let by = shift.unsigned_abs();
-            if shift >= 0 { (by, 0, size - by) } else { (0, by, size - by) }
+    let alike =
+        |right: isize, down: isize| {
+            let span = |shift: isize, size: usize| {
+                let by = shift.unsigned_abs();
+                if shift >= 0 { (by, 0, size - by) } else { (0, by, size - by) }
+            };
+            let (to_x, from_x, wide) = span(right, WIDTH);
+            let (to_y, from_y, high) = span(down, HEIGHT);
+            let row = |picture: &'_ [f32], y: usize, x: usize| {
+                picture.get(y * WIDTH + x..y * WIDTH + x + wide).unwrap_or_default().to_vec()
+            };
+            // Every third row is enough to know a street by.
+            let rows = (0..high).step_by(3);
+            correlation(rows.flat_map(|y| {
+                row(now, to_y + y, to_x).into_iter().zip(row(usual, from_y + y, from_x))
+            }))
         };
-        let (to_x, from_x, wide) = span(right, WIDTH);
-        let (to_y, from_y, high) = span(down, HEIGHT);
-        let row = |picture: &'_ [f32], y: usize, x: usize| {
-            picture.get(y * WIDTH + x..y * WIDTH + x + wide).unwrap_or_default().to_vec()
-        };
-        // Every third row is enough to know a street by.
-        let rows = (0..high).step_by(3);
-        correlation(rows.flat_map(|y| {
-            row(now, to_y + y, to_x).into_iter().zip(row(usual, from_y + y, from_x))
-        }))
-    };
     let shifts = (-REACH..=REACH).flat_map(|right| (-REACH..=REACH).map(move |down| (right, down)));
     let best = shifts.map(|(right, down)| (alike(right, down), right, down));
     let (likeness, right, down) = best.max_by(|a, b| a.0.total_cmp(&b.0))?;
