@@ -16,6 +16,7 @@ mod mqtt;
 mod nexmark;
 mod recovery;
 mod report;
+mod video;
 mod vision;
 mod windows;
 
@@ -27,7 +28,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 20] = [
+const BENCHES: [Bench; 21] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
@@ -47,6 +48,7 @@ const BENCHES: [Bench; 20] = [
     ("fanout", fanout::run),
     ("clip", clips::run),
     ("recovery", recovery::run),
+    ("video", video::run),
     ("vision, health", vision::health),
     ("vision, decision", vision::decision),
 ];

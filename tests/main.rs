@@ -13,6 +13,7 @@ mod cameras;
 mod demo;
 mod disks;
 mod evidence;
+mod footage;
 mod generated;
 mod house;
 mod linear_road;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,6 +16,7 @@ use vong_model::{Action, CameraId, EventTime, Principal};
 use vong_telemetry::Kind;
 
 use crate::app::App;
+use crate::clip_facts;
 use crate::error::Problem;
 use crate::guard::Caller;
 
@@ -32,7 +34,14 @@ pub(crate) struct Span {
     form: Option<String>,
 }
 
-/// A clip that was filed for an alert.
+impl Span {
+    pub(crate) fn times(&self) -> Range<EventTime> {
+        let time = |ms: i64| EventTime(ms.saturating_mul(1_000));
+        time(self.from_ms)..time(self.to_ms)
+    }
+}
+
+/// A clip that was filed for an alert, or with `.json` instead of `.mp4` the facts about it.
 #[utoipa::path(get, path = "/api/v1/clips/{clip_id}.mp4", params(("clip_id" = String, Path)), responses(
     (status = 200, content_type = "video/mp4"), (status = 206), (status = 404, body = vong_wire::http::Problem)
 ))]
@@ -42,6 +51,11 @@ pub(crate) async fn filed(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(clip_id) = file.strip_suffix(".json") {
+        let (camera, from, to) = find(&app, &caller, clip_id).await?;
+        let facts = clip_facts::tell(app, &caller, camera, from..to).await?;
+        return Ok(Json(facts).into_response());
+    }
     let clip_id = file.strip_suffix(".mp4").unwrap_or(&file);
     let (camera, from, to) = find(&app, &caller, clip_id).await?;
     serve(app, &caller, camera, from..to, ClipForm::Faststart, headers).await
@@ -55,10 +69,10 @@ pub(crate) async fn of_camera(
     State(app): State<App>,
     Caller(caller): Caller,
     Path(camera_id): Path<String>,
-    Query(Span { from_ms, to_ms, form }): Query<Span>,
+    Query(span): Query<Span>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let form = match form.as_deref() {
+    let form = match span.form.as_deref() {
         None | Some("faststart") => ClipForm::Faststart,
         Some("fragmented") => ClipForm::Fragmented,
         Some(other) => {
@@ -67,8 +81,7 @@ pub(crate) async fn of_camera(
             )));
         }
     };
-    let time = |ms: i64| EventTime(ms.saturating_mul(1_000));
-    serve(app, &caller, camera_id.into(), time(from_ms)..time(to_ms), form, headers).await
+    serve(app, &caller, camera_id.into(), span.times(), form, headers).await
 }
 
 /// Camera and span of a filed clip: from the live view, or from history when it is older.

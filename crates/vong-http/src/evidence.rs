@@ -181,7 +181,7 @@ fn to_export(
 ) -> ExportRequest {
     let Wanted { cameras, span, alert } = wanted;
     let EvidenceRequest { case, purpose, by, .. } = request;
-    let known = |id: CameraId| match app.assets.cameras.get(&id) {
+    let known = |id: CameraId| match app.assets.now().cameras.get(&id) {
         Some(camera) => CameraFacts::Registered(Box::new(camera.clone())),
         None => CameraFacts::Unregistered(id),
     };

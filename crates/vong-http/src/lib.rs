@@ -6,6 +6,7 @@
 mod app;
 mod backtest;
 mod city;
+mod clip_facts;
 mod clips;
 mod commands;
 mod console;

@@ -32,6 +32,7 @@ use utoipa::OpenApi;
         crate::evidence::status,
         crate::evidence::custody,
         crate::evidence::fetch,
+        crate::clip_facts::of_camera,
     ),
     components(schemas(vong_wire::http::Problem, vong_wire::live::View, vong_wire::live::Row,))
 )]

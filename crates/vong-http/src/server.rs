@@ -18,8 +18,8 @@ use vong_telemetry::{Classify, Kind};
 use crate::app::App;
 use crate::live_video::VideoDoor;
 use crate::{
-    backtest, city, clips, commands, console, evidence, guard, live, live_video, openapi, probe,
-    rules, sql, system,
+    backtest, city, clip_facts, clips, commands, console, evidence, guard, live, live_video,
+    openapi, probe, rules, sql, system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/video", get(live_video::connect).with_state(video))
         .route("/api/v1/cameras/probe", post(probe::look))
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
+        .route("/api/v1/cameras/{camera_id}/clip.json", get(clip_facts::of_camera))
         .route("/api/v1/clips/{file}", get(clips::filed))
         .route("/api/v1/evidence", get(evidence::list).post(evidence::begin))
         .route("/api/v1/evidence/key", get(evidence::key))

@@ -330,7 +330,7 @@ static CAMERAEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "Of the connection: `connected`, `lost`, `refused`, `removed` from the register; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`.",
+            "Of the connection: `connected`, `lost`, `refused`, `removed` from the register; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`; of its recording: `recording_lost` until `recording_good`.",
         ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(
@@ -628,7 +628,7 @@ static SOURCEEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`.",
+            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`.",
         ),
         nullable(column("detail", Text, Measure, "In words.")),
         nullable(column(

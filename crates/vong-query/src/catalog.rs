@@ -179,6 +179,7 @@ impl SchemaProvider for System {
             "columns" => docs::columns(&self.tables).await?,
             "files" => system::files(moment)?,
             "queries" => system::queries(&around.registry)?,
+            "footage" => system::footage(&around.footage)?,
             _ => return Ok(None),
         };
         table_of(rows).map(Some)

@@ -13,11 +13,12 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};
-use vong_model::{Assets, Camera, Columns, EventTime, Offset, Place, Stream};
+use vong_model::{Assets, Camera, CameraId, Columns, EventTime, Offset, Place, Stream};
 use vong_runtime::{Clock, Current, Shutdown};
 
 use crate::error::Error;
 use crate::metrics::ClipMetrics;
+use crate::sink::RecorderHandle;
 
 /// One read of the log.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -40,6 +41,7 @@ pub struct ClipFiler {
     assets: Current<Assets>,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
+    recorder: RecorderHandle,
     metrics: ClipMetrics,
     filed: HashSet<String>,
 }
@@ -74,9 +76,10 @@ impl ClipFiler {
         assets: Current<Assets>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
+        recorder: RecorderHandle,
         metrics: ClipMetrics,
     ) -> Self {
-        Self { config, assets, log, clock, metrics, filed: HashSet::new() }
+        Self { config, assets, log, clock, recorder, metrics, filed: HashSet::new() }
     }
 
     /// Runs until shutdown.
@@ -90,7 +93,7 @@ impl ClipFiler {
             next = from;
             if let Some(last) = records.last() {
                 let after = last.offset.next();
-                self.file(&records).await?;
+                self.file(&records, &shutdown).await?;
                 // Coarse, and missing on a full disk: what is read twice is filed once.
                 if after.0 / 1_024 != next.0 / 1_024
                     && let Err(e) = self.log.cursor_set(Self::CURSOR, after)
@@ -138,7 +141,7 @@ impl ClipFiler {
         }
     }
 
-    async fn file(&mut self, records: &[Record]) -> Result<(), Error> {
+    async fn file(&mut self, records: &[Record], shutdown: &Shutdown) -> Result<(), Error> {
         let (mut clips, assets) = (Vec::new(), self.assets.now());
         for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
             clips.extend(clips_for(&self.config, &assets, &record.batch)?);
@@ -147,10 +150,11 @@ impl ClipFiler {
         if clips.is_empty() {
             return Ok(());
         }
-        let batch = to_batch(&clips, EventTime(self.clock.now()));
-        while let Err(e) = self.log.append(vec![Entry::new(Stream::Clips, batch.clone())]).await {
-            warn!(error = %e, "could not file clips, trying again");
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        for clip in &clips {
+            self.recorder.record(&CameraId::from(clip.camera_id.as_str()), clip.to);
+        }
+        if !self.append(&clips, shutdown).await {
+            return Ok(());
         }
         info!(
             clips = clips.len(),
@@ -159,6 +163,47 @@ impl ClipFiler {
         );
         Ok(())
     }
+
+    /// Whether the log took them before shutdown; clips it did not take are filed at the next start.
+    async fn append(&self, clips: &[Clip], shutdown: &Shutdown) -> bool {
+        let began = self.clock.now();
+        let batch = to_batch(clips, EventTime(began));
+        let mut entries = vec![Entry::new(Stream::Clips, batch)];
+        while let Err(e) = self.log.append(entries.clone()).await {
+            warn!(error = %e, clips = clips.len(), "could not file clips, trying again");
+            self.metrics.failed.inc();
+            self.metrics.waiting.set(i64::try_from(clips.len()).unwrap_or(i64::MAX));
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = shutdown.requested() => return false,
+            }
+            // Told in the same breath as it is over: until then the log takes nothing.
+            let now = EventTime(self.clock.now());
+            entries.truncate(1);
+            entries
+                .push(Entry::new(Stream::SourceEvents, late(clips.len(), EventTime(began), now)));
+        }
+        self.metrics.waiting.set(0);
+        self.metrics.filed.inc_by(clips.len() as u64);
+        true
+    }
+}
+
+/// A row of [`Stream::SourceEvents`], in its column order: clips were filed late.
+fn late(clips: usize, began: EventTime, now: EventTime) -> RecordBatch {
+    let seconds = now.since(began).as_secs_f64();
+    let detail = format!("{clips} clips were filed {seconds:.0} s late: the log did not take them");
+    let columns = vec![
+        columns::time_column([Some(now)]),
+        columns::time_column([Some(now)]),
+        columns::key_column([Some("vong_clips")]),
+        columns::key_column([None]),
+        columns::key_column([Some("late")]),
+        columns::text_column([Some(detail)]),
+        columns::key_column([None]),
+    ];
+    RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
+        .expect("columns are made in the schema's order")
 }
 
 /// The clips of every alert that fires in `transitions`.

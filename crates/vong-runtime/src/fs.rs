@@ -4,6 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Bytes that this user may still write to the disk `dir` lies on.
+pub fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(dir)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Replaces the file at `path` by `content`, durably.
 ///
 /// Writes a sibling, syncs it, renames it over `path`, syncs the directory. Once this returns the

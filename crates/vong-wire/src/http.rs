@@ -12,6 +12,70 @@ pub struct SqlRequest {
     pub sql: String,
 }
 
+/// What is known of a clip beside its pictures. Instants are microseconds since 1970, UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ClipFacts {
+    pub camera_id: String,
+    /// What was asked for.
+    #[ts(type = "number")]
+    pub from_us: i64,
+    #[ts(type = "number")]
+    pub to_us: i64,
+    /// The first frame shown, by our clock: the one on screen at `from_us`.
+    #[ts(type = "number")]
+    pub start_us: i64,
+    /// After the last frame shown.
+    #[ts(type = "number")]
+    pub end_us: i64,
+    /// What a player plays, 1/90000 s.
+    #[ts(type = "number")]
+    pub duration_90k: u64,
+    /// Frames shown.
+    #[ts(type = "number")]
+    pub frames: u64,
+    /// Of the file.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    /// Whether everything up to `to_us` is recorded; a clip of now becomes ready with its post-roll.
+    pub ready: bool,
+    /// What of the interval was not recorded, or not yet.
+    pub gaps: Vec<ClipGap>,
+    /// RTP packets lost in its groups.
+    #[ts(type = "number")]
+    pub lost_packets: u64,
+    /// The groups of pictures it is made of.
+    pub groups: Vec<ClipGroupFacts>,
+}
+
+/// Where nothing was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ClipGap {
+    #[ts(type = "number")]
+    pub from_us: i64,
+    #[ts(type = "number")]
+    pub to_us: i64,
+}
+
+/// One group of pictures of a clip, as in the table `video_gops`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ClipGroupFacts {
+    pub file: String,
+    #[ts(type = "number")]
+    pub byte_offset: u64,
+    #[ts(type = "number")]
+    pub start_us: i64,
+    #[ts(type = "number")]
+    pub end_us: i64,
+    /// By the camera's own clock, where it says.
+    #[ts(type = "number | null")]
+    pub camera_time_us: Option<i64>,
+    pub frames: u32,
+    pub lost_packets: u32,
+    pub sha256: String,
+    pub chained_sha256: String,
+    pub previous_sha256: String,
+}
+
 /// Every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Problem {

@@ -3,6 +3,7 @@
 //! Start: stores, log, engines, edges, doors. Stop: edges first, so that nothing new enters; then
 //! the recorder writes what it holds; then engines; the doors close last.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,20 +16,21 @@ use vong_decode::{Decoder, SourceConfig};
 use vong_evidence::{
     Checkpoints, Desk, DeskConfig, EvidenceMetrics, Exporter, Key, Sealer, SealerConfig,
 };
-use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
+use vong_footage::{ClassLimits, ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
 use vong_media::StillMaker;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Table};
+use vong_model::{Assets, Camera, CameraClass, CameraId, Table};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
     Sources,
 };
 use vong_recorder::{
-    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
+    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderConfig, RecorderHandle, RecorderMetrics,
+    RingLimits,
 };
 use vong_rtsp::{ConnectGate, FactWriter, IntakeGround, RtspMetrics};
 use vong_runtime::{Clock, Current, OnFailure, Shutdown, Tasks};
@@ -75,6 +77,7 @@ pub(crate) struct Installation {
     desk: RuleDesk,
     query: QueryEngine,
     assets: Current<Assets>,
+    footage: Footage,
     cameras: RunningCameras,
     edges: Tasks,
     engines: Tasks,
@@ -112,6 +115,7 @@ impl Installation {
     pub(crate) async fn reload(&self, site: &Site) -> Result<Reloaded> {
         let Site { config: _, assets, logins, sources, scenes: _, tables, areas, rules } = site;
         self.assets.set(Arc::new(assets.clone()));
+        self.footage.set_classes(classes(assets));
         let cameras = self.cameras.align(assets, logins).await;
         self.query
             .set_dimensions(dimensions(assets, sources, tables).with_areas(Arc::clone(areas)));
@@ -148,8 +152,8 @@ impl Installation {
         let dimensions = dimensions(&ground.assets.now(), &mappings, &tables).with_areas(areas);
         ground.trim_log(&config, store.clone());
         let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
-        let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
-        ground.start_clip_filer(&config.video);
+        let (recorder, recording) = ground.start_recorder(&config.footage, &footage, recovered)?;
+        ground.start_clip_filer(&config.video, &recorder);
         let (eyes, stills) = ground.start_vision(&config, scenes)?;
         let parts = (recorder, video.clone(), eyes);
         let cameras = ground.start_cameras(&config.video, &logins, parts).await;
@@ -159,7 +163,7 @@ impl Installation {
                 .with_budget(config.rules.budget());
         ground.align_rules(engine, desk.clone(), (tables, rules));
 
-        let parts = (query.clone(), desk.clone(), hub, video, (footage, evidence), stills);
+        let parts = (query.clone(), desk.clone(), hub, video, (footage.clone(), evidence), stills);
         let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
         let Ground { assets, edges, engines, .. } = ground;
@@ -170,6 +174,7 @@ impl Installation {
             desk,
             query,
             assets,
+            footage,
             cameras,
             edges,
             engines,
@@ -229,15 +234,24 @@ impl Ground {
 
     /// The footage, and the files that a crash had left open.
     fn open_footage(&self, config: &Config) -> Result<(Footage, Vec<ClosedSegment>)> {
+        let settings = &config.footage;
+        let limits = |class: CameraClass| {
+            let config::ClassConfig { keep_days, keep_gib } = settings.class(class);
+            let limits = ClassLimits { keep_days, max_bytes: keep_gib.saturating_mul(1 << 30) };
+            (class.as_str().to_owned(), limits)
+        };
         let footage = FootageConfig {
             dir: config.data.directory.join("footage"),
-            keep_days: config.data.footage_keep_days,
-            max_bytes: config.data.footage_keep_gib.saturating_mul(1 << 30),
+            keep_days: settings.keep_days,
+            max_bytes: settings.keep_gib.saturating_mul(1 << 30),
+            min_free_bytes: settings.min_free_mib.saturating_mul(1 << 20),
+            classes: CameraClass::ALL.into_iter().map(limits).collect(),
             ..FootageConfig::default()
         };
         let opened =
             Footage::open(footage, Arc::clone(&self.clock), FootageMetrics::new(&self.registry));
         let (footage, opened) = opened.context("could not open the footage")?;
+        footage.set_classes(classes(&self.assets.now()));
         if opened.cut_bytes > 0 {
             warn!(bytes = opened.cut_bytes, "cut torn ends of footage files");
         }
@@ -373,15 +387,26 @@ impl Ground {
 
     fn start_recorder(
         &self,
+        config: &config::FootageConfig,
         footage: &Footage,
         recovered: Vec<ClosedSegment>,
     ) -> Result<(RecorderHandle, JoinHandle<()>)> {
-        let (recorder, handle) = Recorder::new(
+        let settings = RecorderConfig {
+            queue_bytes: config.queue_mib.saturating_mul(1 << 20),
+            ring: RingLimits {
+                keep: Duration::from_secs(config.event_memory_s),
+                bytes: config.event_memory_mib.saturating_mul(1 << 20),
+            },
+        };
+        let (recorder, handle, teller) = Recorder::new(
+            settings,
             footage.clone(),
             Arc::clone(&self.log),
             Arc::clone(&self.clock),
             RecorderMetrics::new(&self.registry),
         );
+        let telling = teller.run(self.engines.shutdown());
+        self.engines.spawn("recorder/losses", OnFailure::Continue, telling);
         let (alive, ended) = tokio::sync::oneshot::channel();
         let thread = vong_runtime::thread::spawn("vong-recorder", move || {
             recorder.run(&recovered);
@@ -395,7 +420,8 @@ impl Ground {
         Ok((handle, thread))
     }
 
-    fn start_clip_filer(&self, config: &config::VideoConfig) {
+    /// Among the edges: it hands footage of cameras of events to the recorder, which ends after them.
+    fn start_clip_filer(&self, config: &config::VideoConfig, recorder: &RecorderHandle) {
         let clips = ClipConfig {
             pre_roll: Duration::from_secs(config.pre_roll_s),
             post_roll: Duration::from_secs(config.post_roll_s),
@@ -405,12 +431,8 @@ impl Ground {
         let (assets, log, clock) =
             (self.assets.clone(), Arc::clone(&self.log), Arc::clone(&self.clock));
         let metrics = ClipMetrics::new(&self.registry);
-        let filer = ClipFiler::new(clips, assets, log, clock, metrics);
-        self.engines.spawn(
-            "clip-filer",
-            OnFailure::StopProcess,
-            filer.run(self.engines.shutdown()),
-        );
+        let filer = ClipFiler::new(clips, assets, log, clock, recorder.clone(), metrics);
+        self.edges.spawn("clip-filer", OnFailure::StopProcess, filer.run(self.edges.shutdown()));
     }
 
     fn start_vision(&self, config: &Config, scenes: Scenes) -> Result<(Eyes, Arc<dyn StillMaker>)> {
@@ -538,6 +560,12 @@ impl Ground {
     }
 }
 
+/// The class of every camera's footage.
+fn classes(assets: &Assets) -> BTreeMap<CameraId, String> {
+    let of = |camera: &Camera| (camera.camera_id.clone(), camera.class.as_str().to_owned());
+    assets.cameras.values().map(of).collect()
+}
+
 /// What history SQL can join.
 fn dimensions(assets: &Assets, mappings: &[SourceConfig], tables: &[Table]) -> Dimensions {
     let registers = Dimensions::new(assets).with("sources", sources::table(mappings));
@@ -571,7 +599,12 @@ async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Err
             () = stop.requested() => return Ok(()),
         }
         let worker = footage.clone();
-        match tokio::task::spawn_blocking(move || worker.sweep()).await {
+        let swept = tokio::task::spawn_blocking(move || {
+            let swept = worker.sweep();
+            worker.outlook(); // for its metrics
+            swept
+        });
+        match swept.await {
             Ok(Ok(swept)) => info!(?swept, "old footage looked for"),
             Ok(Err(e)) => warn!(error = %e, "could not delete old footage"),
             Err(e) => warn!(error = %e, "could not look for old footage"),

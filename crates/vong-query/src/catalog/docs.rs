@@ -22,7 +22,7 @@ in an audit and in a backtest.";
 const CONTINUOUS_DOC: &str = "As the statement of the view says: vong.tables shows it.";
 
 /// Documentation of tables that are neither stream nor view.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     (gops::NAME, gops::DOC),
     ("sources", "One configured origin of rows."),
     ("sensors", "One measuring device."),
@@ -32,6 +32,10 @@ const TABLES: [(&str, &str); 10] = [
     ("vong.columns", "One column of a table or view."),
     ("vong.streams", "One stream of the log, and how much of it there is."),
     ("vong.files", "One file of the history."),
+    (
+        "vong.footage",
+        "How much footage of one class there is, and how long there is room for more.",
+    ),
     ("vong.queries", "One query that runs, or ended lately."),
 ];
 

@@ -196,6 +196,7 @@ async fn every_table_and_column_is_documented() {
         | city          | public             | commands          | BASE TABLE |
         | city          | public             | alert_transitions | BASE TABLE |
         | city          | public             | config_changes    | BASE TABLE |
+        | city          | public             | video_gops        | BASE TABLE |
         | city          | public             | alerts            | VIEW       |
         | city          | public             | cameras           | BASE TABLE |
         | city          | public             | sensors           | BASE TABLE |
@@ -205,6 +206,7 @@ async fn every_table_and_column_is_documented() {
         | city          | vong               | streams           | BASE TABLE |
         | city          | vong               | files             | BASE TABLE |
         | city          | vong               | queries           | BASE TABLE |
+        | city          | vong               | footage           | BASE TABLE |
         | city          | information_schema | tables            | VIEW       |
         | city          | information_schema | views             | VIEW       |
         | city          | information_schema | columns           | VIEW       |

@@ -149,3 +149,19 @@ fn conditions_that_are_not_understood_narrow_nothing() {
     ];
     assert_eq!(filter::of(&strange), GopFilter::all());
 }
+
+#[tokio::test]
+async fn footage_of_each_class_and_its_outlook_are_a_table() {
+    let (city, _) = TestCity::in_memory();
+    record(&city.footage, "CAM-01", 0..600);
+    city.clock.set(at(600).micros());
+    let sql = "SELECT class, cameras, files > 9 AS files, bytes, held_bytes, oldest_time, \
+               bytes_per_day = bytes * 144.0 AS rate, keep_days, room_bytes > 0 AS room, \
+               days_until_full > 0 AS full FROM vong.footage";
+    expect_test::expect![[r#"
+        +-------+---------+-------+--------+------------+----------------------+------+-----------+------+------+
+        | class | cameras | files | bytes  | held_bytes | oldest_time          | rate | keep_days | room | full |
+        +-------+---------+-------+--------+------------+----------------------+------+-----------+------+------+
+        |       | 1       | true  | 806262 | 0          | 2026-11-22T03:00:00Z | true | 30        | true | true |
+        +-------+---------+-------+--------+------------+----------------------+------+-----------+------+------+"#]].assert_eq(&city.show(sql).await);
+}

@@ -1,12 +1,14 @@
 //! Which clips an alert gets.
 
 use arrow::array::{UInt32Array, UInt64Array};
+use vong_footage::{Footage, FootageConfig, FootageMetrics};
 use vong_log::{FileLog, LogConfig, MemLog};
 use vong_model::{Camera, Place, Sensor};
 use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
 
 use super::*;
+use crate::{Recorder, RecorderConfig, RecorderMetrics};
 
 const LAT: f64 = 18.34;
 
@@ -161,8 +163,24 @@ async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
 }
 
 fn filer(log: &Arc<dyn Log>, metrics: &Metrics) -> ClipFiler {
+    filer_with(log, metrics, city(), nowhere())
+}
+
+fn filer_with(
+    log: &Arc<dyn Log>,
+    metrics: &Metrics,
+    assets: Arc<Assets>,
+    recorder: RecorderHandle,
+) -> ClipFiler {
     let metrics = ClipMetrics::new(metrics);
-    ClipFiler::new(config(), Current::new(city()), Arc::clone(log), Arc::new(SystemClock), metrics)
+    ClipFiler::new(
+        config(),
+        Current::new(assets),
+        Arc::clone(log),
+        Arc::new(SystemClock),
+        recorder,
+        metrics,
+    )
 }
 
 #[tokio::test]
@@ -201,4 +219,17 @@ async fn damage_of_the_log_costs_the_clips_of_the_alerts_it_hit_and_is_counted()
     // Once while looking for clips filed before, once while filing.
     let told = metrics.render();
     assert!(told.contains("vong_clips_lost_records_total 2"), "{told}");
+}
+
+/// A recorder that records nothing.
+fn nowhere() -> RecorderHandle {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Metrics::new());
+    let footage = FootageConfig { dir: dir.path().to_owned(), ..FootageConfig::default() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = FootageMetrics::new(&registry);
+    let (footage, _) = Footage::open(footage, Arc::clone(&clock), metrics).unwrap();
+    let log: Arc<dyn Log> = Arc::new(MemLog::new(Arc::clone(&clock)));
+    let metrics = RecorderMetrics::new(&registry);
+    let (_, handle, _) = Recorder::new(RecorderConfig::default(), footage, log, clock, metrics);
+    handle
 }

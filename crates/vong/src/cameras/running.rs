@@ -128,7 +128,7 @@ impl RunningCameras {
     fn start(&self, needs: Needs) -> Running {
         let Shared { tasks, recorder, video, eyes, .. } = &self.shared;
         let Camera { camera_id, url, live_url, .. } = &needs.camera;
-        let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera_id.clone()));
+        let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(&needs.camera));
         let show = |stream| -> Box<dyn AccessUnitSink> { Box::new(video.sink(camera_id, stream)) };
         let stop = tasks.shutdown().child();
         let CameraSinks { health, traffic } = eyes.sinks(&needs.camera, &stop);
