@@ -128,7 +128,7 @@ impl CameraWriter {
             }
         };
         let room = self.shared.check_room();
-        let result = room.and_then(|()| self.write(&mut open, head, gop));
+        let result = room.and_then(|()| self.write(&mut open, &head, gop));
         if result.is_ok() || open.undo().is_ok() {
             // A file in which nothing was written yet must not stay behind.
             if open.sequence == 0 {
@@ -163,7 +163,7 @@ impl CameraWriter {
         Ok((open, head.to_vec()))
     }
 
-    fn write(&mut self, open: &mut OpenFile, head: Vec<u8>, gop: &Gop) -> Result<(), Error> {
+    fn write(&mut self, open: &mut OpenFile, head: &[u8], gop: &Gop) -> Result<(), Error> {
         let payload = payload_hash(gop.data.iter().map(AsRef::as_ref));
         let link = Link {
             camera: &self.store.camera,
@@ -182,7 +182,7 @@ impl CameraWriter {
             .map_err(|source| self.encode_error(source))?;
         let offset = open.len.saturating_add(head.len() as u64);
         // Frames go to the disk from where they were received, not by way of a copy.
-        let heads = [head.as_slice(), &gop_head].into_iter();
+        let heads = [head, &gop_head].into_iter();
         let pieces = heads.chain(gop.data.iter().map(AsRef::as_ref));
         let io = |source| Error::io("write", &open.path, source);
         write_at(&open.file, open.len, pieces).map_err(io)?;
