@@ -139,7 +139,21 @@ fn recorded() -> Option<Recorded> {
     let video = video.join("traffic_tfl_a13_h264_gop2s.mp4");
     let other = tempfile::tempdir().unwrap();
     let second = other.path().join("second.mp4");
-    let encode = ["-t", "40", "-vf", "hflip", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25", "-an"];
+    let encode = [
+        "-t",
+        "40",
+        "-vf",
+        "hflip",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-bf",
+        "0",
+        "-g",
+        "25",
+        "-an",
+    ];
     ffmpeg(&[], &video, &encode, &second);
     let farm = Farm::start(&script, &[&video, &second]);
     let mut vong = Vong::new("").unwrap();
@@ -147,7 +161,8 @@ fn recorded() -> Option<Recorded> {
     vong.write("rules/seen.sql", RULE).unwrap();
     vong.start().unwrap();
     wait_until("both cameras recorded", Duration::from_secs(40), || {
-        let sql = "SELECT count(DISTINCT camera_id) AS n FROM camera_events WHERE state = 'connected'";
+        let sql =
+            "SELECT count(DISTINCT camera_id) AS n FROM camera_events WHERE state = 'connected'";
         vong.number(sql).unwrap() == 2
     });
     std::thread::sleep(Duration::from_secs(17));
@@ -160,7 +175,8 @@ fn recorded() -> Option<Recorded> {
 impl Recorded {
     fn export(&self, what: &[&str], out: &Path) -> (String, bool) {
         let url = self.vong.url("");
-        let mut arguments = vec!["evidence", "export", "--case", "VA-17/2026", "--by", "Trần Văn An"];
+        let mut arguments =
+            vec!["evidence", "export", "--case", "VA-17/2026", "--by", "Trần Văn An"];
         arguments.extend(["--purpose", "Điều tra tai nạn", "--url", &url, "--out"]);
         arguments.push(out.to_str().unwrap());
         arguments.extend(what);
