@@ -63,13 +63,21 @@ impl Checkpoints {
     /// Opens the directory, making it if need be; cuts what an interrupted append left.
     ///
     /// # Errors
-    /// When a checkpoint is damaged: sealing on would hide it. `vong fsck` says more.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    /// When a checkpoint is damaged or the last one is not signed with `key`: sealing on would hide
+    /// it. `vong fsck` says more.
+    pub fn open(dir: &Path, key: &PublicKey) -> Result<Self, Error> {
         let leaves = dir.join(LEAVES_DIR);
         std::fs::create_dir_all(&leaves).map_err(|e| Error::io("create", &leaves, e))?;
         let path = dir.join(FILE_NAME);
         let text = read_text(&path)?.unwrap_or_default();
         let (all, whole) = read(&path, &text)?;
+        if let Some((_, signed)) = all.last()
+            && (signed.key != *key || !signed.is_genuine())
+        {
+            let why = "checkpoint of another key: bring that key back, or move this directory away \
+                       and begin anew; it ends";
+            return Err(Error::Checkpoints { path, line: text.lines().count(), why });
+        }
         if whole < text.len() {
             let file = OpenOptions::new().write(true).open(&path);
             let file = file.map_err(|source| Error::io("open", &path, source))?;

@@ -218,14 +218,14 @@ impl Report {
             false => format!("  frames compared with what was received: {frames}\n"),
         });
         if let Some(key) = self.signed_by {
-            told.push_str(&key_line(key.fingerprint(), self.key_confirmed, vi));
+            told.push_str(&key_line(key.fingerprint(), self.key_confirmed, language));
         }
         told
     }
 }
 
-fn key_line(fingerprint: Fingerprint, confirmed: bool, vi: bool) -> String {
-    match (confirmed, vi) {
+fn key_line(fingerprint: Fingerprint, confirmed: bool, language: Language) -> String {
+    match (confirmed, language == Language::Vietnamese) {
         (true, true) => format!("  Khoá đã ký: {fingerprint} (đúng khoá mong đợi)\n"),
         (true, false) => format!("  signed by: {fingerprint} (the expected key)\n"),
         (false, true) => format!(

@@ -113,7 +113,7 @@ impl PublicKey {
     }
 
     /// The 32 bytes of RFC 8032 as 64 hexadecimal digits.
-    pub fn to_hex(&self) -> String {
+    pub fn to_hex(self) -> String {
         hex::encode(&self.0)
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// Over the data of the leaves.
     pub(crate) fn new<'a>(data: impl IntoIterator<Item = &'a Hash>) -> Self {
-        let leaves: Vec<Hash> = data.into_iter().map(|data| leaf(data)).collect();
+        let leaves: Vec<Hash> = data.into_iter().map(leaf).collect();
         let mut levels = vec![leaves];
         while let Some(below) = levels.last().filter(|level| level.len() > 1) {
             // An odd one out moves up as it is: the same tree as the recursive definition's.

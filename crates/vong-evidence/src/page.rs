@@ -135,7 +135,7 @@ fn group_table(camera: &CameraPart) -> String {
     for (number, group) in (1..).zip(&camera.groups) {
         let hash = crate::hex::encode(&group.payload);
         let sealed =
-            group.seal.as_ref().map_or("–".to_owned(), |seal| seal.checkpoint.to_string());
+            group.seal.as_ref().map_or_else(|| "–".to_owned(), |seal| seal.checkpoint.to_string());
         rows.push_str(&format!(
             "<tr><td>{number}</td><td>{}</td><td>{}</td><td>{}</td><td>{sealed}</td><td><code>{hash}</code></td></tr>",
             local_time(group.start_us),

@@ -197,9 +197,8 @@ impl Fact {
         let times = |of: &dyn Fn(&Self) -> EventTime| {
             columns::time_column(facts.iter().map(|fact| Some(of(fact))))
         };
-        let texts = |of: &dyn Fn(&Self) -> Option<String>| {
-            columns::text_column(facts.iter().map(|fact| of(fact)))
-        };
+        let texts =
+            |of: &dyn Fn(&Self) -> Option<String>| columns::text_column(facts.iter().map(of));
         let columns = vec![
             times(&|fact| fact.at),
             times(&|_| now),

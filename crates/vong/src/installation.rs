@@ -269,7 +269,8 @@ impl Ground {
         let key = Key::open(&data.join(KEYS_DIR), || seed);
         let key = Arc::new(key.context("could not open the key of this installation")?);
         let dir = data.join(EVIDENCE_DIR);
-        let checkpoints = Checkpoints::open(&dir).context("could not open the checkpoints")?;
+        let checkpoints =
+            Checkpoints::open(&dir, &key.public()).context("could not open the checkpoints")?;
         let metrics = EvidenceMetrics::new(&self.registry);
         let sealer = Sealer::new(
             SealerConfig::default(),

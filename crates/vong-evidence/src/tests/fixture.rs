@@ -38,8 +38,8 @@ impl Site {
         let config = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
         let metrics = FootageMetrics::new(&Metrics::new());
         let (footage, _opened) = Footage::open(config, Arc::new(clock.clone()), metrics).unwrap();
-        let checkpoints = Checkpoints::open(&dir.path().join("evidence")).unwrap();
         let key = Arc::new(Key::open(&dir.path().join("keys"), || [42; 32]).unwrap());
+        let checkpoints = Checkpoints::open(&dir.path().join("evidence"), &key.public()).unwrap();
         Self { dir, clock, footage, checkpoints, key }
     }
 

@@ -25,7 +25,7 @@ fn every_hour_with_footage_is_sealed_once_after_it_is_over() {
     assert_eq!(sealed[1].previous, sealed[0].hash());
     assert_eq!(site.sealer().seal_due().unwrap(), []);
     // After a restart, too.
-    let again = Checkpoints::open(&site.dir.path().join("evidence")).unwrap();
+    let again = Checkpoints::open(&site.dir.path().join("evidence"), &site.key.public()).unwrap();
     assert_eq!(again.last(), sealed.last().copied());
 }
 
@@ -56,12 +56,16 @@ fn a_torn_append_is_cut_and_a_changed_checkpoint_refused() {
     let whole = std::fs::read(&path).unwrap();
     expect_test::expect_file!["golden/checkpoints.txt"]
         .assert_eq(std::str::from_utf8(&whole).unwrap());
-    let open = || Checkpoints::open(&site.dir.path().join("evidence"));
+    let open = || Checkpoints::open(&site.dir.path().join("evidence"), &site.key.public());
     for cut in 1..whole.len() {
         std::fs::write(&path, &whole[..cut]).unwrap();
         assert_eq!(open().unwrap().last(), None, "{cut} bytes are no checkpoint");
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
     }
+    std::fs::write(&path, &whole).unwrap();
+    let other = Key::open(&site.dir.path().join("other"), || [1; 32]).unwrap();
+    let of_other = Checkpoints::open(&site.dir.path().join("evidence"), &other.public());
+    assert!(matches!(of_other, Err(Error::Checkpoints { .. })), "one chain, one key");
     let text = String::from_utf8(whole).unwrap();
     std::fs::write(&path, text.replace("groups 10", "groups 11")).unwrap();
     let report = check(&site);

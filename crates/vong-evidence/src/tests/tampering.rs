@@ -80,28 +80,19 @@ fn forged_clip(change: impl Fn(i64, &mut Gop)) -> Edit {
     Edit::Put { file: CLIP_A, content }
 }
 
-fn cases(files: &Files) -> Vec<(&'static str, Vec<Edit>)> {
-    let manifest = "manifest.json";
-    let start = |ms: i64| format!("\"start_us\":{}", at(ms).micros());
-    let more_custody = {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(custody::FILE_NAME);
-        std::fs::write(&path, &files[custody::FILE_NAME]).unwrap();
-        let entry = CustodyEntry {
-            at_us: at(9_000_000).micros(),
-            action: "handed_over".to_owned(),
-            by: "Lê Thị Bình".to_owned(),
-            software: "vong 0.0.0".to_owned(),
-            detail: "USB".to_owned(),
-        };
-        custody::append(&path, &entry).unwrap();
-        std::fs::read(&path).unwrap()
-    };
-    let edited_custody = String::from_utf8(more_custody.clone()).unwrap().replace("USB", "CD");
-    let path_digit = find(&files[manifest], "\"path\":[\"") + 9;
+type Case = (&'static str, Vec<Edit>);
+
+fn cases(files: &Files) -> Vec<Case> {
+    let mut all = vec![("untouched", vec![])];
+    all.extend(clip_cases(files));
+    all.extend(manifest_cases(files));
+    all.extend(file_cases(files));
+    all
+}
+
+fn clip_cases(files: &Files) -> Vec<Case> {
     let moved_frame = |_: i64, gop: &mut Gop| gop.frames[0].duration_90k += 9_000;
     vec![
-        ("untouched", vec![]),
         (
             "one bit of a frame",
             vec![Edit::Flip {
@@ -153,6 +144,14 @@ fn cases(files: &Files) -> Vec<(&'static str, Vec<Edit>)> {
         ),
         ("packed anew with other timing", vec![forged_clip(moved_frame)]),
         ("not a video", vec![Edit::Put { file: CLIP_A, content: b"hello".to_vec() }]),
+    ]
+}
+
+fn manifest_cases(files: &Files) -> Vec<Case> {
+    let manifest = "manifest.json";
+    let start = |ms: i64| format!("\"start_us\":{}", at(ms).micros());
+    let path_digit = find(&files[manifest], "\"path\":[\"") + 9;
+    vec![
         ("date changed", vec![replaced(files, manifest, &start(3_596_000), &start(3_596_001))]),
         (
             "loss hidden",
@@ -183,6 +182,27 @@ fn cases(files: &Files) -> Vec<(&'static str, Vec<Edit>)> {
             "manifest cut off",
             vec![Edit::Put { file: manifest, content: files[manifest][..500].to_vec() }],
         ),
+    ]
+}
+
+fn file_cases(files: &Files) -> Vec<Case> {
+    let manifest = "manifest.json";
+    let more_custody = {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(custody::FILE_NAME);
+        std::fs::write(&path, &files[custody::FILE_NAME]).unwrap();
+        let entry = CustodyEntry {
+            at_us: at(9_000_000).micros(),
+            action: "handed_over".to_owned(),
+            by: "Lê Thị Bình".to_owned(),
+            software: "vong 0.0.0".to_owned(),
+            detail: "USB".to_owned(),
+        };
+        custody::append(&path, &entry).unwrap();
+        std::fs::read(&path).unwrap()
+    };
+    let edited_custody = String::from_utf8(more_custody.clone()).unwrap().replace("USB", "CD");
+    vec![
         ("clips swapped", vec![Edit::Swap(CLIP_A, CLIP_B)]),
         ("clip missing", vec![Edit::Remove(CLIP_B)]),
         ("page changed", vec![Edit::Flip { file: "index.html", at: 100 }]),

@@ -113,7 +113,7 @@ impl Check<'_> {
         let shown = movie.edit.map(|(start, length)| {
             (in_90k(start, movie.timescale), in_90k(length, movie.movie_timescale))
         });
-        let (start, length) = shown.unwrap_or((0, in_90k(media, movie.timescale)));
+        let (start, length) = shown.unwrap_or_else(|| (0, in_90k(media, movie.timescale)));
         if differ(start, camera.clip.edit_start_90k) || differ(length, camera.clip.duration_90k) {
             self.found(Finding::camera(Code::ShownRangeChanged, &camera.camera_id));
         }
