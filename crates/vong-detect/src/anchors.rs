@@ -107,8 +107,10 @@ mod tests {
         let anchor = Anchor { centre_x: 0.0, centre_y: 1.0, width: 0.5, height: 0.5 };
         for wild in [f32::NAN, f32::INFINITY, -1e30, 1e30] {
             let found = anchor.decode([wild; 4]);
-            let sides = [found.left, found.top, found.right(), found.bottom()];
-            assert!(sides.iter().all(|side| (0.0..=1.0).contains(side)), "{wild}: {found:?}");
+            assert!(
+                found.corners().iter().all(|side| (0.0..=1.0).contains(side)),
+                "{wild}: {found:?}"
+            );
         }
     }
 }

@@ -27,6 +27,11 @@ impl BoundingBox {
         (self.top + self.height).min(1.0)
     }
 
+    /// Left, top, right, bottom.
+    pub fn corners(&self) -> [f32; 4] {
+        [self.left, self.top, self.right(), self.bottom()]
+    }
+
     /// Share of the picture.
     pub fn area(&self) -> f32 {
         self.width * self.height
@@ -110,8 +115,19 @@ pub struct Detection {
     pub place: BoundingBox,
 }
 
-/// Keeps the best of those that show the same thing: that overlap by more than `overlap` and
-/// exclude one another. The surest first.
+/// Of the smaller box, the part that must lie in the other for it to be a part of the same thing.
+const WITHIN: f32 = 0.8;
+/// How much smaller it may be: half a person is one, a car before a lorry is not.
+const PART: f32 = 0.25;
+
+/// Whether two boxes show the same thing: they overlap by more than `overlap`, or one is a part of
+/// the other, as windows show it.
+fn same(one: &BoundingBox, other: &BoundingBox, overlap: f32) -> bool {
+    let (small, large) = (one.area().min(other.area()), one.area().max(other.area()));
+    one.overlap(other) > overlap || (small > PART * large && one.shared(other) > WITHIN * small)
+}
+
+/// Keeps the best of those that show the same thing and exclude one another. The surest first.
 pub(crate) fn best(mut found: Vec<Detection>, overlap: f32) -> Vec<Detection> {
     // Equal scores fall apart by place, so that the same picture gives the same answer.
     found.sort_by(|a, b| {
@@ -121,7 +137,7 @@ pub(crate) fn best(mut found: Vec<Detection>, overlap: f32) -> Vec<Detection> {
     let mut kept: Vec<Detection> = Vec::new();
     for one in found {
         let known = kept.iter().any(|better| {
-            better.class.excludes(one.class) && better.place.overlap(&one.place) > overlap
+            better.class.excludes(one.class) && same(&better.place, &one.place, overlap)
         });
         if !known {
             kept.push(one);
@@ -158,6 +174,17 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_no_second_thing_but_a_small_car_before_a_lorry_is() {
+        let at = |score, bottom| {
+            let place = BoundingBox::between(0.1, 0.1, 0.3, bottom);
+            Detection { class: Class::Car, score, place }
+        };
+        assert_eq!(best(vec![at(0.9, 0.9), at(0.5, 0.35)], 0.5), [at(0.9, 0.9)]);
+        assert_eq!(best(vec![at(0.5, 0.9), at(0.9, 0.35)], 0.5), [at(0.9, 0.35)]);
+        assert_eq!(best(vec![at(0.9, 0.9), at(0.5, 0.2)], 0.5).len(), 2);
+    }
+
+    #[test]
     fn rider_and_motorcycle_are_two_and_so_are_neighbours() {
         let rider = vec![found(Class::Person, 0.5, 0.1), found(Class::Motorcycle, 0.9, 0.1)];
         assert_eq!(best(rider, 0.5).len(), 2);
@@ -175,13 +202,13 @@ mod tests {
             let kept = best(all.clone(), 0.5);
             for (place, one) in kept.iter().enumerate() {
                 for other in &kept[place + 1..] {
-                    prop_assert!(one.place.overlap(&other.place) <= 0.5);
+                    prop_assert!(!same(&one.place, &other.place, 0.5));
                 }
             }
             for one in all {
                 let covered = kept.iter().any(|better| {
                     better.score >= one.score
-                        && (*better == one || better.place.overlap(&one.place) > 0.5)
+                        && (*better == one || same(&better.place, &one.place, 0.5))
                 });
                 prop_assert!(covered);
             }

@@ -23,6 +23,10 @@ const SIDE: u32 = 300;
 /// outputs: it would be read, and find nonsense.
 const MODEL_SHA256: &str = "a0b835d8110741ac698a2c8ed94f18fa5fbcb59d06e31ef0f971821639a5611f";
 
+/// A box that takes more than this of what the network sees is no road user: on roads full of cars
+/// it takes the whole road for one, and what is really so near shows nothing else.
+const LARGEST: f32 = 0.4;
+
 /// What a caller wants to know of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DetectOptions {
@@ -137,7 +141,11 @@ impl Detector {
             Class::ALL.into_iter().zip(logits).filter_map(move |(class, logit)| {
                 let score = 1.0 / (1.0 + (-logit).exp());
                 let place = (score >= min_score).then(|| anchor.decode(*numbers))?;
-                (place.area() > 0.0).then_some(Detection { class, score, place })
+                (place.area() > 0.0 && place.area() < LARGEST).then_some(Detection {
+                    class,
+                    score,
+                    place,
+                })
             })
         })
     }

@@ -8,7 +8,7 @@ use crate::BoundingBox;
 /// How much neighbouring windows share, as part of a window: what one cuts, the other has whole.
 const SHARED: f32 = 0.2;
 /// A box that ends this near to a window's edge, as part of the window, was cut by it.
-const EDGE: f32 = 0.01;
+const EDGE: f32 = 0.02;
 
 /// Windows that are looked at besides the whole picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +106,6 @@ mod tests {
         let at = |left, right| BoundingBox::between(left, 0.4, right, 0.6);
         assert!(!is_cut(&at(0.0, 0.2), &window), "the picture's own edge");
         assert!(is_cut(&at(0.8, 1.0), &window));
-        assert!(!is_cut(&at(0.8, 0.98), &window));
+        assert!(!is_cut(&at(0.8, 0.97), &window));
     }
 }
