@@ -117,6 +117,24 @@ async function enlarge(page) {
   await page.waitForFunction(({ selector, before }) => Number(document.querySelector(selector).dataset.painted) > before + 5, { selector: tile('CAM-03'), before }, PATIENCE);
 }
 
+/** A page that nobody can see asks for nothing. */
+async function hidden(page) {
+  const viewers = async () => Number(/^vong_hub_video_viewers (\d+)/m.exec(await (await fetch(`${base}/metrics`)).text())?.[1]);
+  const become = (state) =>
+    page.evaluate((state) => {
+      Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  seen.viewers = { shown: await viewers() };
+  await become('hidden');
+  await page.waitForTimeout(2_000);
+  seen.viewers.hidden = await viewers();
+  await become('visible');
+  await page.waitForTimeout(2_000);
+  seen.viewers.back = await viewers();
+  expect(seen.viewers.shown === 16 && seen.viewers.hidden === 0 && seen.viewers.back === 16, 'a hidden page to watch nothing');
+}
+
 async function fallback(browser) {
   const page = await open(browser, `${base}/wall/16?part=1&measure&video=fragments`);
   await playing(page, 14, 'fragments');
@@ -178,6 +196,7 @@ try {
   const page = await sixteen(browser);
   await codecs(page);
   await enlarge(page);
+  await hidden(page);
   await page.bringToFront();
   await fallback(browser);
   await insecure(browser);

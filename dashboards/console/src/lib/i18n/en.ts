@@ -8,6 +8,8 @@ export const en: Messages = {
   simulated: 'SIMULATED DATA',
   wall: 'Wall',
   wallAbout: 'Map, cameras, figures and alerts for the control room. Nobody has to touch it.',
+  tiles: 'Camera wall',
+  tilesAbout: '16 or 64 live cameras; click one to enlarge it.',
   console: 'Operator desk',
   consoleAbout: 'Alert queue, acknowledging, shelving, clips and history.',
   home: 'Home',

@@ -9,6 +9,8 @@ export const vi = {
   simulated: 'DỮ LIỆU MÔ PHỎNG',
   wall: 'Màn hình lớn',
   wallAbout: 'Bản đồ, camera, chỉ số và cảnh báo cho phòng điều hành. Không cần thao tác.',
+  tiles: 'Màn hình camera',
+  tilesAbout: '16 hoặc 64 camera trực tiếp; bấm để phóng to.',
   console: 'Bàn trực ban',
   consoleAbout: 'Hàng đợi cảnh báo, xác nhận, tạm gác, đoạn ghi hình và diễn biến.',
   home: 'Trang đầu',

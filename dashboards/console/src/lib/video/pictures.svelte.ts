@@ -3,6 +3,7 @@
  * One worker and one connection for the whole page, made when the first tile is opened. A page that
  * cannot be seen, and a tile outside of it, asks for nothing.
  */
+import { graphicsHardware } from '../map/hardware';
 import type { VideoCodec, VideoStreamName } from '../wire';
 import { FragmentPlayer } from './fragments';
 import type { FromWorker, PageTile, Rect, Sample, TileReport, ToWorker } from './protocol';
@@ -14,6 +15,8 @@ const MEDIA: [VideoCodec, string][] = [
   ['h265', 'video/mp4; codecs="hvc1.1.6.L93.B0"'],
 ];
 const SAMPLES = 20_000;
+/** A canvas drawn by the processor is no wider: at 4K it would have no time left for decoding. */
+const WIDEST_IN_SOFTWARE = 1_920;
 
 /** A canvas and the tiles on it. */
 export class PictureSurface {
@@ -35,10 +38,11 @@ export class PictureSurface {
     this.#observer.observe(canvas);
   }
 
-  /** Of the screen's own pixels. */
+  /** Of the screen's own pixels, or fewer where the processor has to draw them. */
   size(): [number, number] {
-    const ratio = window.devicePixelRatio || 1;
-    return [Math.max(1, Math.round(this.canvas.clientWidth * ratio)), Math.max(1, Math.round(this.canvas.clientHeight * ratio))];
+    const { clientWidth, clientHeight } = this.canvas;
+    const ratio = Math.min(window.devicePixelRatio || 1, this.pictures.widest / Math.max(1, clientWidth));
+    return [Math.max(1, Math.round(clientWidth * ratio)), Math.max(1, Math.round(clientHeight * ratio))];
   }
 
   /** Where an element lies on the canvas. */
@@ -133,6 +137,7 @@ export class LiveTile {
 class Pictures {
   /** How pictures come; null before that is known. */
   form = $state<'frames' | 'fragments' | null>(null);
+  readonly widest = graphicsHardware() ? Number.POSITIVE_INFINITY : WIDEST_IN_SOFTWARE;
   readonly #worker: Worker;
   readonly #tiles = new Map<number, LiveTile>();
   #numbers = 0;
