@@ -25,7 +25,7 @@ use vong_log::{Entry, Log, MemLog};
 use vong_model::columns::{key_column, time_column};
 use vong_model::{Assets, EventTime, Stream};
 use vong_query::{Dimensions, QueryConfig, QueryEngine, QueryMetrics, Sources};
-use vong_runtime::{Clock, OnFailure, Shutdown, SystemClock, Tasks};
+use vong_runtime::{Clock, Current, OnFailure, Shutdown, SystemClock, Tasks};
 use vong_store::{Store, StoreConfig};
 use vong_stream::{EngineService, RuleDesk, StreamConfig, StreamMetrics};
 use vong_telemetry::Metrics;
@@ -136,16 +136,17 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         StreamMetrics::new(&registry),
     )?;
     let store = StoreConfig { dir: dir.path().join("store"), ..StoreConfig::default() };
+    let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
+    let (footage, _) = Footage::open(footage, Arc::clone(&clock), FootageMetrics::new(&registry))?;
     let sources = Sources {
         log: Arc::clone(&log),
         store: Store::open(store, log.epoch(), None)?,
         dimensions: Dimensions::new(&assets),
         clock: Arc::clone(&clock),
+        footage: footage.clone(),
         views: engine.views(),
     };
     let query = QueryEngine::new(QueryConfig::default(), sources, QueryMetrics::new(&registry))?;
-    let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
-    let (footage, _) = Footage::open(footage, Arc::clone(&clock), FootageMetrics::new(&registry))?;
     let city = CityInfo {
         version: "0".to_owned(),
         name_vi: "Thành phố Mẫu".to_owned(),
@@ -156,7 +157,7 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
     let rules = RuleDesk::new(Arc::clone(&log), Arc::clone(&clock), engine);
     let app = App {
         city: Arc::new(city),
-        assets,
+        assets: Current::new(assets),
         log,
         query,
         rules,

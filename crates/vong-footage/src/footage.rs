@@ -14,6 +14,7 @@ use vong_runtime::Clock;
 use crate::camera::{CameraState, CameraStore};
 use crate::clip::Clip;
 use crate::holds::{Hold, HoldRequest, Holds};
+use crate::listing::{GopFilter, GopListing};
 use crate::recover::{self, Repairs};
 use crate::retention::{self, Sweep};
 use crate::writer::{self, CameraWriter};
@@ -155,6 +156,11 @@ impl Footage {
             found.extend(inside.map(|entry| RecordedGop { file: file.clone(), entry }));
         }
         Ok(found)
+    }
+
+    /// The groups `filter` lets through, a few files at a time, for lists over hours and cameras.
+    pub fn list(&self, filter: GopFilter) -> GopListing {
+        GopListing::new(&self.shared, filter)
     }
 
     /// Cameras with footage or a writer.

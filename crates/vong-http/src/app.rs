@@ -9,9 +9,9 @@ use vong_footage::Footage;
 use vong_hub::{HubHandle, VideoHub};
 use vong_log::Log;
 use vong_media::StillMaker;
-use vong_model::Assets;
+use vong_model::{AccessDenied, Action, Assets, CameraId, Principal, authorize_camera};
 use vong_query::QueryEngine;
-use vong_runtime::{Clock, Shutdown};
+use vong_runtime::{Clock, Current, Shutdown};
 use vong_stream::RuleDesk;
 use vong_telemetry::Metrics;
 
@@ -22,7 +22,8 @@ use crate::probe::ProbeCamera;
 #[derive(Clone, Debug)]
 pub struct App {
     pub city: Arc<CityInfo>,
-    pub assets: Arc<Assets>,
+    /// The registers as they are now.
+    pub assets: Current<Assets>,
     pub log: Arc<dyn Log>,
     pub query: QueryEngine,
     pub rules: RuleDesk,
@@ -41,6 +42,19 @@ pub struct App {
     pub metrics: HttpMetrics,
     /// Fires when open WebSockets must say good-bye.
     pub shutdown: Shutdown,
+}
+
+impl App {
+    /// Whether `caller` may do `action` to a camera, by role and by what was granted.
+    pub(crate) fn may_see(
+        &self,
+        caller: &Principal,
+        action: Action,
+        camera_id: &CameraId,
+    ) -> Result<(), AccessDenied> {
+        let assets = self.assets.now();
+        authorize_camera(caller, action, (camera_id.as_str(), assets.cameras.get(camera_id)))
+    }
 }
 
 /// What every screen says about where it is.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use vong_footage::{Clip, ClipForm};
 use vong_hub::{FieldValue, View};
-use vong_model::{Action, CameraId, EventTime, Principal, authorize};
+use vong_model::{Action, CameraId, EventTime, Principal};
 use vong_telemetry::Kind;
 
 use crate::app::App;
@@ -138,7 +138,7 @@ async fn serve(
     form: ClipForm,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    authorize(caller, Action::ViewVideo, camera.as_str())?;
+    app.may_see(caller, Action::ViewVideo, &camera)?;
     if span.end <= span.start {
         return Err(Problem::invalid("a clip ends after it begins"));
     }

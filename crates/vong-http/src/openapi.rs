@@ -22,17 +22,12 @@ use utoipa::OpenApi;
         crate::commands::act,
         crate::live::connect,
         crate::live::snapshot,
-        crate::live_video::watch,
+        crate::live_video::connect,
         crate::probe::look,
         crate::clips::filed,
         crate::clips::of_camera,
     ),
-    components(schemas(
-        vong_wire::http::Problem,
-        vong_wire::http::LiveVideoInit,
-        vong_wire::live::View,
-        vong_wire::live::Row,
-    ))
+    components(schemas(vong_wire::http::Problem, vong_wire::live::View, vong_wire::live::Row,))
 )]
 struct Document;
 

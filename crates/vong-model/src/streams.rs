@@ -326,7 +326,7 @@ static CAMERAEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "Of the connection: `connected`, `lost`, `refused`; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`.",
+            "Of the connection: `connected`, `lost`, `refused`, `removed` (from the register); of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`.",
         ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(
@@ -424,6 +424,12 @@ static CLIPS: Definition = Definition {
         column("to_time", Time, Measure, "End, post-roll included."),
         column("distance_m", Float64, Measure, "From the alert's place to the camera, metres."),
         column("url", Text, Measure, "Where the clip is played from."),
+        nullable(column(
+            "view_quality",
+            Float64,
+            Measure,
+            "How well the camera shows the place, 0 to 1; null where it is only near.",
+        )),
     ],
 };
 
@@ -587,7 +593,7 @@ static SOURCEEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`.",
+            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`.",
         ),
         nullable(column("detail", Text, Measure, "In words.")),
         nullable(column(

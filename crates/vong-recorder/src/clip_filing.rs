@@ -1,6 +1,7 @@
 //! Files footage for alerts: which cameras saw it, from when to when.
 //!
-//! Follows the log; each alert that fires gets a row in `clips` for the nearest cameras. Nothing is
+//! Follows the log; each alert that fires gets a row in `clips` for the cameras that show its place,
+//! or for the nearest ones where none does. Nothing is
 //! copied: a clip is a reference to recorded bytes. A clip's id is made from alert and camera, so
 //! that an alert read twice (after a crash) gets its clips once.
 
@@ -12,8 +13,8 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};
-use vong_model::{Assets, Columns, EventTime, Offset, Stream};
-use vong_runtime::{Clock, Shutdown};
+use vong_model::{Assets, Camera, Columns, EventTime, Offset, Place, Stream};
+use vong_runtime::{Clock, Current, Shutdown};
 
 use crate::error::Error;
 use crate::metrics::ClipMetrics;
@@ -26,9 +27,9 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 pub struct ClipConfig {
     pub pre_roll: Duration,
     pub post_roll: Duration,
-    /// Cameras further away than this see nothing of it.
+    /// Where no camera shows the place, those this near are filed.
     pub radius_m: f64,
-    /// At most so many cameras, nearest first.
+    /// At most so many cameras, best view first.
     pub cameras: usize,
 }
 
@@ -36,7 +37,7 @@ pub struct ClipConfig {
 #[derive(Debug)]
 pub struct ClipFiler {
     config: ClipConfig,
-    assets: Arc<Assets>,
+    assets: Current<Assets>,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     metrics: ClipMetrics,
@@ -53,6 +54,15 @@ struct Clip {
     from: EventTime,
     to: EventTime,
     distance_m: f64,
+    view_quality: Option<f64>,
+}
+
+/// A camera that is filed for an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Witness<'a> {
+    camera: &'a Camera,
+    distance_m: f64,
+    view_quality: Option<f64>,
 }
 
 impl ClipFiler {
@@ -61,7 +71,7 @@ impl ClipFiler {
 
     pub fn new(
         config: ClipConfig,
-        assets: Arc<Assets>,
+        assets: Current<Assets>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
         metrics: ClipMetrics,
@@ -129,9 +139,9 @@ impl ClipFiler {
     }
 
     async fn file(&mut self, records: &[Record]) -> Result<(), Error> {
-        let mut clips = Vec::new();
+        let (mut clips, assets) = (Vec::new(), self.assets.now());
         for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
-            clips.extend(clips_for(&self.config, &self.assets, &record.batch)?);
+            clips.extend(clips_for(&self.config, &assets, &record.batch)?);
         }
         clips.retain(|clip| self.filed.insert(clip.clip_id.clone()));
         if clips.is_empty() {
@@ -169,18 +179,50 @@ fn clips_for(
         let began = EventTime(started.value(row)).min(moment);
         // An episode that began long ago is shown from shortly before it was told.
         let began = began.max(moment.saturating_sub(Duration::from_secs(60)));
-        let near = assets.cameras_near(place, config.radius_m);
-        clips.extend(near.into_iter().take(config.cameras).map(|(camera, distance_m)| Clip {
+        clips.extend(witnesses(config, assets, asset, place).into_iter().map(|witness| Clip {
             moment,
-            clip_id: format!("{}-{}", alert_id.value(row), camera.camera_id),
+            clip_id: format!("{}-{}", alert_id.value(row), witness.camera.camera_id),
             alert_id: alert_id.value(row).to_owned(),
-            camera_id: camera.camera_id.to_string(),
+            camera_id: witness.camera.camera_id.to_string(),
             from: began.saturating_sub(config.pre_roll),
             to: moment.saturating_add(config.post_roll),
-            distance_m,
+            distance_m: witness.distance_m,
+            view_quality: witness.view_quality,
         }));
     }
     Ok(clips)
+}
+
+/// Cameras that tell of an alert of `asset`: the one it is about, then those that show its place,
+/// best view first; where there is none, the nearest.
+fn witnesses<'a>(
+    config: &ClipConfig,
+    assets: &'a Assets,
+    asset: &str,
+    place: Place,
+) -> Vec<Witness<'a>> {
+    let own = assets.cameras.get(asset).map(|camera| Witness {
+        camera,
+        distance_m: 0.0,
+        view_quality: Some(1.0),
+    });
+    let others = assets.cameras_facing(place).into_iter().map(|facing| Witness {
+        camera: facing.camera,
+        distance_m: facing.distance_m,
+        view_quality: Some(facing.quality),
+    });
+    let others = others.filter(|witness| witness.camera.camera_id.as_str() != asset);
+    let mut found: Vec<_> = own.into_iter().chain(others).collect();
+    if found.is_empty() {
+        let near = assets.cameras_near(place, config.radius_m).into_iter();
+        found.extend(near.map(|(camera, distance_m)| Witness {
+            camera,
+            distance_m,
+            view_quality: None,
+        }));
+    }
+    found.truncate(config.cameras);
+    found
 }
 
 /// Rows of [`Stream::Clips`], in its column order.
@@ -193,6 +235,8 @@ fn to_batch(clips: &[Clip], now: EventTime) -> RecordBatch {
     };
     let distance: ArrayRef =
         Arc::new(Float64Array::from_iter_values(clips.iter().map(|clip| clip.distance_m)));
+    let quality: ArrayRef =
+        Arc::new(clips.iter().map(|clip| clip.view_quality).collect::<Float64Array>());
     let columns = vec![
         times(&|clip| clip.moment),
         times(&|_| now),
@@ -203,6 +247,7 @@ fn to_batch(clips: &[Clip], now: EventTime) -> RecordBatch {
         times(&|clip| clip.to),
         distance,
         texts(&|clip| format!("/api/v1/clips/{}.mp4", clip.clip_id)),
+        quality,
     ];
     RecordBatch::try_new(Stream::Clips.schema(), columns)
         .expect("columns are made in the schema's order")

@@ -25,6 +25,8 @@ pub enum CameraState {
     ClockDrift,
     ClockGood,
     TimestampsJumped,
+    /// Taken out of the register.
+    Removed,
 }
 
 impl CameraState {
@@ -39,6 +41,7 @@ impl CameraState {
             Self::ClockDrift => "clock_drift",
             Self::ClockGood => "clock_good",
             Self::TimestampsJumped => "timestamps_jumped",
+            Self::Removed => "removed",
         }
     }
 }

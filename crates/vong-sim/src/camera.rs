@@ -16,8 +16,10 @@ mod picture;
 mod reel;
 mod request;
 mod rtp;
+mod scene_file;
 mod sdp;
 mod street;
+mod studio;
 mod traffic;
 mod vehicle;
 mod view;
@@ -28,6 +30,9 @@ pub use farm::{CameraFarm, FarmConfig, FarmHandle};
 pub use feed::StreamCounts;
 pub use nal::Codec;
 pub use reel::{Reel, ReelFrame};
+pub use scene_file::{Geometry, LINE_Z_M, ROAD_Z_M};
+pub use studio::{CodedFrame, Studio};
+pub use traffic::TrueVehicle;
 
 /// What an RTSP server is made of, for other servers than the farm.
 pub mod rtsp {

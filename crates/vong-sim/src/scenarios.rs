@@ -4,12 +4,14 @@
 //! Invariant: scenarios lie wholly inside their cycle of 15 minutes, and no sensor or camera is
 //! the main subject of two scenarios of one cycle.
 
+mod drill;
 mod effects;
 mod plan;
 mod truth;
 
 use vong_model::{CameraId, SensorId};
 
+pub use drill::{Act, Drill, Staged};
 pub use plan::{CYCLE_MS, CYCLES, Plan};
 pub use truth::{GroundTruth, TruthEntry, ground_truth};
 

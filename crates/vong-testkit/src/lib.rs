@@ -4,6 +4,7 @@
 //! skips.
 
 pub mod camera;
+pub mod labels;
 mod mosquitto;
 mod publisher;
 mod wait;

@@ -153,19 +153,21 @@ pub struct CameraInfo {
     pub name_en: String,
     pub lon: f64,
     pub lat: f64,
+    /// Direction of view, degrees clockwise from north.
     pub heading_deg: f64,
+    /// Width of the view, degrees; 360 where the camera turns.
+    pub fov_deg: f64,
+    /// How far it shows what happens, metres.
+    pub range_m: f64,
+    /// `observation`, `surveillance`, `plate_recognition` or `counting`.
+    pub class: String,
+    /// Who answers for it; empty when unknown.
+    pub owner: String,
+    /// Why it records; empty when unknown.
+    pub purpose: String,
+    /// `continuous`, or `events`: only around alerts.
+    pub recording: String,
     pub unit_code: String,
-}
-
-/// First message of `GET /api/v1/cameras/{camera_id}/live` (a WebSocket); binary messages follow:
-/// the initialisation segment, then one fragmented-MP4 fragment each.
-/// Sent again, with a new initialisation segment after it, when the stream's parameters change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct LiveVideoInit {
-    /// For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
-    pub mime: String,
-    pub width: u32,
-    pub height: u32,
 }
 
 /// `GET /readyz`.

@@ -9,5 +9,7 @@
 pub mod http;
 pub mod live;
 pub mod probe;
+pub mod video;
 
 pub use live::PROTOCOL;
+pub use video::VIDEO_PROTOCOL;

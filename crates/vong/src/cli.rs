@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{backtest, camera, check, config, demo, fsck, serve, sql};
+use crate::{backtest, cameras, check, config, demo, fsck, serve, sql, vision};
 
 /// Vọng: the stream engine of a city's operations centre.
 #[derive(Debug, Parser)]
@@ -32,6 +32,9 @@ enum Command {
         #[arg(long, default_value = "configs/vong.toml")]
         config: PathBuf,
     },
+    /// Find cameras, look at them, take them into the register.
+    #[command(subcommand)]
+    Camera(CameraCommand),
     /// Ask a running vong one question in SQL.
     Sql(SqlArguments),
     /// Run rules over history: the alerts they gave, or would have given.
@@ -42,9 +45,6 @@ enum Command {
         #[arg(long, default_value = "data")]
         data: PathBuf,
     },
-    /// Look at a camera, or find ONVIF cameras in the network.
-    #[command(subcommand)]
-    Camera(CameraCommand),
     /// Print every configuration key with its default and what it is for.
     Reference {
         #[arg(value_enum, default_value = "vong")]
@@ -52,6 +52,9 @@ enum Command {
     },
     /// Print the version.
     Version,
+    /// Decode pictures for the vong that started this; it speaks to no person.
+    #[command(hide = true)]
+    VisionWorker,
 }
 
 /// Where the sample city runs.
@@ -89,6 +92,32 @@ pub enum DemoPart {
     City,
 }
 
+#[derive(Clone, Debug, Subcommand)]
+enum CameraCommand {
+    /// Take the cameras of a CSV file into the register; every mistake is told, none is written.
+    Import(CameraImportArguments),
+    /// Say whether a camera is usable, and what to do if not; ends with 0 only if it is.
+    Probe(ProbeArguments),
+    /// List the ONVIF devices that answer in a network: address, name, hardware, place, services.
+    Discover(DiscoverArguments),
+}
+
+/// Which cameras go into which register.
+#[derive(Clone, Debug, Args)]
+pub struct CameraImportArguments {
+    /// CSV as a spreadsheet writes it; the first line names the columns, as in the register.
+    pub file: PathBuf,
+    /// The configuration file of the installation.
+    #[arg(long, default_value = "configs/vong.toml")]
+    pub config: PathBuf,
+    /// Say what would change, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The file is the whole register: cameras that it does not list are removed.
+    #[arg(long)]
+    pub whole: bool,
+}
+
 /// One question.
 #[derive(Clone, Debug, Args)]
 pub struct SqlArguments {
@@ -105,15 +134,6 @@ pub enum SqlFormat {
     Table,
     Json,
     Csv,
-}
-
-/// What to do with cameras.
-#[derive(Clone, Debug, Subcommand)]
-pub enum CameraCommand {
-    /// Say whether a camera is usable, and what to do if not; ends with 0 only if it is.
-    Probe(ProbeArguments),
-    /// List the ONVIF devices that answer in a network: address, name, hardware, place, services.
-    Discover(DiscoverArguments),
 }
 
 /// Which camera to look at.
@@ -203,12 +223,15 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve { config } => serve::run(&config),
         Command::Check { config } => Ok(check::run(&config)),
+        Command::Camera(CameraCommand::Import(arguments)) => cameras::import(&arguments),
+        Command::Camera(CameraCommand::Probe(arguments)) => cameras::look(&arguments),
+        Command::Camera(CameraCommand::Discover(arguments)) => cameras::discover(&arguments),
         Command::Sql(arguments) => sql::run(&arguments),
-        Command::Camera(command) => camera::run(&command),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),
         Command::Reference { of: ReferenceOf::Sources } => say(vong_decode::reference().trim_end()),
+        Command::VisionWorker => vision::run_worker(),
         Command::Version => say(&format!("vong {}", env!("CARGO_PKG_VERSION"))),
     }
 }

@@ -31,6 +31,7 @@ pub struct Config {
     pub stream: StreamConfig,
     pub rules: RulesConfig,
     pub video: VideoConfig,
+    pub vision: VisionConfig,
     pub query: QueryConfig,
     pub telemetry: TelemetryConfig,
 }
@@ -103,6 +104,14 @@ pub struct VideoConfig {
     pub clip_radius_m: f64,
     pub clip_cameras: usize,
     pub networks: Networks,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VisionConfig {
+    pub health: bool,
+    pub worker_memory_mib: u64,
+    pub worker_nice: u8,
 }
 
 /// How RTP travels from a camera.
@@ -208,6 +217,12 @@ impl Default for VideoConfig {
             clip_cameras: 2,
             networks: Networks::default(),
         }
+    }
+}
+
+impl Default for VisionConfig {
+    fn default() -> Self {
+        Self { health: true, worker_memory_mib: 1_024, worker_nice: 10 }
     }
 }
 

@@ -16,9 +16,9 @@ use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
-use vong_media::AccessUnitSink;
+use vong_media::StillMaker;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Camera, Table};
+use vong_model::{Assets, Table};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
@@ -27,10 +27,8 @@ use vong_query::{
 use vong_recorder::{
     ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
 };
-use vong_rtsp::{
-    CameraStream, ConnectGate, FactSender, FactWriter, IntakeGround, RtspIntake, RtspMetrics,
-};
-use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
+use vong_rtsp::{ConnectGate, FactWriter, IntakeGround, RtspMetrics};
+use vong_runtime::{Clock, Current, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
 use vong_store::{Store, StoreConfig, StoreMetrics};
 use vong_stream::{
@@ -39,9 +37,10 @@ use vong_stream::{
 };
 use vong_telemetry::Metrics;
 
-use crate::camera::Prober;
+use crate::cameras::{self, Aligned, Prober, RunningCameras};
 use crate::config::{self, Config};
 use crate::site::Site;
+use crate::vision::Eyes;
 use crate::{log_retention, log_watch, sources, tables};
 
 /// How many cameras of one host connect at the same time.
@@ -65,6 +64,8 @@ pub(crate) struct Installation {
     failed: Shutdown,
     desk: RuleDesk,
     query: QueryEngine,
+    assets: Current<Assets>,
+    cameras: RunningCameras,
     edges: Tasks,
     engines: Tasks,
     doors: Tasks,
@@ -72,28 +73,41 @@ pub(crate) struct Installation {
     goodbye: Shutdown,
 }
 
+/// How much was changed by reading the files again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reloaded {
+    pub(crate) tables: usize,
+    pub(crate) rules: usize,
+    pub(crate) cameras: Aligned,
+}
+
 /// What every part is built from.
 struct Ground {
     clock: Arc<dyn Clock>,
     registry: Metrics,
     log: Arc<dyn Log>,
-    assets: Arc<Assets>,
+    assets: Current<Assets>,
     readiness: Readiness,
     edges: Tasks,
     engines: Tasks,
 }
 
 impl Installation {
-    /// Brings tables and rule files that were changed into force; gives the number of changes.
+    /// Brings registers, tables and rule files that were changed into force. Cameras that did not
+    /// change are not disturbed. Sensors that are new to the register are known to SQL and screens
+    /// at once, to the decoders of brokers after a restart.
     ///
     /// # Errors
     /// When the log does not take a change.
-    pub(crate) async fn reload(&self, site: &Site) -> Result<(usize, usize)> {
-        let Site { config: _, assets, logins: _, sources, tables, areas, rules } = site;
+    pub(crate) async fn reload(&self, site: &Site) -> Result<Reloaded> {
+        let Site { config: _, assets, logins, sources, tables, areas, rules } = site;
+        self.assets.set(Arc::new(assets.clone()));
+        let cameras = self.cameras.align(assets, logins).await;
         self.query
             .set_dimensions(dimensions(assets, sources, tables).with_areas(Arc::clone(areas)));
         let tables = self.desk.align_tables(tables).await?; // rules may need them,
-        Ok((tables, self.desk.align(rules).await?.len())) // so they come after
+        let rules = self.desk.align(rules).await?.len(); // so they come after
+        Ok(Reloaded { tables, rules, cameras })
     }
 
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
@@ -108,7 +122,7 @@ impl Installation {
         let log = open_log(&config, &clock, &registry)?;
         let health = log.health();
         let log: Arc<dyn Log> = Arc::new(log);
-        let assets = Arc::new(assets);
+        let assets = Current::new(Arc::new(assets));
         let readiness = Readiness::default();
         let ground =
             Ground { clock, registry, log, assets, readiness: readiness.clone(), edges, engines };
@@ -120,28 +134,32 @@ impl Installation {
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(&config, live.clone());
         let video = VideoHub::new(live);
-        let dimensions = dimensions(&ground.assets, &mappings, &tables).with_areas(areas);
+        let dimensions = dimensions(&ground.assets.now(), &mappings, &tables).with_areas(areas);
         ground.trim_log(&config, store.clone());
-        let query = ground.start_queries(&config, store, dimensions, engine.views())?;
+        let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
         let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
         ground.start_clip_filer(&config.video);
-        ground.start_cameras(&config.video, &logins, &recorder, &video);
+        let (eyes, stills) = ground.start_vision(&config)?;
+        let parts = (recorder, video.clone(), eyes);
+        let cameras = ground.start_cameras(&config.video, &logins, parts).await;
         ground.start_brokers(&config, &mappings)?;
         let desk =
             RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone())
                 .with_budget(config.rules.budget());
         ground.align_rules(engine, desk.clone(), (tables, rules));
 
-        let parts = (query.clone(), desk.clone(), hub, video, footage);
+        let parts = (query.clone(), desk.clone(), hub, video, footage, stills);
         let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
-        let Ground { edges, engines, .. } = ground;
+        let Ground { assets, edges, engines, .. } = ground;
         Ok(Self {
             address,
             readiness,
             failed,
             desk,
             query,
+            assets,
+            cameras,
             edges,
             engines,
             doors,
@@ -170,7 +188,8 @@ impl Installation {
     /// Stops in order; what was accepted is on disk when this returns.
     pub(crate) async fn stop(mut self) {
         info!("stopping");
-        self.edges.stop(PATIENCE).await; // nothing new enters, and the cameras' sinks are gone,
+        self.edges.stop(PATIENCE).await; // nothing new enters, and the cameras' sinks are gone
+        drop(self.cameras); // with what could make new ones,
         if let Some(recorder) = self.recorder.take() {
             let joined = tokio::task::spawn_blocking(move || recorder.join()); // so the recorder ends
             match tokio::time::timeout(PATIENCE, joined).await {
@@ -277,7 +296,7 @@ impl Ground {
     fn start_queries(
         &self,
         config: &Config,
-        store: Store,
+        (store, footage): (Store, &Footage),
         dimensions: Dimensions,
         views: watch::Receiver<ViewTables>,
     ) -> Result<QueryEngine> {
@@ -297,6 +316,7 @@ impl Ground {
             store: store.clone(),
             dimensions,
             clock: Arc::clone(&clock),
+            footage: footage.clone(),
             views,
         };
         let query = QueryEngine::new(limits, sources, QueryMetrics::new(&self.registry))?;
@@ -338,7 +358,7 @@ impl Ground {
             cameras: config.clip_cameras,
         };
         let (assets, log, clock) =
-            (Arc::clone(&self.assets), Arc::clone(&self.log), Arc::clone(&self.clock));
+            (self.assets.clone(), Arc::clone(&self.log), Arc::clone(&self.clock));
         let metrics = ClipMetrics::new(&self.registry);
         let filer = ClipFiler::new(clips, assets, log, clock, metrics);
         self.engines.spawn(
@@ -348,48 +368,40 @@ impl Ground {
         );
     }
 
-    fn start_cameras(
+    fn start_vision(&self, config: &Config) -> Result<(Eyes, Arc<dyn StillMaker>)> {
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+        let eyes = Eyes::start(config, log, clock, &self.registry, &self.edges)?;
+        let stills = Arc::new(eyes.vision.stills());
+        Ok((eyes, stills))
+    }
+
+    async fn start_cameras(
         &self,
         config: &config::VideoConfig,
         logins: &crate::assets::CameraLogins,
-        recorder: &RecorderHandle,
-        video: &VideoHub,
-    ) {
+        (recorder, video, eyes): (RecorderHandle, VideoHub, Eyes),
+    ) -> RunningCameras {
         let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
-        let ground = IntakeGround {
-            gate: ConnectGate::new(CONNECTING),
-            networks: Arc::new(config.networks.clone()),
-            clock: Arc::clone(&self.clock),
-            metrics: RtspMetrics::new(&self.registry),
-        };
-        for camera in self.assets.cameras.values() {
-            let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
-            let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
-            let stream = |url: &str| CameraStream {
-                camera_id: camera.camera_id.clone(),
-                unit_code: camera.unit_code.clone(),
-                url: url.to_owned(),
-                login: logins.of(camera.camera_id.as_str()),
-                transport: match config.transport {
-                    config::Transport::Tcp => vong_rtsp::Transport::Tcp,
-                    config::Transport::Udp => vong_rtsp::Transport::Udp,
-                },
-            };
-            let start = |kind: &str, url: &str, sinks, facts: Option<FactSender>| {
-                let intake = RtspIntake::new(stream(url), sinks, facts, ground.clone());
-                let name = format!("rtsp/{}/{kind}", camera.camera_id);
-                self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
-            };
-            let Camera { url, live_url, .. } = camera;
-            match live_url {
-                Some(live_url) => {
-                    start("main", url, vec![record], Some(facts.clone()));
-                    start("live", live_url, vec![show], None);
-                }
-                None => start("main", url, vec![record, show], Some(facts.clone())),
-            }
-        }
+        let cameras = RunningCameras::new(cameras::Shared {
+            tasks: self.edges.clone(),
+            transport: match config.transport {
+                config::Transport::Tcp => vong_rtsp::Transport::Tcp,
+                config::Transport::Udp => vong_rtsp::Transport::Udp,
+            },
+            recorder,
+            video,
+            eyes,
+            facts,
+            ground: IntakeGround {
+                gate: ConnectGate::new(CONNECTING),
+                networks: Arc::new(config.networks.clone()),
+                clock: Arc::clone(&self.clock),
+                metrics: RtspMetrics::new(&self.registry),
+            },
+        });
+        cameras.align(&self.assets.now(), logins).await;
+        cameras
     }
 
     fn start_brokers(&self, config: &Config, mappings: &[SourceConfig]) -> Result<()> {
@@ -399,7 +411,7 @@ impl Ground {
                 warn!(broker = broker.id, "no source names this broker; it is not connected to");
                 continue;
             }
-            let decoder = Decoder::new(&broker.id, mappings, &self.assets)?;
+            let decoder = Decoder::new(&broker.id, mappings, &self.assets.now())?;
             let seed = random_seed(&*self.clock);
             let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
             let intake = MqttIntake::new(broker.clone(), decoder, log, clock, &metrics, seed)?;
@@ -443,10 +455,10 @@ impl Ground {
     fn app(
         &self,
         config: &Config,
-        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage),
+        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage, Arc<dyn StillMaker>),
         goodbye: Shutdown,
     ) -> App {
-        let (query, rules, hub, video, footage) = parts;
+        let (query, rules, hub, video, footage, stills) = parts;
         let city = CityInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name_vi: config.city.name_vi.clone(),
@@ -456,7 +468,7 @@ impl Ground {
         };
         App {
             city: Arc::new(city),
-            assets: Arc::clone(&self.assets),
+            assets: self.assets.clone(),
             log: Arc::clone(&self.log),
             query,
             rules,
@@ -464,7 +476,7 @@ impl Ground {
             hub,
             video,
             footage,
-            stills: None,
+            stills: Some(stills),
             prober: Some(Arc::new(Prober::new(
                 Arc::new(config.video.networks.clone()),
                 Arc::clone(&self.clock),

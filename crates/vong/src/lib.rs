@@ -5,7 +5,7 @@
 mod areas;
 pub mod assets;
 mod backtest;
-mod camera;
+mod cameras;
 mod check;
 pub mod cli;
 pub mod config;
@@ -19,5 +19,6 @@ mod site;
 mod sources;
 mod sql;
 mod tables;
+mod vision;
 
 pub use site::Site;

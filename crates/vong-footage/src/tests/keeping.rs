@@ -6,7 +6,7 @@ use vong_model::{CameraId, EventTime};
 use vong_runtime::Clock;
 
 use super::fixture::{Site, at, camera, gops, parameters, push_all, units};
-use crate::{Depth, HoldRequest, ProblemKind, fsck};
+use crate::{Depth, GopFilter, HoldRequest, ProblemKind, fsck};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -234,4 +234,43 @@ fn fsck_names_what_was_changed() {
     check("a whole file", &|| std::fs::remove_file(&first).unwrap(), &[ProblemKind::FileMissing]);
     assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
     assert_eq!(site.clock.now(), at(0).micros());
+}
+
+#[test]
+fn listing_reads_what_was_asked_for_and_no_more() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    for name in ["CAM-01", "CAM-02"] {
+        let mut writer = footage.writer(&name.into()).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..10_000)));
+    }
+    let listed = |filter: GopFilter| {
+        let mut listing = footage.list(filter);
+        let mut all = Vec::new();
+        while let Some(step) = listing.next_step().unwrap() {
+            all.extend(step);
+        }
+        (all, listing.files())
+    };
+    let (all, files) = listed(GopFilter::all());
+    assert_eq!((all.len(), files), (4_000, site.files().len() as u64));
+    assert!(all.iter().all(|gop| !gop.held));
+    let (from, to) = (at(100_300), at(108_300));
+    let cameras = Some([camera()].into());
+    footage.hold(hold(104_000, 104_001, None)).unwrap();
+    let (some, files) = listed(GopFilter { cameras, from, to });
+    let same: Vec<_> = footage.gops(&camera(), from, to).unwrap();
+    assert_eq!(
+        some.iter().map(|gop| gop.entry).collect::<Vec<_>>(),
+        same.iter().map(|gop| gop.entry).collect::<Vec<_>>()
+    );
+    assert!(some.iter().zip(&same).all(|(listed, gop)| *listed.file == *gop.file));
+    assert!((2..=4).contains(&files), "{files} files of 4 s for 8 s");
+    let held: std::collections::BTreeSet<_> =
+        some.iter().filter(|gop| gop.held).map(|gop| &gop.file).collect();
+    assert_eq!(held.len(), 1);
+    site.clock.advance(90 * DAY);
+    footage.sweep().unwrap();
+    let (left, _) = listed(GopFilter::all());
+    assert!(left.iter().all(|gop| gop.held) && !left.is_empty(), "{}", left.len());
 }

@@ -55,7 +55,6 @@ pub(crate) struct Got {
 struct Sink {
     got: Arc<Mutex<Got>>,
     timeline: Timeline,
-    keeps_all: bool,
 }
 
 impl AccessUnitSink for Sink {
@@ -69,11 +68,9 @@ impl AccessUnitSink for Sink {
         got.keys += u64::from(unit.key);
         got.bytes += unit.data.len();
         got.lost_packets += u64::from(unit.lost_packets);
-        if self.keeps_all {
-            got.stamps.push(self.timeline.stamp(unit.pts_90k, unit.received_at));
-            got.camera_times.push(unit.camera_time);
-            got.last = Some(unit.data.clone());
-        }
+        got.stamps.push(self.timeline.stamp(unit.pts_90k, unit.received_at));
+        got.camera_times.push(unit.camera_time);
+        got.last = Some(unit.data.clone());
     }
 
     fn interrupted(&mut self) {
@@ -85,7 +82,6 @@ impl AccessUnitSink for Sink {
 /// A street of fake cameras and the intake of each.
 pub(crate) struct World {
     pub(crate) farm: FakeFarm,
-    pub(crate) registry: Metrics,
     pub(crate) metrics: RtspMetrics,
     tasks: Tasks,
     facts: Receiver<Fact>,
@@ -93,15 +89,13 @@ pub(crate) struct World {
     ground: IntakeGround,
     got: Vec<Arc<Mutex<Got>>>,
     pub(crate) told: Vec<Fact>,
-    keeps_all: bool,
 }
 
 impl World {
     pub(crate) async fn new(cameras: Vec<FakeCamera>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let farm = FakeFarm::start(cameras, Arc::clone(&clock)).await.unwrap();
-        let registry = Metrics::new();
-        let metrics = RtspMetrics::new(&registry);
+        let metrics = RtspMetrics::new(&Metrics::new());
         let (sender, facts) = fact_channel();
         let ground = IntakeGround {
             gate: ConnectGate::new(8),
@@ -111,7 +105,6 @@ impl World {
         };
         Self {
             farm,
-            registry,
             metrics,
             tasks: Tasks::new("edges", Shutdown::new()),
             facts,
@@ -119,14 +112,7 @@ impl World {
             ground,
             got: Vec::new(),
             told: Vec::new(),
-            keeps_all: true,
         }
-    }
-
-    /// For many cameras over a long time: frames are counted, not kept.
-    pub(crate) fn counting_only(mut self) -> Self {
-        self.keeps_all = false;
-        self
     }
 
     /// The intake of camera `index`, told as `CAM-<index>`.
@@ -151,7 +137,7 @@ impl World {
         };
         let got = Arc::new(Mutex::new(Got::default()));
         self.got.push(Arc::clone(&got));
-        let sink = Sink { got, timeline: Timeline::new(), keeps_all: self.keeps_all };
+        let sink = Sink { got, timeline: Timeline::new() };
         let facts = Some(self.sender.clone());
         let intake = RtspIntake::new(stream, vec![Box::new(sink)], facts, self.ground.clone());
         let shutdown = self.tasks.shutdown();
@@ -204,10 +190,6 @@ impl World {
             assert!(begun.elapsed() < limit, "{what}: not within {limit:?}; told {:?}", self.told);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    pub(crate) fn tasks(&self) -> usize {
-        self.tasks.names().len()
     }
 
     pub(crate) async fn stop(self) {

@@ -140,6 +140,17 @@ impl Canvas {
         });
     }
 
+    /// Mean over `2 · reach + 1` pixels each way, luma alone: a lens out of focus.
+    pub(crate) fn blur(&mut self, reach: usize) {
+        let width = self.width;
+        for row in self.luma.chunks_exact_mut(width) {
+            blur_line(row, 0, 1, width, reach);
+        }
+        for column in 0..width {
+            blur_line(&mut self.luma, column, width, self.height, reach);
+        }
+    }
+
     fn span(&mut self, y: i32, from: i32, to: i32, paint: Paint) {
         let (width, half) = (self.width(), self.width() / 2);
         if let Some(row) = row_of(&mut self.luma, y, width, from, to) {
@@ -154,6 +165,23 @@ impl Canvas {
                 row.fill(paint.v);
             }
         }
+    }
+}
+
+/// Sliding mean of `count` pixels of `plane` from `start` on, `step` apart; the rim repeats.
+fn blur_line(plane: &mut [u8], start: usize, step: usize, count: usize, reach: usize) {
+    let line: Vec<u32> =
+        plane.iter().skip(start).step_by(step).take(count).map(|p| u32::from(*p)).collect();
+    let at = |index: isize| {
+        let inside = usize::try_from(index).unwrap_or(0).min(count.saturating_sub(1));
+        line.get(inside).copied().unwrap_or(0)
+    };
+    let reach_i = isize::try_from(reach).unwrap_or(0);
+    let mut sum: u32 = (-reach_i..=reach_i).map(at).sum();
+    let size = u32::try_from(2 * reach + 1).unwrap_or(1);
+    for (index, pixel) in (0..).zip(plane.iter_mut().skip(start).step_by(step).take(count)) {
+        *pixel = u8::try_from(sum / size).unwrap_or(u8::MAX);
+        sum = sum + at(index + reach_i + 1) - at(index - reach_i);
     }
 }
 

@@ -8,10 +8,10 @@ use chrono::{DateTime, FixedOffset};
 use super::canvas::{Canvas, FULL_LIGHT, Paint};
 use super::dice::Dice;
 use super::street::Street;
-use super::traffic::{STEP_MS, Traffic};
+use super::traffic::{STEP_MS, Traffic, TrueVehicle};
 use super::view::View;
 use super::{CameraSpec, font, vehicle};
-use crate::scene::Scene;
+use crate::scene::{LensFault, Scene};
 use vong_runtime::UnixMicros;
 
 /// Steps on the first road state before frame 0, so that roads are not empty.
@@ -36,8 +36,8 @@ pub(crate) struct Painter {
     view: View,
     street: Street,
     backdrop: Canvas,
-    /// What `backdrop` is lit by.
-    light: Option<u32>,
+    /// What `backdrop` is lit by, and whether the camera is turned.
+    light: Option<(u32, bool)>,
     canvas: Canvas,
     drawn: Option<u64>,
     traffic: Option<(u64, Traffic)>,
@@ -108,18 +108,22 @@ impl Painter {
         let at_ms = self.at_ms(n);
         let time = frame_time(self.anchor, at_ms);
         let light = time.map_or(FULL_LIGHT, light_at);
-        if self.light != Some(light) {
+        let lens = self.scene.lens(&self.camera_id, seconds(at_ms));
+        let view = self.view_through(lens);
+        let turned = lens == Some(LensFault::Moved);
+        if self.light != Some((light, turned)) {
             let mut dice = Dice::new(self.seed, &format!("{}/street", self.camera_id));
-            self.street.draw(&mut self.backdrop, &self.view, &mut dice, light);
-            self.light = Some(light);
+            self.street.draw(&mut self.backdrop, &view, &mut dice, light);
+            self.light = Some((light, turned));
         }
         self.canvas.copy_from(&self.backdrop);
         let step = at_ms / STEP_MS;
         let blink = (at_ms / 400).is_multiple_of(2);
         let poses = self.traffic_at(step).poses(at_ms % STEP_MS, blink);
         for pose in &poses {
-            vehicle::draw(&mut self.canvas, &self.view, pose, light);
+            vehicle::draw(&mut self.canvas, &view, pose, light);
         }
+        spoil(&mut self.canvas, lens);
         self.caption(time);
     }
 
@@ -130,7 +134,9 @@ impl Painter {
         let (mut at, mut traffic) = reached.unwrap_or_else(|| (0, self.first_traffic()));
         while at < step {
             at += 1;
-            traffic.step(self.scene.road(&self.camera_id, seconds(at * STEP_MS)));
+            let at_s = seconds(at * STEP_MS);
+            let incident = self.scene.incident(&self.camera_id, at_s);
+            traffic.step(self.scene.road(&self.camera_id, at_s), incident);
         }
         &self.traffic.insert((at, traffic)).1
     }
@@ -140,9 +146,23 @@ impl Painter {
         let mut traffic = Traffic::new(&self.street, dice);
         let road = self.scene.road(&self.camera_id, 0.0);
         for _ in 0..WARM_UP_STEPS {
-            traffic.step(road);
+            traffic.step(road, None);
         }
         traffic
+    }
+
+    /// Vehicles as they are in frame `n`, whatever the camera shows of them.
+    pub(crate) fn truth(&mut self, n: u64) -> Vec<TrueVehicle> {
+        let step = self.at_ms(n) / STEP_MS;
+        self.traffic_at(step).truth()
+    }
+
+    fn view_through(&self, lens: Option<LensFault>) -> View {
+        let (width, height) = (self.canvas.width() as f32, self.canvas.height() as f32);
+        match lens {
+            Some(LensFault::Moved) => self.view.turned(-0.17 * width, 0.06 * height),
+            _ => self.view.clone(),
+        }
     }
 
     #[cfg(test)]
@@ -164,6 +184,33 @@ impl Painter {
         let at =
             (self.canvas.width() - wide - 3 * margin, self.canvas.height() - high - 2 * margin);
         label(&mut self.canvas, at, scale, banner, BANNER);
+    }
+}
+
+/// What a fault of the lens makes of the picture; captions are written by the camera itself, later.
+fn spoil(canvas: &mut Canvas, lens: Option<LensFault>) {
+    let (width, height) = (canvas.width(), canvas.height());
+    let whole = |canvas: &mut Canvas, paint| canvas.rectangle((0, 0), (width, height), paint);
+    match lens {
+        None | Some(LensFault::Moved) => {}
+        Some(LensFault::Black) => whole(canvas, Paint::rgb(4, 4, 5)),
+        Some(LensFault::White) => whole(canvas, Paint::rgb(254, 254, 252)),
+        Some(LensFault::Defocused) => {
+            canvas.blur(usize::try_from(height / 72).unwrap_or(5));
+            canvas.blur(usize::try_from(height / 72).unwrap_or(5));
+        }
+        Some(LensFault::Covered) => {
+            // A cloth with a few folds; a strip at the right stays free.
+            let edge = width * 85 / 100;
+            canvas.polygon(
+                &[(0, 0), (edge, 0), (edge - width / 12, height), (0, height)],
+                Paint::rgb(96, 84, 70),
+            );
+            for fold in 1..4 {
+                let x = width * fold / 5;
+                canvas.darken(&[(x, 0), (x + 6, 0), (x + 30, height), (x + 18, height)], 90);
+            }
+        }
     }
 }
 

@@ -25,6 +25,16 @@ pub(crate) struct Lane {
     pub(crate) width: Width,
 }
 
+impl Lane {
+    /// How wide it is.
+    pub(crate) fn metres(&self) -> f32 {
+        match self.width {
+            Width::Wide => WIDE_LANE,
+            Width::Narrow => NARROW_LANE,
+        }
+    }
+}
+
 /// The road's cross-section, from the middle outwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Street {
@@ -80,6 +90,16 @@ impl Street {
         let sides = [side(), side()];
         let crossing_z = (dice.below(2) == 0).then(|| dice.between(15.0, 19.0));
         Self { lanes, wide_per_side, half_median, half_road, kerbed_median, crossing_z, sides }
+    }
+
+    /// From the road's middle to the kerb, metres.
+    pub(crate) fn half_road(&self) -> f32 {
+        self.half_road
+    }
+
+    /// From the road's middle to its first lane, metres.
+    pub(crate) fn half_median(&self) -> f32 {
+        self.half_median
     }
 
     /// Draws everything that stands still, lit by `light` of [`FULL_LIGHT`].

@@ -7,7 +7,7 @@
 use super::dice::Dice;
 use super::street::{Lane, Street, Width};
 use super::vehicle::{Kind, Pose};
-use crate::scene::RoadState;
+use crate::scene::{Incident, RoadState};
 
 /// Length of a step.
 pub(crate) const STEP_MS: u64 = 100;
@@ -26,9 +26,13 @@ const FREE_SPEED: f32 = 11.0;
 const ACCIDENT_AWAY: bool = false;
 /// How far in front of the camera.
 const ACCIDENT_Z: f32 = 22.0;
+/// Who drives against the traffic does so at this speed, m/s.
+const WRONG_WAY_SPEED: f32 = 7.0;
 
 #[derive(Clone, Debug)]
 struct Vehicle {
+    /// Its own; counts up with each that enters.
+    number: u64,
     kind: Kind,
     /// Front bumper, metres from where the lane enters the stretch.
     front: f32,
@@ -72,6 +76,28 @@ pub(crate) struct Traffic {
     arrivals: [f32; 2],
     next_arrival: [f32; 2],
     accident: bool,
+    incident: Option<Incident>,
+    /// Distance of the driver on the wrong side, and its number.
+    wrong_way: Option<(f32, u64)>,
+    entered: u64,
+}
+
+/// A vehicle as it truly is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrueVehicle {
+    /// The same in each frame in which it is there.
+    pub number: u64,
+    /// `motorcycle`, `car`, `truck`, `bus`.
+    pub kind: &'static str,
+    /// Its lane leads away from the camera.
+    pub away: bool,
+    /// It drives against its lane.
+    pub wrong_way: bool,
+    /// Middle of the vehicle, metres right of the road's middle.
+    pub x_m: f32,
+    /// Distance from the camera along the road, metres.
+    pub z_m: f32,
+    pub speed_kmh: f32,
 }
 
 impl Traffic {
@@ -83,12 +109,16 @@ impl Traffic {
             arrivals: [0.0; 2],
             next_arrival: [1.0; 2],
             accident: false,
+            incident: None,
+            wrong_way: None,
+            entered: 0,
         }
     }
 
     /// Moves everything on by [`STEP_MS`].
-    pub(crate) fn step(&mut self, road: RoadState) {
+    pub(crate) fn step(&mut self, road: RoadState, incident: Option<Incident>) {
         self.start_or_clear_accident(road);
+        self.start_or_clear_incident(incident);
         #[expect(clippy::cast_possible_truncation, reason = "speeds are small")]
         let road_speed = (road.speed_kmh / 3.6).clamp(0.0, 40.0) as f32;
         let accident = self.accident;
@@ -119,6 +149,7 @@ impl Traffic {
                 _ => Kind::Bus,
             };
             let vehicle = Vehicle {
+                number: self.entered,
                 kind,
                 front: 0.0,
                 speed: road_speed,
@@ -131,9 +162,41 @@ impl Traffic {
             };
             let admitted = enter(&mut self.tracks, away, vehicle, if crowded { 0.0 } else { 0.9 });
             if admitted {
+                self.entered += 1;
                 *waiting = (*waiting - *threshold).max(0.0);
                 *threshold = self.dice.between(0.4, 1.6);
             }
+        }
+    }
+
+    fn start_or_clear_incident(&mut self, wanted: Option<Incident>) {
+        if let Some((z, _)) = &mut self.wrong_way {
+            *z += WRONG_WAY_SPEED * STEP_S;
+        }
+        self.wrong_way = self.wrong_way.filter(|(z, _)| *z < FAR_Z);
+        if wanted == self.incident {
+            return;
+        }
+        if self.incident == Some(Incident::Breakdown) {
+            for vehicle in self.tracks.iter_mut().flat_map(|t| &mut t.vehicles) {
+                vehicle.wreck = None;
+            }
+        }
+        self.incident = wanted;
+        match wanted {
+            Some(Incident::WrongWay) => {
+                self.wrong_way = Some((NEAR_Z, self.entered));
+                self.entered += 1;
+            }
+            Some(Incident::Breakdown) => {
+                let front = if ACCIDENT_AWAY { ACCIDENT_Z - NEAR_Z } else { FAR_Z - ACCIDENT_Z };
+                let wreck = Wreck { front, turn: 0.0, shift: 0.0, hazard: true };
+                let mut lanes = self.tracks.iter_mut().filter(|t| t.lane.away == ACCIDENT_AWAY);
+                if let Some(track) = lanes.find(|t| t.lane.width == Width::Wide) {
+                    self.entered += track.wreck_nearest(wreck, &mut self.dice, self.entered);
+                }
+            }
+            None => {}
         }
     }
 
@@ -166,7 +229,7 @@ impl Traffic {
                     Wreck { front: front - 2.0, turn: 1.6, shift: 0.3, hazard: false }
                 }
             };
-            track.wreck_nearest(wreck, &mut self.dice);
+            self.entered += track.wreck_nearest(wreck, &mut self.dice, self.entered);
         }
     }
 
@@ -177,8 +240,60 @@ impl Traffic {
         for track in &self.tracks {
             poses.extend(track.vehicles.iter().map(|v| v.pose(track.lane, ahead_s, blink)));
         }
+        poses.extend(self.wrong_way_pose(ahead_s));
         poses.sort_by(|a, b| b.z.total_cmp(&a.z));
         poses
+    }
+
+    /// The lane by the kerb against which someone drives: the outermost for oncoming motorbikes.
+    fn wrong_way_lane(&self) -> Option<Lane> {
+        let lanes = self.tracks.iter().map(|t| t.lane).filter(|l| !l.away);
+        lanes.min_by(|a, b| a.x.total_cmp(&b.x))
+    }
+
+    fn wrong_way_pose(&self, ahead_s: f32) -> Option<Pose> {
+        let (lane, (z, number)) = self.wrong_way_lane().zip(self.wrong_way)?;
+        Some(Pose {
+            kind: Kind::Motorbike,
+            x: lane.x,
+            z: z + WRONG_WAY_SPEED * ahead_s,
+            heading: (0.0, 1.0),
+            look: u8::try_from(number % 64).unwrap_or(0),
+            braking: false,
+            hazard: false,
+            fallen: false,
+        })
+    }
+
+    /// Every vehicle as it was at the last step.
+    pub(crate) fn truth(&self) -> Vec<TrueVehicle> {
+        let mut all = Vec::new();
+        for track in &self.tracks {
+            all.extend(track.vehicles.iter().map(|vehicle| {
+                let pose = vehicle.pose(track.lane, 0.0, false);
+                TrueVehicle {
+                    number: vehicle.number,
+                    kind: vehicle.kind.word(),
+                    away: track.lane.away,
+                    wrong_way: false,
+                    x_m: pose.x,
+                    z_m: pose.z,
+                    speed_kmh: vehicle.speed * 3.6,
+                }
+            }));
+        }
+        if let Some((pose, (_, number))) = self.wrong_way_pose(0.0).zip(self.wrong_way) {
+            all.push(TrueVehicle {
+                number,
+                kind: Kind::Motorbike.word(),
+                away: false,
+                wrong_way: true,
+                x_m: pose.x,
+                z_m: pose.z,
+                speed_kmh: WRONG_WAY_SPEED * 3.6,
+            });
+        }
+        all
     }
 }
 
@@ -217,16 +332,18 @@ impl Track {
         self.vehicles.retain(|v| v.front - v.kind.length() < LENGTH);
     }
 
-    /// Makes the nearest vehicle that still comes up to `wreck.front` stop there.
-    fn wreck_nearest(&mut self, wreck: Wreck, dice: &mut Dice) {
+    /// Makes the nearest vehicle that still comes up to `wreck.front` stop there; a new one, which
+    /// gets `number`, where there is none. Gives how many entered for it.
+    fn wreck_nearest(&mut self, wreck: Wreck, dice: &mut Dice, number: u64) -> u64 {
         let next = self.vehicles.iter_mut().find(|v| v.front < wreck.front - 4.0);
         if let Some(vehicle) = next {
             vehicle.wreck = Some(wreck);
-            return;
+            return 0;
         }
         let kind = if self.lane.width == Width::Wide { Kind::Car } else { Kind::Motorbike };
         let look = u8::try_from(dice.below(64)).unwrap_or(0);
         self.vehicles.push(Vehicle {
+            number,
             kind,
             front: 0.0,
             speed: FREE_SPEED,
@@ -237,6 +354,7 @@ impl Track {
             wreck: Some(wreck),
             askew: 0.0,
         });
+        1
     }
 }
 
@@ -320,7 +438,7 @@ mod tests {
         let mut traffic = traffic();
         let mut entered = 0;
         for _ in 0..6_000 {
-            traffic.step(road(40.0, 30.0, 0));
+            traffic.step(road(40.0, 30.0, 0), None);
             // Whoever has just entered has not moved yet.
             let vehicles = traffic.tracks.iter().flat_map(|t| &t.vehicles);
             entered += vehicles.filter(|v| v.front == 0.0).count();
@@ -332,10 +450,10 @@ mod tests {
     fn accident_leaves_vehicles_standing_and_a_queue_behind() {
         let mut traffic = traffic();
         for _ in 0..600 {
-            traffic.step(road(45.0, 40.0, 0));
+            traffic.step(road(45.0, 40.0, 0), None);
         }
         for _ in 0..300 {
-            traffic.step(road(3.0, 40.0, 2));
+            traffic.step(road(3.0, 40.0, 2), None);
         }
         let wrecks = traffic.tracks.iter().flat_map(|t| &t.vehicles).filter(|v| v.wreck.is_some());
         let (count, moving) =
@@ -343,7 +461,7 @@ mod tests {
         assert_eq!((count, moving), (2, 0));
         assert!(!overlaps(&traffic));
         for _ in 0..600 {
-            traffic.step(road(45.0, 40.0, 0));
+            traffic.step(road(45.0, 40.0, 0), None);
         }
         assert!(traffic.tracks.iter().flat_map(|t| &t.vehicles).all(|v| v.wreck.is_none()));
         assert!(traffic.tracks.iter().flat_map(|t| &t.vehicles).all(|v| v.speed > 2.0));
@@ -353,8 +471,8 @@ mod tests {
     fn same_seed_and_road_give_the_same_traffic() {
         let (mut a, mut b) = (traffic(), traffic());
         for _ in 0..500 {
-            a.step(road(30.0, 50.0, 0));
-            b.step(road(30.0, 50.0, 0));
+            a.step(road(30.0, 50.0, 0), None);
+            b.step(road(30.0, 50.0, 0), None);
         }
         assert_eq!(format!("{a:?}"), format!("{b:?}"));
     }

@@ -13,6 +13,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// As in `vehicle_counts.kind`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Kind::Motorbike => "motorcycle",
+            Kind::Car => "car",
+            Kind::Lorry => "truck",
+            Kind::Bus => "bus",
+        }
+    }
+
     /// Bumper to bumper, metres.
     pub(crate) fn length(self) -> f32 {
         match self {

@@ -53,6 +53,18 @@ impl View {
         self.focal / z.max(NEAREST_Z)
     }
 
+    /// The same camera turned: everything lies so many pixels further to the right and down.
+    pub(crate) fn turned(&self, right: f32, down: f32) -> Self {
+        Self { vanishing_x: self.vanishing_x + right, horizon: self.horizon + down, ..self.clone() }
+    }
+
+    /// Column and row of a place on the ground, pixels; `z` must not be under the camera.
+    pub(crate) fn on_ground(&self, x: f32, z: f32) -> (f32, f32) {
+        let scale = self.scale(z);
+        let column = self.vanishing_x + scale * (x - self.camera_x);
+        (column, self.horizon + scale * self.camera_h)
+    }
+
     pub(crate) fn horizon(&self) -> i32 {
         pixel(self.horizon)
     }

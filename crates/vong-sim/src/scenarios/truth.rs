@@ -81,7 +81,7 @@ fn rules(kind: ScenarioKind) -> &'static [&'static str] {
         ScenarioKind::SensorDead => &["sensor_silent"],
         ScenarioKind::SensorStuck => &["sensor_stuck"],
         ScenarioKind::FastClock => &["clock_ahead"],
-        ScenarioKind::CameraFrozen => &[],
+        ScenarioKind::CameraFrozen => &["camera_frozen"],
         ScenarioKind::CameraLost => &["camera_lost"],
     }
 }
@@ -132,10 +132,9 @@ fn notice(kind: ScenarioKind) -> (&'static str, &'static str) {
         ScenarioKind::FastClock => {
             ("Đồng hồ thiết bị chạy nhanh 5 phút.", "The device's clock is five minutes ahead.")
         }
-        ScenarioKind::CameraFrozen => (
-            "Camera lặp lại một khung hình (chưa có luật phát hiện).",
-            "The camera repeats one picture (no shipped rule detects it yet).",
-        ),
+        ScenarioKind::CameraFrozen => {
+            ("Camera lặp lại một khung hình.", "The camera repeats one picture.")
+        }
         ScenarioKind::CameraLost => (
             "Camera từ chối kết nối trong một phút.",
             "The camera refuses connections for a minute.",

@@ -118,6 +118,17 @@ const KEYS: &[Key] = &[
         "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"127.0.0.0/8\", \"::1/128\", \"fc00::/7\"]",
         "Cameras are connected to only inside these networks.",
     ),
+    key(
+        "vision.health",
+        "true",
+        "Whether key frames are looked at for cameras that are black, covered, moved, frozen and the like.",
+    ),
+    key(
+        "vision.worker_memory_mib",
+        "1024",
+        "Address space of each process that decodes; it dies and is started again when it wants more.",
+    ),
+    key("vision.worker_nice", "10", "How far those processes stand back behind all else, 0 to 19."),
     key("query.concurrent", "4", "Analyst queries that run at the same time; further ones wait."),
     key("query.deadline_s", "30", "A query is stopped after this time."),
     key("query.max_rows", "1000000", "A query is stopped after so many rows of result."),

@@ -4,6 +4,8 @@ export type Fields = Record<string, unknown>;
 
 export const PROTOCOL = 'vong.live.v1';
 
+export const VIDEO_PROTOCOL = 'vong.video.v1';
+
 export type View = "sensors" | "cameras" | "alerts" | "clips" | "sources" | "views";
 
 export type Since = { epoch: string, seq: number, };
@@ -80,16 +82,84 @@ export type About = { version: string, city_name_vi: string, city_name_en: strin
 
 export type SensorInfo = { sensor_id: string, kind: string, name_vi: string, name_en: string, lon: number, lat: number, unit_code: string, };
 
-export type CameraInfo = { camera_id: string, name_vi: string, name_en: string, lon: number, lat: number, heading_deg: number, unit_code: string, };
-
-export type LiveVideoInit = { 
+export type CameraInfo = { camera_id: string, name_vi: string, name_en: string, lon: number, lat: number, 
 /**
- * For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
+ * Direction of view, degrees clockwise from north.
  */
-mime: string, width: number, height: number, };
+heading_deg: number, 
+/**
+ * Width of the view, degrees; 360 where the camera turns.
+ */
+fov_deg: number, 
+/**
+ * How far it shows what happens, metres.
+ */
+range_m: number, 
+/**
+ * `observation`, `surveillance`, `plate_recognition` or `counting`.
+ */
+class: string, 
+/**
+ * Who answers for it; empty when unknown.
+ */
+owner: string, 
+/**
+ * Why it records; empty when unknown.
+ */
+purpose: string, 
+/**
+ * `continuous`, or `events`: only around alerts.
+ */
+recording: string, unit_code: string, };
 
 export type Readiness = { ready: boolean, 
 /**
  * What is still missing, by part.
  */
 waiting_for: Array<string>, };
+
+export type VideoMode = "full" | "key" | "off";
+
+export type VideoStreamName = "main" | "sub";
+
+export type VideoForm = "frames" | "fragments" | "stills";
+
+export type VideoCodec = "h264" | "h265";
+
+export type VideoTile = { tile: number, camera_id: string, stream: VideoStreamName, mode: VideoMode, 
+/**
+ * Somebody looks at this one: it keeps all frames when the client cannot keep up.
+ */
+keep: boolean, };
+
+export type VideoClientMessage = { "type": "show", 
+/**
+ * What the client can decode.
+ */
+plays: Array<VideoCodec>, 
+/**
+ * `frames` or `fragments`.
+ */
+form: VideoForm, tiles: Array<VideoTile>, } | { "type": "taken", bytes: number, };
+
+export type VideoModeReason = "slow" | "recovered";
+
+export type VideoRefusal = "unknown" | "not_allowed" | "codec";
+
+export type VideoServerMessage = { "type": "welcome", protocol: string, server_time_ms: number, window_bytes: number, } | { "type": "setup", tile: number, 
+/**
+ * Unique on this connection; pictures carry it.
+ */
+setup: number, camera_id: string, 
+/**
+ * The stream that is shown, which need not be the wanted one.
+ */
+stream: VideoStreamName, form: VideoForm, codec: VideoCodec, 
+/**
+ * RFC 6381, as in `avc1.64001f`.
+ */
+codecs: string, width: number, height: number, 
+/**
+ * What `form` says, as hexadecimal digits.
+ */
+data: string, } | { "type": "lost", tile: number, } | { "type": "refused", tile: number, why: VideoRefusal, codec: VideoCodec | null, } | { "type": "mode", tile: number, mode: VideoMode, why: VideoModeReason, } | { "type": "mark", server_time_ms: number, } | { "type": "bye", code: ByeCode, retry_ms: number, detail: string, };

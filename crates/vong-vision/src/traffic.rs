@@ -1,0 +1,319 @@
+//! Traffic on a camera's picture without a model: what differs from the background, vehicles among
+//! it, their tracks; from them counts, speeds, queues, stopped vehicles and wrong-way drivers.
+//!
+//! Pure: small grey pictures and their times in, events and counts out.
+
+mod background;
+mod objects;
+mod periods;
+mod tracks;
+
+use vong_model::EventTime;
+
+use crate::episode::Episode;
+use crate::findings::{Count, Event, EventKind};
+use crate::luma::Luma;
+use crate::scene::{Scene, contains, side};
+use background::Background;
+use objects::Finder;
+use periods::{Periods, ZoneNow};
+use tracks::{Track, Tracks};
+
+/// Size of the pictures that are judged.
+pub const WIDTH: usize = objects::WIDTH;
+pub const HEIGHT: usize = objects::HEIGHT;
+
+/// Pictures further apart than this say nothing of speeds: tracking begins anew.
+const LONGEST_GAP_S: f64 = 1.5;
+/// What drives against its lane is told after so many metres.
+const WRONG_WAY_M: f64 = 8.0;
+const WRONG_WAY_KMH: f64 = 5.0;
+/// Slower than this is queueing.
+const QUEUE_KMH: f64 = 6.0;
+/// A queue with larger holes than this is two.
+const QUEUE_HOLE_M: f64 = 15.0;
+/// How long a queue or a crowd must last, and be gone, seconds.
+const QUEUE_S: f64 = 8.0;
+const CROWD_S: f64 = 10.0;
+/// How long a wrong-way driver is told after the last sighting, seconds.
+const WRONG_WAY_HOLD_S: f64 = 5.0;
+
+/// Watches the traffic before one camera.
+#[derive(Debug)]
+pub struct Traffic {
+    scene: Scene,
+    finder: Finder,
+    background: Background,
+    tracks: Tracks,
+    periods: Periods,
+    /// Which pixels of the picture lie in each zone.
+    zone_pixels: Vec<Vec<usize>>,
+    zones: Vec<ZoneState>,
+    last_at: Option<EventTime>,
+    stopped: Episode,
+    wrong_way: Episode,
+    queue: Episode,
+    crowd: Episode,
+    wrong_way_seen: Option<EventTime>,
+    is_suspended: bool,
+}
+
+/// For how long a zone has been as it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct ZoneState {
+    queue_s: f64,
+    crowd_s: f64,
+}
+
+/// What pictures told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub events: Vec<Event>,
+    pub counts: Vec<Count>,
+}
+
+impl Traffic {
+    pub fn new(scene: Scene) -> Self {
+        let zone_pixels = scene.zones.iter().map(|zone| {
+            let inside = |at: &usize| {
+                let (x, y) = ((*at % WIDTH) as f64 + 0.5, (*at / WIDTH) as f64 + 0.5);
+                contains(&zone.polygon, [x / WIDTH as f64, y / HEIGHT as f64])
+            };
+            (0..WIDTH * HEIGHT).filter(inside).collect()
+        });
+        Self {
+            zone_pixels: zone_pixels.collect(),
+            zones: vec![ZoneState::default(); scene.zones.len()],
+            finder: Finder::new(scene.clone()),
+            scene,
+            background: Background::default(),
+            tracks: Tracks::default(),
+            periods: Periods::default(),
+            last_at: None,
+            stopped: Episode::new(1, 10),
+            wrong_way: Episode::new(1, 1),
+            queue: Episode::new(1, 1),
+            crowd: Episode::new(1, 1),
+            wrong_way_seen: None,
+            is_suspended: false,
+        }
+    }
+
+    /// Takes in the next picture, which must be of [`WIDTH`] by [`HEIGHT`]; others say nothing.
+    pub fn observe(&mut self, luma: &Luma, at: EventTime) -> Seen {
+        if self.is_suspended || (luma.width(), luma.height()) != (WIDTH, HEIGHT) {
+            return Seen::default();
+        }
+        let Some(dt_s) = self.advance(at) else { return Seen::default() };
+        let Some(differing) = self.background.differing(luma, at.micros()) else {
+            self.tracks = Tracks::default();
+            return Seen::default();
+        };
+        let (objects, taken) = self.finder.find(&differing);
+        self.background.follow(luma, &differing, &taken, dt_s as f32);
+        self.tracks.observe(&objects, &self.scene, dt_s, at.micros());
+        self.count_crossings();
+        let zones = self.zones_now(&differing);
+        let counts = self.periods.observe(&self.scene, at, dt_s, &zones);
+        let mut events = Vec::new();
+        events.extend(self.stopped(at));
+        events.extend(self.wrong_way(at));
+        events.extend(self.queue(at, dt_s, &zones));
+        events.extend(self.crowd(at, dt_s, &zones));
+        Seen { events, counts }
+    }
+
+    /// Stops judging pictures, or begins again: while the camera is covered or shows another view,
+    /// lanes are not where the scene says. What is known of vehicles is forgotten.
+    pub fn suspend(&mut self, is_suspended: bool) {
+        self.is_suspended = is_suspended;
+        self.tracks = Tracks::default();
+        self.last_at = None;
+    }
+
+    /// Vehicles that are tracked now: place on the plane of the scene, speed, kind.
+    pub fn vehicles(&self) -> Vec<([f64; 2], f64, &'static str)> {
+        let seen = self.tracks.all.iter().filter(|t| t.is_confirmed() && t.is_seen());
+        seen.map(|track| (track.at, track.speed(), track.kind().as_str())).collect()
+    }
+
+    /// Seconds since the last picture; `None` when it came before that one.
+    fn advance(&mut self, at: EventTime) -> Option<f64> {
+        let last = self.last_at.replace(at);
+        let dt_s = last.map_or(0.1, |last| (at.micros() - last.micros()) as f64 / 1e6);
+        if dt_s <= 0.0 {
+            self.last_at = last;
+            return None;
+        }
+        if dt_s > LONGEST_GAP_S {
+            self.tracks = Tracks::default();
+            return Some(0.1);
+        }
+        Some(dt_s)
+    }
+
+    fn count_crossings(&mut self) {
+        let Self { scene, tracks, periods, .. } = self;
+        for track in tracks.all.iter_mut().filter(|track| track.is_confirmed()) {
+            for (number, line) in scene.lines.iter().enumerate() {
+                let now = side(line.from, line.to, track.at);
+                let slots = track.sides.get_mut(number).zip(track.counted.get_mut(number));
+                let Some((before, counted)) = slots else { continue };
+                let crossed = now.signum() != before.signum();
+                *before = now;
+                if !crossed || *counted || !is_beside(line.from, line.to, track.at) {
+                    continue;
+                }
+                *counted = true;
+                let speed_kmh = track.velocity[0].hypot(track.velocity[1]) * 3.6;
+                periods.crossed(number, now.signum() == line.forward, track.kind(), speed_kmh);
+            }
+        }
+    }
+
+    fn zones_now(&self, differing: &[bool]) -> Vec<ZoneNow> {
+        let zones = self.scene.zones.iter().zip(&self.zone_pixels);
+        let now = zones.map(|(zone, pixels)| {
+            let on = |at: &&usize| differing.get(**at).copied().unwrap_or(false);
+            let inside = |track: &&Track| {
+                let at = self.scene.plane.to_picture(track.at);
+                track.is_confirmed() && contains(&zone.polygon, at)
+            };
+            let tracks: Vec<&Track> = self.tracks.all.iter().filter(inside).collect();
+            ZoneNow {
+                vehicles: u32::try_from(tracks.len()).unwrap_or(u32::MAX),
+                queue_m: if self.scene.is_measured() { self.queue_m(&tracks) } else { 0.0 },
+                covered: pixels.iter().filter(on).count() as f64 / pixels.len().max(1) as f64,
+            }
+        });
+        now.collect()
+    }
+
+    /// The longest stretch of slow vehicles on one lane, metres.
+    fn queue_m(&self, tracks: &[&Track]) -> f64 {
+        let mut longest = 0.0_f64;
+        for (number, lane) in self.scene.lanes.iter().enumerate() {
+            let slow = tracks
+                .iter()
+                .filter(|track| track.lane == Some(number) && track.speed() * 3.6 < QUEUE_KMH);
+            let span = |track: &&&Track| {
+                let from = track.at[0] * lane.along[0] + track.at[1] * lane.along[1];
+                (from, track.kind().length_m())
+            };
+            let mut spans: Vec<(f64, f64)> = slow.map(|track| span(&track)).collect();
+            spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let (mut begin, mut end, mut vehicles) = (f64::NAN, f64::NEG_INFINITY, 0);
+            for (at, length) in spans {
+                if at - end > QUEUE_HOLE_M {
+                    (begin, vehicles) = (at, 0);
+                }
+                end = at + length;
+                vehicles += 1;
+                if vehicles >= 2 {
+                    longest = longest.max(end - begin);
+                }
+            }
+        }
+        longest
+    }
+
+    fn stopped(&mut self, at: EventTime) -> Option<Event> {
+        let standing = self.tracks.all.iter().filter(|t| t.is_confirmed() && t.lane.is_some());
+        let longest = standing.map(|track| track.standing_us(at.micros())).max().unwrap_or(0);
+        let state = self.stopped.observe(at, longest >= self.scene.stopped_us)?;
+        let value = Some(longest as f64 / 1e6);
+        Some(Event {
+            at,
+            kind: EventKind::StoppedVehicle,
+            state,
+            subject: None,
+            value,
+            detail: None,
+        })
+    }
+
+    fn wrong_way(&mut self, at: EventTime) -> Option<Event> {
+        let mut farthest = 0.0_f64;
+        for track in &mut self.tracks.all {
+            let Some(lane) = track.lane.and_then(|lane| self.scene.lanes.get(lane)) else {
+                continue;
+            };
+            let along = |v: [f64; 2]| v[0] * lane.along[0] + v[1] * lane.along[1];
+            let gone = [track.at[0] - track.origin[0], track.at[1] - track.origin[1]];
+            let against = -along(gone);
+            let fast = -along(track.velocity) * 3.6 > WRONG_WAY_KMH;
+            // Mostly against, not across: somebody who turns or changes lanes goes both ways.
+            let straight = against > 0.8 * gone[0].hypot(gone[1]);
+            if track.is_seen() && fast && straight && against > WRONG_WAY_M {
+                farthest = farthest.max(against);
+            }
+        }
+        if farthest > 0.0 {
+            self.wrong_way_seen = Some(at);
+        }
+        let held = self
+            .wrong_way_seen
+            .is_some_and(|seen| ((at.micros() - seen.micros()) as f64) < WRONG_WAY_HOLD_S * 1e6);
+        let state = self.wrong_way.observe(at, held)?;
+        let value = Some(farthest);
+        Some(Event { at, kind: EventKind::WrongWay, state, subject: None, value, detail: None })
+    }
+
+    fn queue(&mut self, at: EventTime, dt_s: f64, zones: &[ZoneNow]) -> Option<Event> {
+        let limits: Vec<Option<f64>> = self.scene.zones.iter().map(|zone| zone.queue_m).collect();
+        let mut told: Option<(usize, f64)> = None;
+        for (number, (limit, now)) in limits.iter().zip(zones).enumerate() {
+            let Some((limit, state)) = limit.zip(self.zones.get_mut(number)) else { continue };
+            state.queue_s = held(state.queue_s, now.queue_m >= limit, dt_s, QUEUE_S);
+            if state.queue_s >= QUEUE_S && told.is_none_or(|(_, most)| now.queue_m > most) {
+                told = Some((number, now.queue_m));
+            }
+        }
+        let state = self.queue.observe(at, told.is_some())?;
+        Some(self.of_zone(at, EventKind::Queue, state, told))
+    }
+
+    fn crowd(&mut self, at: EventTime, dt_s: f64, zones: &[ZoneNow]) -> Option<Event> {
+        let limits: Vec<Option<f64>> =
+            self.scene.zones.iter().map(|zone| zone.crowd_share).collect();
+        let mut told: Option<(usize, f64)> = None;
+        for (number, (limit, now)) in limits.iter().zip(zones).enumerate() {
+            let Some((limit, state)) = limit.zip(self.zones.get_mut(number)) else { continue };
+            state.crowd_s = held(state.crowd_s, now.covered >= limit, dt_s, CROWD_S);
+            if state.crowd_s >= CROWD_S && told.is_none_or(|(_, most)| now.covered > most) {
+                told = Some((number, now.covered));
+            }
+        }
+        let state = self.crowd.observe(at, told.is_some())?;
+        Some(self.of_zone(at, EventKind::Crowd, state, told))
+    }
+
+    fn of_zone(
+        &self,
+        at: EventTime,
+        kind: EventKind,
+        state: crate::findings::EventState,
+        told: Option<(usize, f64)>,
+    ) -> Event {
+        let zone = told.and_then(|(number, _)| self.scene.zones.get(number));
+        let subject = zone.map(|zone| zone.name.clone());
+        Event { at, kind, state, subject, value: told.map(|(_, value)| value), detail: None }
+    }
+}
+
+/// Seconds for which something has been so: rises while it is, falls while it is not, between 0 and
+/// twice what is needed, so that it is told late and let go late.
+fn held(so_far_s: f64, is_so: bool, dt_s: f64, needed_s: f64) -> f64 {
+    let by = if is_so { dt_s } else { -dt_s };
+    (so_far_s + by).clamp(0.0, 1.5 * needed_s)
+}
+
+/// Whether a point lies beside the line, rather than beyond one of its ends by more than a tenth.
+fn is_beside(from: [f64; 2], to: [f64; 2], at: [f64; 2]) -> bool {
+    let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
+    let share = ((at[0] - from[0]) * dx + (at[1] - from[1]) * dy) / (dx * dx + dy * dy);
+    (-0.1..=1.1).contains(&share)
+}
+
+#[cfg(test)]
+mod tests;

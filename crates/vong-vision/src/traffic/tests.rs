@@ -1,0 +1,1 @@
+//! The whole of it on drawn streets whose truth is known.

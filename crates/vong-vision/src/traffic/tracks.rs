@@ -1,0 +1,185 @@
+//! The same vehicle from picture to picture: nearest match to where it should be, in the manner of
+//! SORT (Bewley and others, 2016), with an alpha-beta filter instead of a Kalman filter.
+
+use super::objects::{Kind, Object};
+use crate::scene::{Point, Scene};
+
+/// Sightings that make a track.
+const CONFIRMED: u32 = 4;
+/// Time without a sighting after which a track is over; a vehicle that stands may be hidden longer.
+const LOST_S: f64 = 0.6;
+const LOST_STANDING_S: f64 = 4.0;
+/// Filter gains for place and speed.
+const ALPHA: f64 = 0.55;
+const BETA: f64 = 0.18;
+/// How far a sighting may lie from where it should: along the road and across, metres (or hundredths
+/// of the picture in a scene without measures).
+const GATE: (f64, f64) = (2.8, 1.2);
+const GATE_PICTURE: (f64, f64) = (5.0, 3.5);
+/// A vehicle stands when it stays within this distance, metres.
+const STANDING_M: f64 = 1.2;
+
+/// One vehicle over time.
+#[derive(Clone, Debug)]
+pub(crate) struct Track {
+    pub(crate) at: Point,
+    /// Units of the plane per second.
+    pub(crate) velocity: Point,
+    pub(crate) lane: Option<usize>,
+    /// Where it was first seen, and since when it has been on this lane.
+    pub(crate) origin: Point,
+    pub(crate) sightings: u32,
+    /// Sightings on another lane than `lane` in a row.
+    strays: u32,
+    unseen_s: f64,
+    kinds: [u32; 5],
+    /// Where it came to stand, and when.
+    stood: (Point, i64),
+    /// Side of each line, and whether it was counted there.
+    pub(crate) sides: Vec<f64>,
+    pub(crate) counted: Vec<bool>,
+    pub(crate) told_wrong_way: bool,
+}
+
+impl Track {
+    fn new(object: &Object, scene: &Scene, at_us: i64) -> Self {
+        let mut track = Self {
+            at: object.at,
+            velocity: [0.0, 0.0],
+            lane: object.lane,
+            origin: object.at,
+            sightings: 1,
+            strays: 0,
+            unseen_s: 0.0,
+            kinds: [0; 5],
+            stood: (object.at, at_us),
+            sides: Vec::new(),
+            counted: vec![false; scene.lines.len()],
+            told_wrong_way: false,
+        };
+        let side = |line: &crate::scene::Line| crate::scene::side(line.from, line.to, object.at);
+        track.sides = scene.lines.iter().map(side).collect();
+        track.vote(object.kind);
+        track
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.sightings >= CONFIRMED
+    }
+
+    pub(crate) fn is_seen(&self) -> bool {
+        self.unseen_s == 0.0
+    }
+
+    pub(crate) fn speed(&self) -> f64 {
+        self.velocity[0].hypot(self.velocity[1])
+    }
+
+    /// What it was taken for most often.
+    pub(crate) fn kind(&self) -> Kind {
+        let kinds = [Kind::Motorcycle, Kind::Car, Kind::Truck, Kind::Bus, Kind::Vehicle];
+        let most = kinds.into_iter().zip(self.kinds).max_by_key(|(_, votes)| *votes);
+        most.map_or(Kind::Vehicle, |(kind, _)| kind)
+    }
+
+    /// For how long it has stood, microseconds.
+    pub(crate) fn standing_us(&self, now_us: i64) -> i64 {
+        now_us - self.stood.1
+    }
+
+    fn vote(&mut self, kind: Kind) {
+        let slot = match kind {
+            Kind::Motorcycle => 0,
+            Kind::Car => 1,
+            Kind::Truck => 2,
+            Kind::Bus => 3,
+            Kind::Vehicle => 4,
+        };
+        if let Some(votes) = self.kinds.get_mut(slot) {
+            *votes += 1;
+        }
+    }
+
+    fn predict(&mut self, dt_s: f64) {
+        let [x, y] = &mut self.at;
+        *x += self.velocity[0] * dt_s;
+        *y += self.velocity[1] * dt_s;
+        self.unseen_s += dt_s;
+    }
+
+    fn see(&mut self, object: &Object, dt_s: f64, now_us: i64) {
+        let off = [object.at[0] - self.at[0], object.at[1] - self.at[1]];
+        for ((place, speed), off) in self.at.iter_mut().zip(&mut self.velocity).zip(off) {
+            *place += ALPHA * off;
+            *speed += BETA * off / dt_s.max(0.02);
+        }
+        self.unseen_s = 0.0;
+        self.sightings += 1;
+        self.vote(object.kind);
+        if object.lane.is_some() && object.lane != self.lane {
+            self.strays += 1;
+            if self.strays >= CONFIRMED {
+                (self.lane, self.origin, self.strays) = (object.lane, self.at, 0);
+            }
+        } else {
+            self.strays = 0;
+        }
+        let (stood, _) = self.stood;
+        if (self.at[0] - stood[0]).hypot(self.at[1] - stood[1]) > STANDING_M {
+            self.stood = (self.at, now_us);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let standing = self.is_confirmed() && self.speed() < 0.5;
+        self.unseen_s > if standing { LOST_STANDING_S } else { LOST_S }
+    }
+}
+
+/// All vehicles before one camera.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tracks {
+    pub(crate) all: Vec<Track>,
+}
+
+impl Tracks {
+    /// Moves everything on by `dt_s` and takes in what was found at `now_us`.
+    pub(crate) fn observe(&mut self, objects: &[Object], scene: &Scene, dt_s: f64, now_us: i64) {
+        self.all.iter_mut().for_each(|track| track.predict(dt_s));
+        let mut pairs = Vec::new();
+        for (t, track) in self.all.iter().enumerate() {
+            for (o, object) in objects.iter().enumerate() {
+                if let Some(distance) = distance(track, object, scene) {
+                    pairs.push((distance, t, o));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        let (mut seen, mut used) = (vec![false; self.all.len()], vec![false; objects.len()]);
+        for (_, t, o) in pairs {
+            let slots = seen.get_mut(t).zip(used.get_mut(o));
+            let Some((seen, used)) = slots.filter(|(seen, used)| !**seen && !**used) else {
+                continue;
+            };
+            (*seen, *used) = (true, true);
+            if let Some((track, object)) = self.all.get_mut(t).zip(objects.get(o)) {
+                track.see(object, dt_s, now_us);
+            }
+        }
+        self.all.retain(|track| !track.is_over());
+        let new = objects.iter().zip(&used).filter(|(_, used)| !**used);
+        self.all.extend(new.map(|(object, _)| Track::new(object, scene, now_us)));
+    }
+}
+
+/// How far a sighting lies from a track, in gates; `None` beyond one.
+fn distance(track: &Track, object: &Object, scene: &Scene) -> Option<f64> {
+    let off = [object.at[0] - track.at[0], object.at[1] - track.at[1]];
+    let lane = track.lane.and_then(|lane| scene.lanes.get(lane)).or(scene.lanes.first());
+    let along = lane.map_or([0.0, 1.0], |lane| lane.along);
+    let (gate_along, gate_across) = if scene.is_measured() { GATE } else { GATE_PICTURE };
+    let ahead = (off[0] * along[0] + off[1] * along[1]) / gate_along;
+    let aside = (off[0] * along[1] - off[1] * along[0]) / gate_across;
+    let distance = ahead.hypot(aside);
+    (distance <= 1.0).then_some(distance)
+}
