@@ -1,7 +1,7 @@
 //! Cameras that fail, the intake that bears it, and what is seen of both.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use vong_media::{AccessUnit, AccessUnitSink, Stamp, Timeline, VideoParameters};
@@ -17,12 +17,14 @@ use vong_testkit::camera::{CameraSpec, Codec, FakeCamera, FakeFarm, Reel, Script
 
 /// One group of pictures of two seconds.
 pub(crate) fn reel(codec: Codec, width: u32) -> Arc<Reel> {
-    static REELS: OnceLock<Mutex<Vec<(Codec, u32, Arc<Reel>)>>> = OnceLock::new();
+    type Filmed = Vec<(Codec, u32, Arc<Reel>)>;
+    static REELS: OnceLock<Mutex<Filmed>> = OnceLock::new();
     let mut reels = REELS.get_or_init(Mutex::default).lock();
     if let Some((_, _, reel)) = reels.iter().find(|(c, w, _)| (*c, *w) == (codec, width)) {
         return Arc::clone(reel);
     }
-    let spec = CameraSpec { width, height: width * 9 / 16 & !1, ..CameraSpec::new("REEL", codec) };
+    let spec =
+        CameraSpec { width, height: (width * 9 / 16) & !1, ..CameraSpec::new("REEL", codec) };
     let reel = Arc::new(Reel::film(&spec, 1, 20).unwrap());
     reels.push((codec, width, Arc::clone(&reel)));
     reel
@@ -185,7 +187,7 @@ impl World {
         limit: Duration,
         mut done: impl FnMut(&mut Self) -> bool,
     ) {
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         while !done(self) {
             assert!(begun.elapsed() < limit, "{what}: not within {limit:?}; told {:?}", self.told);
             tokio::time::sleep(Duration::from_millis(20)).await;
