@@ -20,13 +20,13 @@ pub enum CameraState {
     Lost,
     Refused,
     ParametersChanged,
-    /// Taken out of the register.
-    Removed,
     PacketsLost,
     PacketsGood,
     ClockDrift,
     ClockGood,
     TimestampsJumped,
+    /// Taken out of the register.
+    Removed,
 }
 
 impl CameraState {
@@ -36,12 +36,12 @@ impl CameraState {
             Self::Lost => "lost",
             Self::Refused => "refused",
             Self::ParametersChanged => "parameters_changed",
-            Self::Removed => "removed",
             Self::PacketsLost => "packets_lost",
             Self::PacketsGood => "packets_good",
             Self::ClockDrift => "clock_drift",
             Self::ClockGood => "clock_good",
             Self::TimestampsJumped => "timestamps_jumped",
+            Self::Removed => "removed",
         }
     }
 }

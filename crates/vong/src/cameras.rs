@@ -1,5 +1,5 @@
-//! The cameras of an installation: their register, how others are looked at and taken into it, and
-//! what runs for each of them.
+//! The cameras of an installation: how they are found and looked at, their register, how others are
+//! taken into it, and what runs for each of them.
 
 mod import;
 mod probe;
@@ -7,12 +7,8 @@ mod register;
 mod running;
 mod sheet;
 
-use std::process::ExitCode;
-
-use anyhow::{Context as _, Result};
-
-use crate::cli::CameraCommand;
-pub(crate) use probe::Prober;
+pub(crate) use import::run as import;
+pub(crate) use probe::{Prober, discover, look};
 pub(crate) use register::{Passwords, Register};
 pub(crate) use running::{Aligned, RunningCameras, Shared};
 

@@ -451,15 +451,8 @@ impl Ground {
     ) -> RunningCameras {
         let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
-        let ground = IntakeGround {
-            gate: ConnectGate::new(CONNECTING),
-            networks: Arc::new(config.networks.clone()),
-            clock: Arc::clone(&self.clock),
-            metrics: RtspMetrics::new(&self.registry),
-        };
         let cameras = RunningCameras::new(cameras::Shared {
             tasks: self.edges.clone(),
-            clock: Arc::clone(&self.clock),
             transport: match config.transport {
                 config::Transport::Tcp => vong_rtsp::Transport::Tcp,
                 config::Transport::Udp => vong_rtsp::Transport::Udp,
@@ -468,7 +461,12 @@ impl Ground {
             video,
             eyes,
             facts,
-            ground,
+            ground: IntakeGround {
+                gate: ConnectGate::new(CONNECTING),
+                networks: Arc::new(config.networks.clone()),
+                clock: Arc::clone(&self.clock),
+                metrics: RtspMetrics::new(&self.registry),
+            },
         });
         cameras.align(&self.assets.now(), logins).await;
         cameras

@@ -97,8 +97,8 @@ fn message_id(now: UnixMicros) -> String {
     let process = u64::from(std::process::id());
     format!(
         "urn:uuid:{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-        bits >> 32 & 0xffff_ffff,
-        bits >> 16 & 0xffff,
+        (bits >> 32) & 0xffff_ffff,
+        (bits >> 16) & 0xffff,
         bits & 0xfff,
         process & 0xfff,
         bits & 0xffff_ffff_ffff

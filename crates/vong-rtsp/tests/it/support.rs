@@ -1,7 +1,7 @@
 //! Cameras that fail, the intake that bears it, and what is seen of both.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use vong_media::{AccessUnit, AccessUnitSink, Stamp, Timeline, VideoParameters};
@@ -17,12 +17,14 @@ use vong_testkit::camera::{CameraSpec, Codec, FakeCamera, FakeFarm, Reel, Script
 
 /// One group of pictures of two seconds.
 pub(crate) fn reel(codec: Codec, width: u32) -> Arc<Reel> {
-    static REELS: OnceLock<Mutex<Vec<(Codec, u32, Arc<Reel>)>>> = OnceLock::new();
+    type Filmed = Vec<(Codec, u32, Arc<Reel>)>;
+    static REELS: OnceLock<Mutex<Filmed>> = OnceLock::new();
     let mut reels = REELS.get_or_init(Mutex::default).lock();
     if let Some((_, _, reel)) = reels.iter().find(|(c, w, _)| (*c, *w) == (codec, width)) {
         return Arc::clone(reel);
     }
-    let spec = CameraSpec { width, height: width * 9 / 16 & !1, ..CameraSpec::new("REEL", codec) };
+    let spec =
+        CameraSpec { width, height: (width * 9 / 16) & !1, ..CameraSpec::new("REEL", codec) };
     let reel = Arc::new(Reel::film(&spec, 1, 20).unwrap());
     reels.push((codec, width, Arc::clone(&reel)));
     reel
@@ -55,7 +57,6 @@ pub(crate) struct Got {
 struct Sink {
     got: Arc<Mutex<Got>>,
     timeline: Timeline,
-    keeps_all: bool,
 }
 
 impl AccessUnitSink for Sink {
@@ -69,11 +70,9 @@ impl AccessUnitSink for Sink {
         got.keys += u64::from(unit.key);
         got.bytes += unit.data.len();
         got.lost_packets += u64::from(unit.lost_packets);
-        if self.keeps_all {
-            got.stamps.push(self.timeline.stamp(unit.pts_90k, unit.received_at));
-            got.camera_times.push(unit.camera_time);
-            got.last = Some(unit.data.clone());
-        }
+        got.stamps.push(self.timeline.stamp(unit.pts_90k, unit.received_at));
+        got.camera_times.push(unit.camera_time);
+        got.last = Some(unit.data.clone());
     }
 
     fn interrupted(&mut self) {
@@ -85,7 +84,6 @@ impl AccessUnitSink for Sink {
 /// A street of fake cameras and the intake of each.
 pub(crate) struct World {
     pub(crate) farm: FakeFarm,
-    pub(crate) registry: Metrics,
     pub(crate) metrics: RtspMetrics,
     tasks: Tasks,
     facts: Receiver<Fact>,
@@ -93,15 +91,13 @@ pub(crate) struct World {
     ground: IntakeGround,
     got: Vec<Arc<Mutex<Got>>>,
     pub(crate) told: Vec<Fact>,
-    keeps_all: bool,
 }
 
 impl World {
     pub(crate) async fn new(cameras: Vec<FakeCamera>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let farm = FakeFarm::start(cameras, Arc::clone(&clock)).await.unwrap();
-        let registry = Metrics::new();
-        let metrics = RtspMetrics::new(&registry);
+        let metrics = RtspMetrics::new(&Metrics::new());
         let (sender, facts) = fact_channel();
         let ground = IntakeGround {
             gate: ConnectGate::new(8),
@@ -111,7 +107,6 @@ impl World {
         };
         Self {
             farm,
-            registry,
             metrics,
             tasks: Tasks::new("edges", Shutdown::new()),
             facts,
@@ -119,14 +114,7 @@ impl World {
             ground,
             got: Vec::new(),
             told: Vec::new(),
-            keeps_all: true,
         }
-    }
-
-    /// For many cameras over a long time: frames are counted, not kept.
-    pub(crate) fn counting_only(mut self) -> Self {
-        self.keeps_all = false;
-        self
     }
 
     /// The intake of camera `index`, told as `CAM-<index>`.
@@ -151,7 +139,7 @@ impl World {
         };
         let got = Arc::new(Mutex::new(Got::default()));
         self.got.push(Arc::clone(&got));
-        let sink = Sink { got, timeline: Timeline::new(), keeps_all: self.keeps_all };
+        let sink = Sink { got, timeline: Timeline::new() };
         let facts = Some(self.sender.clone());
         let intake = RtspIntake::new(stream, vec![Box::new(sink)], facts, self.ground.clone());
         let shutdown = self.tasks.shutdown();
@@ -199,15 +187,11 @@ impl World {
         limit: Duration,
         mut done: impl FnMut(&mut Self) -> bool,
     ) {
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         while !done(self) {
             assert!(begun.elapsed() < limit, "{what}: not within {limit:?}; told {:?}", self.told);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    pub(crate) fn tasks(&self) -> usize {
-        self.tasks.names().len()
     }
 
     pub(crate) async fn stop(self) {

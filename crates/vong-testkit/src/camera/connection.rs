@@ -247,7 +247,7 @@ impl Connection {
         let wanted = request.header("Transport").and_then(rtsp::transport);
         let id = u32::try_from(self.id & 0xffff).unwrap_or(0);
         let track = if request.path().ends_with("track3") { 3 } else { 1 };
-        let ssrc = 0x1000_0000 | id << 4 | track;
+        let ssrc = 0x1000_0000 | (id << 4) | track;
         let (transport, line) = match wanted.ok_or(Status::UnsupportedTransport)? {
             Wanted::Interleaved(rtp, rtcp) => (
                 Transport::Interleaved { rtp, rtcp },

@@ -58,7 +58,7 @@ impl Player {
     ) -> Self {
         let id = u32::try_from(id & 0xffff).unwrap_or(0);
         let numbering = |track| Numbering {
-            ssrc: 0x1000_0000 | id << 4 | track,
+            ssrc: 0x1000_0000 | (id << 4) | track,
             sequence: 65_000,
             packets: 0,
             payload_bytes: 0,
@@ -233,13 +233,13 @@ impl Player {
         let index = usize::try_from(self.told).unwrap_or(0) % documents.len();
         self.told += 1;
         let Some(document) = documents.get(index) else { return };
-        let time = u32::try_from(self.told * TICKS_PER_S & 0xffff_ffff).unwrap_or(0);
+        let time = u32::try_from((self.told * TICKS_PER_S) & 0xffff_ffff).unwrap_or(0);
         let last = document.len().div_ceil(1_400).saturating_sub(1);
         for (index, piece) in document.as_bytes().chunks(1_400).enumerate() {
             let mut packet = BytesMut::new();
             self.metadata_numbering.packet(time, index == last, piece, &mut packet);
             if let Some(kind) = packet.get_mut(1) {
-                *kind = *kind & 0x80 | METADATA_TYPE;
+                *kind = (*kind & 0x80) | METADATA_TYPE;
             }
             send(&track, false, &packet, bytes).await;
         }

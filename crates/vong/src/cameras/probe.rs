@@ -1,4 +1,4 @@
-//! `vong camera`: looks at a camera before it is put into the register, and finds ONVIF devices.
+//! Looks at a camera before it is put into the register, and finds ONVIF devices.
 
 use std::future::Future;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use tokio::sync::Semaphore;
 use vong_http::ProbeCamera;
 use vong_rtsp::onvif::discovery::{self, Device};
@@ -25,17 +25,14 @@ const WATCH_SECONDS: u64 = 5;
 /// A password file is short.
 const PASSWORD_BYTES: u64 = 1_024;
 
-pub(super) async fn look(arguments: &ProbeArguments) -> Result<ExitCode> {
+/// `vong camera probe`.
+pub(crate) fn look(arguments: &ProbeArguments) -> Result<ExitCode> {
     let ProbeArguments { url, username, password_file, udp, seconds, config, json } = arguments;
     let networks = match config {
         Some(file) => Config::load(file)?.video.networks,
         None => Networks::default(),
     };
     let password = password_file.as_deref().map(read_password).transpose()?;
-    ensure!(
-        username.is_some() == password.is_some(),
-        "--username and --password-file belong together"
-    );
     let request = CameraProbeRequest {
         url: url.clone(),
         username: username.clone(),
@@ -43,13 +40,17 @@ pub(super) async fn look(arguments: &ProbeArguments) -> Result<ExitCode> {
         udp: *udp,
         seconds: Some(*seconds),
     };
-    let seen = probe(&to_request(request), &networks, Arc::new(SystemClock)).await;
+    let seen = runtime()?.block_on(probe(&to_request(request), &networks, Arc::new(SystemClock)));
     if *json {
         say(&serde_json::to_string(&seen)?)?
     } else {
         say(&in_words(&seen))?
     };
     Ok(if seen.usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().context("could not start")
 }
 
 fn read_password(file: &Path) -> Result<String> {
@@ -106,10 +107,11 @@ fn in_words(seen: &CameraProbe) -> String {
     lines.join("\n")
 }
 
-pub(super) async fn discover(arguments: &DiscoverArguments) -> Result<ExitCode> {
+/// `vong camera discover`.
+pub(crate) fn discover(arguments: &DiscoverArguments) -> Result<ExitCode> {
     let DiscoverArguments { interface, seconds } = arguments;
-    let found =
-        discovery::discover(*interface, Duration::from_secs(*seconds), SystemClock.now()).await?;
+    let wait = Duration::from_secs(*seconds);
+    let found = runtime()?.block_on(discovery::discover(*interface, wait, SystemClock.now()))?;
     if found.is_empty() {
         tell("no ONVIF device answered / không có máy ONVIF nào trả lời");
         return Ok(ExitCode::FAILURE);

@@ -14,7 +14,7 @@ use vong_rtsp::{
     CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
     Transport,
 };
-use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
+use vong_runtime::{OnFailure, Shutdown, Tasks};
 use vong_vision::CameraSinks;
 
 use crate::assets::CameraLogins;
@@ -24,7 +24,6 @@ use crate::vision::Eyes;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) transport: Transport,
     pub(crate) recorder: RecorderHandle,
     pub(crate) video: VideoHub,
@@ -114,7 +113,7 @@ impl RunningCameras {
     async fn tell_removed(&self, camera: &Camera) {
         let Camera { camera_id, unit_code, .. } = camera;
         let fact = CameraFact {
-            at: EventTime(self.shared.clock.now()),
+            at: EventTime(self.shared.ground.clock.now()),
             camera_id: camera_id.clone(),
             state: CameraState::Removed,
             detail: String::new(),
