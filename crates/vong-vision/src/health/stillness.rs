@@ -40,6 +40,11 @@ pub(super) struct Still {
 }
 
 impl Stillness {
+    /// Forgets the current stretch: what follows does not go on from it.
+    pub(super) fn interrupted(&mut self) {
+        (self.last, self.still_since, self.identical_since) = (None, None, None);
+    }
+
     pub(super) fn observe(&mut self, luma: &Luma, at: EventTime) -> Still {
         let change = self.last.as_ref().map_or(Change::Motion, |last| change(last, luma));
         self.last = Some(luma.clone());
