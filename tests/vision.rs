@@ -325,3 +325,43 @@ fn camera_that_goes_black_raises_its_alert_and_ends_it() {
     vong.stop().unwrap();
     runtime.block_on(tasks.stop(Duration::from_secs(5)));
 }
+
+/// What the health of a real clip is told to be, looked at once in two seconds.
+fn told_of(clip: &str) -> Option<Vec<(&'static str, i64)>> {
+    use vong_vision::health::{HEIGHT, Health, Look, WIDTH};
+    let file = crate::support::shared(&format!("data/video/{clip}"))?;
+    if !crate::support::has_program("ffmpeg") {
+        return None;
+    }
+    let decoded = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-vf", &format!("fps=1/2,scale={WIDTH}:{HEIGHT}:flags=area,format=gray")])
+        .args(["-f", "rawvideo", "-"])
+        .output()
+        .unwrap();
+    let (mut health, mut told) = (Health::new(), Vec::new());
+    for (n, pixels) in (0_i64..).zip(decoded.stdout.chunks_exact(WIDTH * HEIGHT)) {
+        let luma = vong_vision::Luma::new(WIDTH, HEIGHT, pixels.to_vec()).unwrap();
+        let look = Look { luma: &luma, received_at: EventTime(n * 2_000_000), camera_time: None };
+        let begun = health.observe(look).into_iter().filter(|e| e.state.as_str() == "began");
+        told.extend(begun.map(|event| (event.kind.as_str(), n * 2)));
+    }
+    println!("{clip}: {told:?}");
+    Some(told)
+}
+
+#[test]
+fn real_clips_raise_no_false_alarm_of_health() {
+    for clip in ["people_intel_one-by-one_ccby4.mp4", "traffic_intel_car-detection_ccby4.mp4"] {
+        if let Some(told) = told_of(clip) {
+            assert_eq!(told, [], "{clip}");
+        }
+    }
+    // 54 takes of one camera, a new one about every 10 s: the view jumps, and nothing else is wrong.
+    if let Some(told) = told_of("traffic_tfl_a13_h264_gop2s.mp4") {
+        let other: Vec<_> =
+            told.iter().filter(|(kind, _)| !["scene_change", "moved"].contains(kind)).collect();
+        assert!(other.is_empty(), "{other:?}");
+    }
+}

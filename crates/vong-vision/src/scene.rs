@@ -247,6 +247,9 @@ pub(crate) fn contains(polygon: &[Point], point: Point) -> bool {
 impl Plane {
     fn measured(ground: &GroundFile) -> Result<Self, Error> {
         let GroundFile { picture, metres } = ground;
+        if is_degenerate(picture) || is_degenerate(metres) {
+            return Err(wrong("[ground]: no three of the four points may lie on one line"));
+        }
         let failed = || wrong("[ground]: no three of the four points may lie on one line");
         let to_ground = homography(picture, metres).ok_or_else(failed)?;
         let to_picture = homography(metres, picture).ok_or_else(failed)?;
@@ -268,6 +271,14 @@ impl Plane {
             Self::Picture { aspect } => [at[0] / 100.0, at[1] * aspect / 100.0],
         }
     }
+}
+
+/// Whether three of the points lie on one line.
+fn is_degenerate(points: &[Point; 4]) -> bool {
+    let [a, b, c, d] = *points;
+    [[a, b, c], [a, b, d], [a, c, d], [b, c, d]]
+        .iter()
+        .any(|[a, b, c]| side(*a, *b, *c).abs() < 1e-6)
 }
 
 fn mapped(h: &[f64; 9], [x, y]: Point) -> Point {

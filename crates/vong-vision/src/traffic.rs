@@ -122,6 +122,9 @@ impl Traffic {
             return Seen::default();
         }
         if last.is_none_or(|last| is_living(&last, luma)) {
+            if at.micros() - self.living_at.micros() > LIVING_US {
+                self.tracks = Tracks::default(); // how long who stood is not known
+            }
             self.living_at = at;
         }
         let Some(dt_s) = self.advance(at) else { return Seen::default() };

@@ -20,7 +20,7 @@ const CAPTION_BLOCKS: usize = 5;
 /// Still for so long to the last bit is a freeze.
 const IDENTICAL_US: i64 = 15_000_000;
 /// Still for so long but for what an encoder changes.
-const NEARLY_US: i64 = 60_000_000;
+const NEARLY_US: i64 = 40_000_000;
 
 /// How long a camera's picture has been still.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,11 @@ pub(super) struct Still {
 }
 
 impl Stillness {
+    /// Forgets the current stretch: what follows does not go on from it.
+    pub(super) fn interrupted(&mut self) {
+        (self.last, self.still_since, self.identical_since) = (None, None, None);
+    }
+
     pub(super) fn observe(&mut self, luma: &Luma, at: EventTime) -> Still {
         let change = self.last.as_ref().map_or(Change::Motion, |last| change(last, luma));
         self.last = Some(luma.clone());
@@ -127,13 +132,13 @@ mod tests {
     #[test]
     fn moving_spot_in_the_street_is_no_freeze_and_noise_only_a_late_one() {
         assert_eq!(frozen_at(|n| picture(&[(70, 44, level(n * 20))])), None);
-        assert_eq!(frozen_at(|n| picture(&[(70, 44, 90 + level(n) % 2)])), Some(60));
+        assert_eq!(frozen_at(|n| picture(&[(70, 44, 90 + level(n) % 2)])), Some(40));
     }
 
     #[test]
     fn camera_that_was_still_for_long_and_moved_again_is_given_more_time() {
-        // Still for 50 s, then something passes, then noise alone.
-        let passing = |n: i64| if n == 25 { 200 } else { 90 + level(n) % 2 };
-        assert_eq!(frozen_at(|n| picture(&[(70, 44, passing(n))])), Some(52 + 100));
+        // Still for 30 s, then something passes, then noise alone.
+        let passing = |n: i64| if n == 15 { 200 } else { 90 + level(n) % 2 };
+        assert_eq!(frozen_at(|n| picture(&[(70, 44, passing(n))])), Some(32 + 60));
     }
 }

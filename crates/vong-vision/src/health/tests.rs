@@ -76,6 +76,26 @@ fn each_fault_is_told_as_what_it_is_and_ends() {
 }
 
 #[test]
+fn long_darkness_does_not_make_a_later_freeze_take_longer() {
+    let mut health = Health::new();
+    let mut frozen_at = None;
+    for n in 0..150_usize {
+        let noise = u8::try_from(n % 2).unwrap();
+        let pixels = match n {
+            20..80 => vec![4; WIDTH * HEIGHT],
+            100.. => street(33, 0).into_iter().map(|pixel| pixel + noise).collect(),
+            _ => street(n * 7 % 140, 0),
+        };
+        let luma = Luma::new(WIDTH, HEIGHT, pixels).unwrap();
+        let received_at = EventTime(i64::try_from(n).unwrap() * 2_000_000);
+        let events = health.observe(Look { luma: &luma, received_at, camera_time: None });
+        let frozen = events.iter().any(|e| e.kind == Frozen && e.state == Began);
+        frozen_at = frozen_at.or(frozen.then_some(n));
+    }
+    assert_eq!(frozen_at, Some(120), "40 s after the picture stopped");
+}
+
+#[test]
 fn a_bus_before_the_lens_for_one_picture_is_nothing() {
     assert_eq!(told(|_| vec![120; WIDTH * HEIGHT], 1), []);
 }

@@ -270,7 +270,9 @@ impl Finder {
     /// Whether what is seen at a run goes on below it, where no road is any more.
     fn is_cut(&self, mask: &Mask<'_>, run: Run) -> bool {
         let below = (run.from..run.to).filter(|x| mask.get(*x, run.y + 1)).count();
-        run.y + 1 >= HEIGHT || 2 * below > run.to - run.from
+        let under = (run.y + 1) * WIDTH + (run.from + run.to) / 2;
+        let at_rim = !self.road.get(under).copied().unwrap_or(false);
+        at_rim || 2 * below > run.to - run.from
     }
 
     /// Rows that a vehicle covers whose nearest edge touches the road at `at`.

@@ -16,8 +16,8 @@ const BETA: f64 = 0.25;
 /// has braked more often than not.
 const KEPT_SPEED: f64 = 0.2;
 /// A track that begins so near to where one was lost, and so soon, goes on with what was known.
-const HEIR_M: f64 = 5.0;
-const HEIR_US: i64 = 5_000_000;
+const HEIR_M: f64 = 3.5;
+const HEIR_US: i64 = 3_000_000;
 /// How far a sighting may lie from where it should: along the road and across, metres (or hundredths
 /// of the picture in a scene without measures).
 const GATE: (f64, f64) = (2.8, 1.2);
