@@ -95,6 +95,10 @@ fn generated_wire_types_are_fresh() {
         http::About::decl(&config),
         http::SensorInfo::decl(&config),
         http::CameraInfo::decl(&config),
+        http::ReviewCase::decl(&config),
+        http::ReviewClip::decl(&config),
+        http::FrameTable::decl(&config),
+        http::FootageGap::decl(&config),
         http::LiveVideoInit::decl(&config),
         http::Readiness::decl(&config),
     ] {

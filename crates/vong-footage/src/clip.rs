@@ -89,7 +89,8 @@ impl Clip {
         let etag = etag(&plan, &files);
         let mut groups = Vec::with_capacity(plan.gops.len());
         for gop in &plan.gops {
-            if let (Some((file, entry)), Some(given)) = (entries.get(gop.index), gops.get(gop.index))
+            if let (Some((file, entry)), Some(given)) =
+                (entries.get(gop.index), gops.get(gop.index))
             {
                 let description = usize::try_from(given.description).unwrap_or(usize::MAX);
                 let Some(parameters) = parameters.get(description) else { continue };

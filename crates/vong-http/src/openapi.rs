@@ -25,6 +25,9 @@ use utoipa::OpenApi;
         crate::live_video::watch,
         crate::clips::filed,
         crate::clips::of_camera,
+        crate::frames::table,
+        crate::frames::still,
+        crate::review::queue,
     ),
     components(schemas(
         vong_wire::http::Problem,

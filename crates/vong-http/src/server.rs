@@ -16,7 +16,8 @@ use vong_telemetry::{Classify, Kind};
 
 use crate::app::App;
 use crate::{
-    backtest, city, clips, commands, console, guard, live, live_video, openapi, rules, sql, system,
+    backtest, city, clips, commands, console, frames, guard, live, live_video, openapi, review,
+    rules, sql, system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +106,10 @@ fn router(app: App) -> Router {
         .route("/api/v1/live/{view}/snapshot", get(live::snapshot))
         .route("/api/v1/cameras/{camera_id}/live", get(live_video::watch))
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
+        .route("/api/v1/cameras/{camera_id}/frames", get(frames::table))
+        .route("/api/v1/cameras/{camera_id}/still.jpg", get(frames::still))
         .route("/api/v1/clips/{file}", get(clips::filed))
+        .route("/api/v1/review", get(review::queue))
         .fallback(console::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new().compress_when(compressible))

@@ -231,7 +231,9 @@ impl Worker {
         };
         if aside {
             self.metrics.set_aside.set(i64::try_from(count).unwrap_or(i64::MAX));
-            let detail = format!("{camera}: its frames brought the decoder down 3 times in 10 minutes; not decoded for an hour, still recorded");
+            let detail = format!(
+                "{camera}: its frames brought the decoder down 3 times in 10 minutes; not decoded for an hour, still recorded"
+            );
             self.tell("set_aside", detail).await;
         }
         NoAnswer::WorkerFailed

@@ -142,8 +142,7 @@ pub(crate) fn scaled(
     let failed = |source| Error::Codec { action: "scale the picture", source };
     let (format_before, wide, high) = (picture.format(), picture.width(), picture.height());
     let flags = scaling::Flags::AREA;
-    let context =
-        scaling::Context::get(format_before, wide, high, format, width, height, flags);
+    let context = scaling::Context::get(format_before, wide, high, format, width, height, flags);
     let mut smaller = frame::Video::empty();
     context.map_err(failed)?.run(picture, &mut smaller).map_err(failed)?;
     Ok(smaller)

@@ -74,13 +74,13 @@ mod tests {
     /// Judgements one second apart, `x` bad and `.` good; what was told when, as `b`, `g`, `e`.
     fn check(needed: u32, clear: u32, judged: &str, told: &str) {
         let mut episode = Episode::new(needed, clear);
-        let mut tell = |(second, judgement): (i64, char)| {
-            match episode.observe(EventTime(second * 1_000_000), judgement == 'x') {
-                None => '-',
-                Some(EventState::Began) => 'b',
-                Some(EventState::GoingOn) => 'g',
-                Some(EventState::Ended) => 'e',
-            }
+        let mut tell = |(second, judgement): (i64, char)| match episode
+            .observe(EventTime(second * 1_000_000), judgement == 'x')
+        {
+            None => '-',
+            Some(EventState::Began) => 'b',
+            Some(EventState::GoingOn) => 'g',
+            Some(EventState::Ended) => 'e',
         };
         assert_eq!((0..).zip(judged.chars()).map(&mut tell).collect::<String>(), told);
     }

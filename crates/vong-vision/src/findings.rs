@@ -112,7 +112,11 @@ pub enum Finding {
     Event(Of, Event),
     Count(Of, Count),
     /// About the vision worker itself: a row of `source_events`.
-    Worker { at: EventTime, state: &'static str, detail: String },
+    Worker {
+        at: EventTime,
+        state: &'static str,
+        detail: String,
+    },
 }
 
 /// Where findings are put.
@@ -279,7 +283,8 @@ mod tests {
         ];
         let entries = to_entries(&findings, EventTime(9));
         let rows: Vec<_> = entries.iter().map(|e| (e.stream, e.batch.num_rows())).collect();
-        let streams = [(Stream::VideoEvents, 2), (Stream::VehicleCounts, 1), (Stream::SourceEvents, 1)];
+        let streams =
+            [(Stream::VideoEvents, 2), (Stream::VehicleCounts, 1), (Stream::SourceEvents, 1)];
         assert_eq!(rows, streams);
     }
 }

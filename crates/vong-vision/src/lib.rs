@@ -28,7 +28,9 @@ mod worker;
 
 pub use client::WorkerCommand;
 pub use error::Error;
-pub use findings::{Count, Event, EventKind, EventState, Finding, FindingSender, FindingWriter, Of};
+pub use findings::{
+    Count, Event, EventKind, EventState, Finding, FindingSender, FindingWriter, Of,
+};
 pub use luma::Luma;
 pub use metrics::VisionMetrics;
 pub use model::{Detection, PictureModel, Rgb};

@@ -49,7 +49,11 @@ pub(crate) struct Request {
 pub(crate) enum Outcome {
     /// The body holds `units.len()` pictures of this size one after another, each of the unit with
     /// that number.
-    Lumas { width: u16, height: u16, units: Vec<u32> },
+    Lumas {
+        width: u16,
+        height: u16,
+        units: Vec<u32>,
+    },
     /// The body is the JPEG.
     Jpeg,
     Detections(Vec<Detection>),
@@ -80,7 +84,9 @@ pub(crate) fn message(head: &impl Serialize, body: &[&[u8]]) -> Result<Vec<u8>, 
 }
 
 /// The next message; `None` at the end of the pipe.
-pub(crate) fn read<H: DeserializeOwned>(from: &mut impl Read) -> Result<Option<(H, Vec<u8>)>, Error> {
+pub(crate) fn read<H: DeserializeOwned>(
+    from: &mut impl Read,
+) -> Result<Option<(H, Vec<u8>)>, Error> {
     let mut lengths = [0; 8];
     match from.read_exact(&mut lengths) {
         Ok(()) => {}

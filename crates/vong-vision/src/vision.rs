@@ -9,7 +9,7 @@ use vong_runtime::{Clock, OnFailure, Tasks};
 use crate::client::{Worker, WorkerCommand};
 use crate::findings::{FindingSender, FindingWriter, Of};
 use crate::metrics::VisionMetrics;
-use crate::sink::{Waiting, WatchSink, Wanted};
+use crate::sink::{Waiting, Wanted, WatchSink};
 use crate::stills::{StillService, Stills};
 use crate::watch::HealthWatch;
 

@@ -34,8 +34,9 @@ pub fn run(
     let mut bench = Bench { followed: BTreeMap::new(), model };
     while let Some((request, body)) = protocol::read::<Request>(&mut input)? {
         let id = request.id;
-        let (outcome, pictures) =
-            bench.serve(request, &body).unwrap_or_else(|e| (Outcome::Failed(e.to_string()), vec![]));
+        let (outcome, pictures) = bench
+            .serve(request, &body)
+            .unwrap_or_else(|e| (Outcome::Failed(e.to_string()), vec![]));
         let parts: Vec<&[u8]> = pictures.iter().map(Vec::as_slice).collect();
         send(&protocol::message(&Answer { id, outcome }, &parts)?)?;
     }
@@ -130,8 +131,9 @@ fn cut<'b>(
     let mut rest = body;
     let mut take = |bytes: u32| {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let (taken, after) =
-            rest.split_at_checked(bytes).ok_or(protocol_says("body is shorter than its head says"))?;
+        let (taken, after) = rest
+            .split_at_checked(bytes)
+            .ok_or(protocol_says("body is shorter than its head says"))?;
         rest = after;
         Ok::<_, Error>(taken)
     };

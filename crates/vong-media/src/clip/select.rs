@@ -105,8 +105,7 @@ pub(super) fn select(
     let gaps = gaps(chunks.get(shown.saturating_sub(first)..).unwrap_or_default(), from, to);
     place(&mut chunks);
     cap_last_frame(&mut chunks, to);
-    let mut track =
-        finish(chunks, shown.saturating_sub(first), from, gaps).ok_or_else(nothing)?;
+    let mut track = finish(chunks, shown.saturating_sub(first), from, gaps).ok_or_else(nothing)?;
     if let (true, Some(chunk), Some(gop)) = (whole, track.chunks.last_mut(), last) {
         chunk.frames.clone_from(&gop.frames);
     }

@@ -392,7 +392,8 @@ fn whole_groups_show_the_same_and_hold_every_recorded_byte() {
         assert_eq!(shown(&cut), shown(&whole), "{text}");
         let edit = |plan: &ClipPlan| {
             let moov = moov_of(plan);
-            let edit = moov.trak[0].edts.as_ref().unwrap().elst.as_ref().unwrap().entries[0].clone();
+            let edit =
+                moov.trak[0].edts.as_ref().unwrap().elst.as_ref().unwrap().entries[0].clone();
             (edit.media_time.unwrap(), edit.segment_duration)
         };
         assert_eq!(edit(&cut), edit(&whole), "{text}");

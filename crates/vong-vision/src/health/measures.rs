@@ -56,7 +56,9 @@ impl Measures {
         (*dark_end, *bright_end) = (now.dark_end, now.bright_end);
         *mean += (now.mean - *mean) * share;
         *detail += (now.detail - *detail) * share;
-        for (own, new) in [(edges, &now.edges), (blocks, &now.blocks), (block_edges, &now.block_edges)] {
+        for (own, new) in
+            [(edges, &now.edges), (blocks, &now.blocks), (block_edges, &now.block_edges)]
+        {
             own.iter_mut().zip(new).for_each(|(own, new)| *own += (new - *own) * share);
         }
     }
@@ -174,22 +176,23 @@ fn correlation(pairs: impl Iterator<Item = (f32, f32)>) -> f32 {
 /// By how much of width and height, percent to the right and down, `usual` must be moved to look
 /// like `now`; `None` when no shift makes them alike.
 pub(super) fn shift_of(now: &[f32], usual: &[f32]) -> Option<(f32, f32)> {
-    let alike = |right: isize, down: isize| {
-        let span = |shift: isize, size: usize| {
-            let by = shift.unsigned_abs();
-            if shift >= 0 { (by, 0, size - by) } else { (0, by, size - by) }
+    let alike =
+        |right: isize, down: isize| {
+            let span = |shift: isize, size: usize| {
+                let by = shift.unsigned_abs();
+                if shift >= 0 { (by, 0, size - by) } else { (0, by, size - by) }
+            };
+            let (to_x, from_x, wide) = span(right, WIDTH);
+            let (to_y, from_y, high) = span(down, HEIGHT);
+            let row = |picture: &'_ [f32], y: usize, x: usize| {
+                picture.get(y * WIDTH + x..y * WIDTH + x + wide).unwrap_or_default().to_vec()
+            };
+            // Every third row is enough to know a street by.
+            let rows = (0..high).step_by(3);
+            correlation(rows.flat_map(|y| {
+                row(now, to_y + y, to_x).into_iter().zip(row(usual, from_y + y, from_x))
+            }))
         };
-        let (to_x, from_x, wide) = span(right, WIDTH);
-        let (to_y, from_y, high) = span(down, HEIGHT);
-        let row = |picture: &'_ [f32], y: usize, x: usize| {
-            picture.get(y * WIDTH + x..y * WIDTH + x + wide).unwrap_or_default().to_vec()
-        };
-        // Every third row is enough to know a street by.
-        let rows = (0..high).step_by(3);
-        correlation(rows.flat_map(|y| {
-            row(now, to_y + y, to_x).into_iter().zip(row(usual, from_y + y, from_x))
-        }))
-    };
     let shifts = (-REACH..=REACH).flat_map(|right| (-REACH..=REACH).map(move |down| (right, down)));
     let best = shifts.map(|(right, down)| (alike(right, down), right, down));
     let (likeness, right, down) = best.max_by(|a, b| a.0.total_cmp(&b.0))?;

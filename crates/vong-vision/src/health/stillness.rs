@@ -106,7 +106,9 @@ mod tests {
     /// `of(n)`.
     fn frozen_at(of: impl Fn(i64) -> Luma) -> Option<i64> {
         let mut stillness = Stillness::default();
-        (0..200).find(|n| stillness.observe(&of(*n), EventTime(n * 2_000_000)).is_frozen).map(|n| n * 2)
+        (0..200)
+            .find(|n| stillness.observe(&of(*n), EventTime(n * 2_000_000)).is_frozen)
+            .map(|n| n * 2)
     }
 
     fn level(n: i64) -> u8 {
@@ -116,7 +118,10 @@ mod tests {
     #[test]
     fn the_same_picture_is_a_freeze_also_under_a_running_clock() {
         assert_eq!(frozen_at(|_| picture(&[])), Some(16));
-        assert_eq!(frozen_at(|n| picture(&[(70, 4, level(n * 20)), (90, 4, level(n * 30))])), Some(16));
+        assert_eq!(
+            frozen_at(|n| picture(&[(70, 4, level(n * 20)), (90, 4, level(n * 30))])),
+            Some(16)
+        );
     }
 
     #[test]

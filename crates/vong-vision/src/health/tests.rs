@@ -31,7 +31,8 @@ fn blurred(mut pixels: Vec<u8>, times: usize) -> Vec<u8> {
         let before = pixels.clone();
         for y in 1..HEIGHT - 1 {
             for x in 1..WIDTH - 1 {
-                let around = (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| y * WIDTH + x));
+                let around =
+                    (y - 1..=y + 1).flat_map(|y| (x - 1..=x + 1).map(move |x| y * WIDTH + x));
                 let sum: u32 = around.map(|at| u32::from(before[at])).sum();
                 pixels[y * WIDTH + x] = u8::try_from(sum / 9).unwrap();
             }

@@ -121,3 +121,11 @@ export type Readiness = { ready: boolean,
  * What is still missing, by part.
  */
 waiting_for: Array<string>, };
+
+export type ReviewCase = { alert_id: string, rule_id: string, severity: string, title_vi: string, title_en: string, key: string, sensor_id: string | null, camera_id: string | null, unit_code: string | null, value: number | null, fired_ms: number, decision: string | null, decided_by: string | null, decided_ms: number | null, note: string | null, clips: Array<ReviewClip>, };
+
+export type ReviewClip = { clip_id: string, camera_id: string, from_ms: number, to_ms: number, distance_m: number, view_quality: number | null, };
+
+export type FrameTable = { start_us: number, etag: string, codec: string, width: number, height: number, times_90k: number[], end_90k: number, gaps: Array<FootageGap>, };
+
+export type FootageGap = { from_ms: number, to_ms: number, };
