@@ -90,6 +90,19 @@ export function frames(camera: string, fromMs: number, toMs: number): Promise<Fr
   return request(`${ofCamera(camera)}/frames?from_ms=${fromMs}&to_ms=${toMs}`);
 }
 
+/** What becomes of a package of evidence. */
+export type Package = { package_id: string; state: 'making' | 'ready' | 'failed'; done_bytes: number; all_bytes: number; error: string | null };
+
+/** Whether this installation makes packages. */
+export const makesEvidence = () =>
+  request('/api/v1/evidence/key').then(
+    () => true,
+    () => false,
+  );
+export const beginEvidence = (of: { alert_id: string; case: string; purpose: string; by: string }) => request<Package>('/api/v1/evidence', of);
+export const evidence = (id: string) => request<Package>(`/api/v1/evidence/${encodeURIComponent(id)}`);
+export const packageUrl = (id: string) => `/api/v1/evidence/${encodeURIComponent(id)}/package.zip`;
+
 export type Decision = 'violation' | 'none' | 'needs_more';
 export type Command = 'acknowledge' | 'shelve' | 'unshelve' | 'comment';
 

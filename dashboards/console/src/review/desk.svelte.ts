@@ -25,8 +25,8 @@ export class Desk {
 
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** Wall clock at which the shown footage ends, milliseconds; it grows until the post-roll is over. */
-  #until = 0;
+  /** How much of the footage was there when it was opened. */
+  #stage = 0;
 
   constructor(readonly now: () => number) {}
 
@@ -43,7 +43,7 @@ export class Desk {
     this.close();
     this.clip = clip;
     const until = Math.min(clip.to_ms + AROUND_MS, this.now() - SETTLE_MS / 2);
-    this.#until = until;
+    this.#stage = this.#stageNow;
     const at = atUs ?? Math.max(clip.from_ms, Math.min(of.fired_ms, until)) * 1000;
     const main = new Player(clip.camera_id);
     const others = beside.map((camera) => new Player(camera));
@@ -66,9 +66,15 @@ export class Desk {
     this.clip = null;
   }
 
-  /** The footage that is open ended before the clip does. */
-  get incomplete(): boolean {
-    return this.clip !== null && this.#until < this.clip.to_ms;
+  /** There is more footage than when it was opened: the clip, or what follows it, is complete now. */
+  get due(): boolean {
+    return this.clip !== null && this.#stageNow > this.#stage;
+  }
+
+  /** 0: the clip is being recorded, 1: it is complete, 2: so is what follows it. */
+  get #stageNow(): number {
+    const past = this.now() - SETTLE_MS - (this.clip?.to_ms ?? 0);
+    return past < 0 ? 0 : past < AROUND_MS ? 1 : 2;
   }
 
   toggle(): void {

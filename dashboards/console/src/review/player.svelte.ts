@@ -30,8 +30,8 @@ export class Player {
   #video: HTMLVideoElement | null = null;
   /** Asked for while another seek was on its way. */
   #wanted: number | null = null;
-  /** On its way. */
-  #sought: number | null = null;
+  /** What was asked for last, while it stands: what is presented may lag behind. */
+  #target: number | null = null;
   #playing = false;
   #rate = 1;
   /** Of stills: where playing began. */
@@ -80,7 +80,6 @@ export class Player {
     video.addEventListener('seeked', () => {
       const wanted = this.#wanted;
       this.#wanted = null;
-      this.#sought = null;
       if (wanted !== null) this.#seek(wanted);
     });
     video.addEventListener('loadedmetadata', () => this.#seek(this.frame));
@@ -117,7 +116,7 @@ export class Player {
   }
 
   get ended(): boolean {
-    return this.duration > 0 && this.seconds >= this.duration - 0.001;
+    return this.#video?.ended || (this.duration > 0 && this.seconds >= this.duration - 0.001);
   }
 
   /** Puts a frame on screen. */
@@ -125,6 +124,7 @@ export class Player {
     const table = this.table;
     if (table === null || table.times_90k.length === 0) return;
     const next = Math.max(0, Math.min(table.times_90k.length - 1, frame));
+    if (!this.#playing) this.#target = next;
     if (this.mode === 'stills') {
       this.frame = next;
       this.#begun = { at: performance.now(), seconds: startOf(table, next) };
@@ -136,7 +136,7 @@ export class Player {
 
   /** The frame that will be on screen once what was asked for is done. */
   get heading(): number {
-    return this.#wanted ?? this.#sought ?? this.frame;
+    return this.#target ?? this.frame;
   }
 
   showWall(wallUs: number): void {
@@ -150,6 +150,7 @@ export class Player {
   play(rate: number): void {
     this.#begun = { at: performance.now(), seconds: this.table ? startOf(this.table, this.frame) : 0 };
     this.#playing = true;
+    this.#target = null;
     this.setRate(rate);
     this.#video?.play().catch(() => undefined);
   }
@@ -157,6 +158,7 @@ export class Player {
   pause(): void {
     if (this.mode === 'stills') this.tick();
     this.#playing = false;
+    this.#target = null;
     this.#video?.pause();
   }
 
@@ -184,7 +186,6 @@ export class Player {
       this.#wanted = frame;
       return;
     }
-    this.#sought = frame;
     video.currentTime = middleOf(this.table, frame);
   }
 
