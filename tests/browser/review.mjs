@@ -123,9 +123,14 @@ try {
   await page.goto(`${base}/review?alert=${encodeURIComponent(alert)}`);
   await page.locator('[data-testid=review-screen][data-mode=video]').waitFor({ timeout: 30_000 });
   await page.waitForFunction(() => Number(document.querySelector('[data-testid=review-screen]').dataset.mediaTime) >= 0, null, { timeout: 15_000 });
+  await page.waitForFunction(() => {
+    const beside = [...document.querySelectorAll('[data-testid=review-neighbour]')];
+    return beside.length > 0 && beside.every(({ dataset }) => dataset.mode !== 'loading' && (dataset.mode !== 'video' || Number(dataset.mediaTime) >= 0));
+  }, null, { timeout: 20_000 });
   await page.waitForTimeout(1_500);
   const { main, others } = await screens(page);
   seen.neighbours = others.length;
+  expect(others.length > 0, 'a neighbouring camera that plays');
   const tables = new Map();
   for (const screen of [main, ...others]) tables.set(screen.camera, await table(page, screen.src));
   await inStep(page, 'at first');

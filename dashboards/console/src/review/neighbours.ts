@@ -3,7 +3,7 @@ import { distanceM } from '../lib/map/geometry';
 import type { CameraInfo } from '../lib/wire';
 
 /** Further away nothing of the same event is to be seen. */
-const NEAR_M = 1_500;
+const NEAR_M = 2_500;
 
 type Standing = Pick<CameraInfo, 'camera_id' | 'lon' | 'lat'>;
 

@@ -69,7 +69,7 @@ describe('pictures in step', () => {
 describe('neighbours', () => {
   const camera = (camera_id: string, lon: number) => ({ camera_id, lon, lat: 18.34 });
   it('are the other witnesses first, then what stands near', () => {
-    const all = [camera('A', 105.9), camera('B', 105.901), camera('C', 105.9005), camera('D', 106.9), camera('E', 105.95)];
+    const all = [camera('A', 105.9), camera('B', 105.901), camera('C', 105.9005), camera('D', 106.9), camera('E', 105.96)];
     expect(neighbours('A', ['A', 'E'], all, 3)).toEqual(['E', 'C', 'B']);
     expect(neighbours('A', [], all, 1)).toEqual(['C']);
     expect(neighbours('X', ['B'], all, 3)).toEqual(['B']);
