@@ -4,12 +4,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use vong_footage::{Footage, FootageConfig, FootageMetrics};
 use vong_model::EventTime;
 use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
 
-use crate::support::{Vong, command, free_port, wait_until};
+use crate::demo::Demo;
+use crate::support::{Vong, command, free_port, has_program, wait_until};
 
 /// The sensors and cameras of the sample city without an engine; ended when dropped.
 struct City {
@@ -136,4 +138,81 @@ fn cameras_come_change_and_go_while_the_others_are_recorded_without_a_gap() {
     assert_eq!(footage.coverage(&"STAYS".into(), from, to), [], "from {from} to {to}");
     let stopped = footage.span(&"COMES".into()).unwrap().1;
     assert!(stopped < to, "COMES was recorded until {stopped}, long after it had gone");
+}
+
+/// An alert whose best clip is H.264 and complete, with ten seconds behind it; and that clip's id.
+fn ready_case(demo: &Demo) -> Option<(String, String)> {
+    let cases = demo.get("/api/v1/review?state=open")?;
+    let now_ms = now().millis();
+    let ready = |case: &&Value| {
+        let best = &case["clips"][0];
+        let old = best["to_ms"].as_i64().is_some_and(|to| to + 14_000 < now_ms);
+        let h265 = matches!(best["camera_id"].as_str(), Some("CAM-09" | "CAM-10"));
+        old && !h265 && best["view_quality"].is_number()
+    };
+    let case = cases.as_array()?.iter().find(ready)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some((text(&case["alert_id"])?, text(&case["clips"][0]["clip_id"])?))
+}
+
+#[test]
+fn a_reviewer_steps_through_the_clip_of_an_alert_and_the_decision_stands_in_sql() {
+    let demo = Demo::start();
+    let mut found = None;
+    wait_until("an alert with a complete clip", Duration::from_secs(150), || {
+        found = ready_case(&demo);
+        found.is_some()
+    });
+    let (alert_id, clip_id) = found.unwrap();
+
+    let joined = demo.sql(&format!(
+        "SELECT c.clip_id, a.rule_id, f.camera_id AS facing FROM clips c JOIN alerts a \
+         ON a.alert_id = c.alert_id JOIN sensors s ON s.sensor_id = a.sensor_id \
+         JOIN cameras f ON f.camera_id = c.camera_id WHERE c.alert_id = '{alert_id}' \
+         AND round(camera_view(f.lon, f.lat, f.heading_deg, f.fov_deg, f.range_m, s.lon, s.lat), 6) \
+         = round(c.view_quality, 6)"
+    ));
+    assert!(joined.iter().any(|row| row["clip_id"] == clip_id.as_str()), "{joined:?}");
+
+    let driver = xtask::root().join("tests/browser/review.mjs");
+    let playwright = xtask::root().join("dashboards/console/node_modules/playwright-core");
+    if !playwright.is_dir() || !has_program("chromium") || !has_program("node") {
+        return println!("skipped the browser: needs chromium, node and `make console`");
+    }
+    let shots = xtask::root().join("target/screenshots");
+    std::fs::create_dir_all(&shots).unwrap();
+    let driven = Command::new("node")
+        .args([driver.as_os_str(), format!("http://{}", demo.http).as_ref(), alert_id.as_ref()])
+        .arg(&shots)
+        .output()
+        .unwrap();
+    let (seen, why) =
+        (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
+    assert!(driven.status.success(), "{why}\n{seen}\n{}", demo.said());
+    println!("{seen}");
+
+    let exported = std::fs::read(shots.join("export.mp4")).unwrap();
+    let url = format!("http://{}/api/v1/clips/{clip_id}.mp4", demo.http);
+    let clip = ureq::get(url).call().unwrap().body_mut().read_to_vec().unwrap();
+    assert!(exported == clip, "{} exported bytes, {} of the clip", exported.len(), clip.len());
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    let png = std::fs::read(shots.join("snapshot.png")).unwrap();
+    let number =
+        |at: usize| png[at..at + 4].iter().fold(0, |n: u64, byte| n << 8 | u64::from(*byte));
+    assert_eq!(seen["size"], serde_json::json!([number(16), number(20)])); // IHDR
+
+    let decided = demo.sql(&format!(
+        "SELECT decision, decided_by, note FROM reviews WHERE alert_id = '{alert_id}'"
+    ));
+    let expected = serde_json::json!([{
+        "decision": "violation", "decided_by": "local", "note": "vượt đèn đỏ, 38A-12345"
+    }]);
+    assert_eq!(Value::Array(decided), expected);
+    let open = demo.get("/api/v1/review?state=open").unwrap();
+    assert!(!open.to_string().contains(&alert_id), "a decided case is still open");
+    // The engine did not take the decision for an act on the alert.
+    let steps = demo.sql(&format!(
+        "SELECT count(*) AS n FROM alert_transitions WHERE alert_id = '{alert_id}' AND actor = 'local'"
+    ));
+    assert_eq!(steps[0]["n"], 0);
 }

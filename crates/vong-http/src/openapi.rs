@@ -33,6 +33,9 @@ use utoipa::OpenApi;
         crate::evidence::custody,
         crate::evidence::fetch,
         crate::clip_facts::of_camera,
+        crate::frames::table,
+        crate::frames::still,
+        crate::review::queue,
     ),
     components(schemas(vong_wire::http::Problem, vong_wire::live::View, vong_wire::live::Row,))
 )]

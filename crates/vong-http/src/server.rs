@@ -18,8 +18,8 @@ use vong_telemetry::{Classify, Kind};
 use crate::app::App;
 use crate::live_video::VideoDoor;
 use crate::{
-    backtest, city, clip_facts, clips, commands, console, evidence, guard, live, live_video,
-    openapi, probe, rules, sql, system,
+    backtest, city, clip_facts, clips, commands, console, evidence, frames, guard, live,
+    live_video, openapi, probe, review, rules, sql, system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +124,9 @@ fn router(app: App) -> Router {
         .route("/api/v1/evidence/{package_id}", get(evidence::status))
         .route("/api/v1/evidence/{package_id}/custody.jsonl", get(evidence::custody))
         .route("/api/v1/evidence/{package_id}/package.zip", get(evidence::fetch))
+        .route("/api/v1/cameras/{camera_id}/frames", get(frames::table))
+        .route("/api/v1/cameras/{camera_id}/still.jpg", get(frames::still))
+        .route("/api/v1/review", get(review::queue))
         .fallback(console::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new().compress_when(compressible))

@@ -659,7 +659,7 @@ static COMMANDS: Definition = Definition {
     name: "commands",
     kind: RecordKind::Command,
     entity: None,
-    doc: "An operator's act.",
+    doc: "An operator's or a reviewer's act.",
     columns: &[
         column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
         column(
@@ -669,7 +669,12 @@ static COMMANDS: Definition = Definition {
             "Chosen by the client; a repeated command is done once.",
         ),
         column("alert_id", Text, Measure, "The alert acted on."),
-        column("action", Key, Measure, "`acknowledge`, `shelve`, `unshelve`, `comment`."),
+        column(
+            "action",
+            Key,
+            Measure,
+            "`acknowledge`, `shelve`, `unshelve`, `comment`; of a review `review_violation`, `review_none`, `review_needs_more`.",
+        ),
         column("actor", Text, Measure, "Who acted."),
         nullable(column("reason", Text, Measure, "In the actor's words.")),
         nullable(column("until_time", Time, Measure, "End of a shelving.")),

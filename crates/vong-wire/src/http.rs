@@ -234,6 +234,78 @@ pub struct CameraInfo {
     pub unit_code: String,
 }
 
+/// One case of `GET /api/v1/review`: an alert with clips, and what was decided about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ReviewCase {
+    pub alert_id: String,
+    pub rule_id: String,
+    pub severity: String,
+    pub title_vi: String,
+    pub title_en: String,
+    pub key: String,
+    pub sensor_id: Option<String>,
+    pub camera_id: Option<String>,
+    pub unit_code: Option<String>,
+    pub value: Option<f64>,
+    #[ts(type = "number")]
+    pub fired_ms: i64,
+    /// `violation`, `none` or `needs_more`; nothing until somebody decided.
+    pub decision: Option<String>,
+    pub decided_by: Option<String>,
+    #[ts(type = "number | null")]
+    pub decided_ms: Option<i64>,
+    pub note: Option<String>,
+    /// Of cameras that the caller may see; the best view first.
+    #[serde(default)]
+    pub clips: Vec<ReviewClip>,
+}
+
+/// A clip of a [`ReviewCase`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ReviewClip {
+    pub clip_id: String,
+    pub camera_id: String,
+    #[ts(type = "number")]
+    pub from_ms: i64,
+    #[ts(type = "number")]
+    pub to_ms: i64,
+    pub distance_m: f64,
+    /// 0 to 1; nothing where the camera is only near.
+    pub view_quality: Option<f64>,
+}
+
+/// `GET /api/v1/cameras/{camera_id}/frames`: when each frame of a span of footage is shown, in the
+/// MP4 that `clip.mp4` of the same span is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct FrameTable {
+    /// Wall clock of the first frame, microseconds since 1970.
+    #[ts(type = "number")]
+    pub start_us: i64,
+    /// As the MP4's: tables and bytes with one tag belong together.
+    pub etag: String,
+    /// As in `avc1.64001f` (RFC 6381).
+    pub codec: String,
+    pub width: u32,
+    pub height: u32,
+    /// Media time of each frame, 1/90000 s, rising; media time follows the wall clock.
+    #[ts(type = "number[]")]
+    pub times_90k: Vec<u64>,
+    /// Media time after the last frame, 1/90000 s.
+    #[ts(type = "number")]
+    pub end_90k: u64,
+    /// What of the span is not there.
+    pub gaps: Vec<FootageGap>,
+}
+
+/// Where nothing is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct FootageGap {
+    #[ts(type = "number")]
+    pub from_ms: i64,
+    #[ts(type = "number")]
+    pub to_ms: i64,
+}
+
 /// `GET /readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Readiness {

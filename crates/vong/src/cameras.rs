@@ -11,13 +11,3 @@ pub(crate) use import::run as import;
 pub(crate) use probe::{Prober, discover, look};
 pub(crate) use register::{Passwords, Register};
 pub(crate) use running::{Aligned, RunningCameras, Shared};
-
-/// `vong camera`.
-pub(crate) fn run(command: &CameraCommand) -> Result<ExitCode> {
-    let runtime = || tokio::runtime::Runtime::new().context("could not start");
-    match command {
-        CameraCommand::Import(arguments) => import::run(arguments),
-        CameraCommand::Probe(arguments) => runtime()?.block_on(probe::look(arguments)),
-        CameraCommand::Discover(arguments) => runtime()?.block_on(probe::discover(arguments)),
-    }
-}

@@ -24,7 +24,7 @@ const rows = files
   .map((file) => ({ name: file.slice(dist.length), bytes: size(file) }))
   .sort((a, b) => b.bytes - a.bytes);
 
-const PAGES = ['Wall', 'TileWall', 'Console'];
+const PAGES = ['Wall', 'TileWall', 'Console', 'Review'];
 const belongsTo = (page) => ({ name }) => !PAGES.some((other) => other !== page && name.startsWith(`assets/${other}-`));
 const total = (page) => rows.filter(belongsTo(page)).reduce((sum, { bytes }) => sum + bytes, 0);
 

@@ -198,6 +198,7 @@ async fn every_table_and_column_is_documented() {
         | city          | public             | config_changes    | BASE TABLE |
         | city          | public             | video_gops        | BASE TABLE |
         | city          | public             | alerts            | VIEW       |
+        | city          | public             | reviews           | VIEW       |
         | city          | public             | cameras           | BASE TABLE |
         | city          | public             | sensors           | BASE TABLE |
         | city          | public             | units             | BASE TABLE |

@@ -112,6 +112,59 @@ purpose: string,
  */
 recording: string, unit_code: string, };
 
+<<<<<<< HEAD
+=======
+export type ReviewCase = { alert_id: string, rule_id: string, severity: string, title_vi: string, title_en: string, key: string, sensor_id: string | null, camera_id: string | null, unit_code: string | null, value: number | null, fired_ms: number, 
+/**
+ * `violation`, `none` or `needs_more`; nothing until somebody decided.
+ */
+decision: string | null, decided_by: string | null, decided_ms: number | null, note: string | null, 
+/**
+ * Of cameras that the caller may see; the best view first.
+ */
+clips: Array<ReviewClip>, };
+
+export type ReviewClip = { clip_id: string, camera_id: string, from_ms: number, to_ms: number, distance_m: number, 
+/**
+ * 0 to 1; nothing where the camera is only near.
+ */
+view_quality: number | null, };
+
+export type FrameTable = { 
+/**
+ * Wall clock of the first frame, microseconds since 1970.
+ */
+start_us: number, 
+/**
+ * As the MP4's: tables and bytes with one tag belong together.
+ */
+etag: string, 
+/**
+ * As in `avc1.64001f` (RFC 6381).
+ */
+codec: string, width: number, height: number, 
+/**
+ * Media time of each frame, 1/90000 s, rising; media time follows the wall clock.
+ */
+times_90k: number[], 
+/**
+ * Media time after the last frame, 1/90000 s.
+ */
+end_90k: number, 
+/**
+ * What of the span is not there.
+ */
+gaps: Array<FootageGap>, };
+
+export type FootageGap = { from_ms: number, to_ms: number, };
+
+export type LiveVideoInit = { 
+/**
+ * For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
+ */
+mime: string, width: number, height: number, };
+
+>>>>>>> de54c3ecaff1c00ecabcc2b25be2fe0ac5241750
 export type Readiness = { ready: boolean, 
 /**
  * What is still missing, by part.
