@@ -152,7 +152,10 @@ export class Desk {
     const { main } = this;
     if (main === null) return;
     main.tick();
-    if (!this.playing) return this.#settle();
+    if (!this.playing) {
+      this.others.forEach((other) => other.tick());
+      return this.#settle();
+    }
     if (main.ended) return this.pause();
     for (const other of this.others) {
       other.tick();

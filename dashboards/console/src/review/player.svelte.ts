@@ -11,6 +11,9 @@ import { covers, frameAt, lengthOf, mediaAt, middleOf, startOf, wallAt } from '.
 /** Pictures from the server while it plays: more than these nobody can follow, milliseconds. */
 const STILL_EVERY_MS = 700;
 
+/** So long a presented frame may be another one than was asked for. */
+const LAGGING_TICKS = 5;
+
 export type Mode = 'loading' | 'video' | 'stills' | 'none';
 
 export class Player {
@@ -32,6 +35,7 @@ export class Player {
   #wanted: number | null = null;
   /** What was asked for last, while it stands: what is presented may lag behind. */
   #target: number | null = null;
+  #lagging = 0;
   #playing = false;
   #rate = 1;
   /** Of stills: where playing began. */
@@ -82,7 +86,7 @@ export class Player {
       this.#wanted = null;
       if (wanted !== null) this.#seek(wanted);
     });
-    video.addEventListener('loadedmetadata', () => this.#seek(this.frame));
+    video.addEventListener('loadedmetadata', () => this.#seek(this.heading));
   }
 
   failed(): void {
@@ -172,8 +176,14 @@ export class Player {
     if (this.#video && this.#video.playbackRate !== rate) this.#video.playbackRate = rate;
   }
 
-  /** Of stills: goes on by the clock. */
+  /** Stills go on by the clock; a picture that did not come although nothing is sought is asked for again. */
   tick(): void {
+    const lags = this.mode === 'video' && this.#target !== null && this.frame !== this.#target && this.#video?.seeking === false;
+    this.#lagging = lags ? this.#lagging + 1 : 0;
+    if (lags && this.#lagging >= LAGGING_TICKS && this.#target !== null) {
+      this.#lagging = 0;
+      this.#seek(this.#target);
+    }
     if (this.mode !== 'stills' || !this.#playing || this.table === null) return;
     this.frame = frameAt(this.table, this.seconds);
     if (performance.now() - this.#lastStill > STILL_EVERY_MS) this.#fetchStill();
@@ -181,7 +191,8 @@ export class Player {
 
   #seek(frame: number): void {
     const video = this.#video;
-    if (video === null || this.table === null) return;
+    // Before its metadata a player forgets what it was asked for; it is asked again then.
+    if (video === null || this.table === null || video.readyState < HTMLMediaElement.HAVE_METADATA) return;
     if (video.seeking) {
       this.#wanted = frame;
       return;
