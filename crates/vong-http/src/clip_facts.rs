@@ -5,7 +5,7 @@ use std::ops::Range;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use vong_footage::{Clip, ClipForm};
-use vong_model::{Action, CameraId, EventTime, Principal, authorize};
+use vong_model::{Action, CameraId, EventTime, Principal};
 use vong_wire::http::{ClipFacts, ClipGap, ClipGroupFacts};
 
 use crate::app::App;
@@ -32,7 +32,7 @@ pub(crate) async fn tell(
     camera: CameraId,
     span: Range<EventTime>,
 ) -> Result<ClipFacts, Problem> {
-    authorize(caller, Action::ViewVideo, camera.as_str())?;
+    app.may_see(caller, Action::ViewVideo, &camera)?;
     if span.end <= span.start {
         return Err(Problem::invalid("a clip ends after it begins"));
     }

@@ -57,7 +57,7 @@ pub(crate) async fn begin(
         }
     };
     for camera in &wanted.cameras {
-        authorize(&caller, Action::ExportClip, camera.as_str())?;
+        app.may_see(&caller, Action::ExportClip, camera)?;
     }
     let request = to_export(&app, &caller, wanted, request);
     let desk = app.evidence.clone();

@@ -35,6 +35,8 @@ const SAME_VIEW: f32 = 0.75;
 const COVERED_ABOVE: f32 = 0.6;
 /// Share of the usual likeness of edges below which the view is another one.
 const MOVED_BELOW: f32 = 0.5;
+/// A view that is less like itself cannot be told from another.
+const LEAST_LIKENESS: f32 = 0.2;
 /// A moved camera is taken to be meant so after this time, and judged by its new view.
 const ADOPT_US: i64 = 10 * 60 * 1_000_000;
 /// How far a camera's clock may be off, seconds: to begin, and to end.
@@ -227,6 +229,11 @@ impl Health {
             self.view = Some(View { usual: now.clone(), likeness: 0.9, pictures: 1 });
             return;
         };
+        if view.pictures <= LEARNING {
+            // A view of which passers-by are the better part is never much like itself.
+            let seen = measures::likeness(&now.edges, &view.usual.edges);
+            view.likeness = view.likeness.min(seen.max(LEAST_LIKENESS));
+        }
         view.pictures = view.pictures.saturating_add(1);
         let share = FOLLOW.max(1.0 / view.pictures as f32);
         view.usual.follow(now, share);

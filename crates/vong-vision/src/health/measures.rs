@@ -13,6 +13,9 @@ const FLAT: f32 = 0.35;
 const EDGELESS: f32 = 3.0;
 /// Mean square of the Laplacian below which a block has no detail to lose.
 const DETAILLESS: f32 = 30.0;
+/// Shares of pictures with less and with more detail in what is usual.
+const FORGET: f32 = 0.5;
+const REMEMBER: f32 = 0.03;
 /// How far a shift is looked for, pixels.
 const REACH: isize = 24;
 
@@ -57,12 +60,13 @@ impl Measures {
         let Self { mean, dark_end, bright_end, edges, blocks, block_edges, block_detail } = self;
         (*dark_end, *bright_end) = (now.dark_end, now.bright_end);
         *mean += (now.mean - *mean) * share;
-        for (own, new) in [
-            (edges, &now.edges),
-            (blocks, &now.blocks),
-            (block_edges, &now.block_edges),
-            (block_detail, &now.block_detail),
-        ] {
+        for (own, new) in block_detail.iter_mut().zip(&now.block_detail) {
+            // Detail that is not there all the time is that of who passes by.
+            *own += (new - *own) * if new < own { FORGET } else { REMEMBER };
+        }
+        for (own, new) in
+            [(edges, &now.edges), (blocks, &now.blocks), (block_edges, &now.block_edges)]
+        {
             own.iter_mut().zip(new).for_each(|(own, new)| *own += (new - *own) * share);
         }
     }
