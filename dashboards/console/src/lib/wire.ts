@@ -48,6 +48,56 @@ export type SqlRequest = {
  */
 sql: string, };
 
+export type ClipFacts = { camera_id: string, 
+/**
+ * What was asked for.
+ */
+from_us: number, to_us: number, 
+/**
+ * The first frame shown, by our clock: the one on screen at `from_us`.
+ */
+start_us: number, 
+/**
+ * After the last frame shown.
+ */
+end_us: number, 
+/**
+ * What a player plays, 1/90000 s.
+ */
+duration_90k: number, 
+/**
+ * Frames shown.
+ */
+frames: number, 
+/**
+ * Of the file.
+ */
+bytes: number, 
+/**
+ * Whether everything up to `to_us` is recorded; a clip of now becomes ready with its post-roll.
+ */
+ready: boolean, 
+/**
+ * What of the interval was not recorded, or not yet.
+ */
+gaps: Array<ClipGap>, 
+/**
+ * RTP packets lost in its groups.
+ */
+lost_packets: number, 
+/**
+ * The groups of pictures it is made of.
+ */
+groups: Array<ClipGroupFacts>, };
+
+export type ClipGap = { from_us: number, to_us: number, };
+
+export type ClipGroupFacts = { file: string, byte_offset: number, start_us: number, end_us: number, 
+/**
+ * By the camera's own clock, where it says.
+ */
+camera_time_us: number | null, frames: number, lost_packets: number, sha256: string, chained_sha256: string, previous_sha256: string, };
+
 export type Problem = { 
 /**
  * The class, as in `invalid_input`, `not_found`, `unavailable`.
@@ -112,8 +162,6 @@ purpose: string,
  */
 recording: string, unit_code: string, };
 
-<<<<<<< HEAD
-=======
 export type ReviewCase = { alert_id: string, rule_id: string, severity: string, title_vi: string, title_en: string, key: string, sensor_id: string | null, camera_id: string | null, unit_code: string | null, value: number | null, fired_ms: number, 
 /**
  * `violation`, `none` or `needs_more`; nothing until somebody decided.
@@ -158,13 +206,6 @@ gaps: Array<FootageGap>, };
 
 export type FootageGap = { from_ms: number, to_ms: number, };
 
-export type LiveVideoInit = { 
-/**
- * For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
- */
-mime: string, width: number, height: number, };
-
->>>>>>> de54c3ecaff1c00ecabcc2b25be2fe0ac5241750
 export type Readiness = { ready: boolean, 
 /**
  * What is still missing, by part.
