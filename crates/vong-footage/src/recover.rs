@@ -196,11 +196,14 @@ impl DayFiles<'_> {
             tracing::error!(file = %path.display(), "footage is damaged in the middle");
         }
         gops.append(&mut beyond);
-        let (Some(first_gop), start) = (gops.first(), facts.start) else {
+        let Some(start) = gops.first().map(|gop| gop.start) else {
             std::fs::remove_file(path).map_err(|source| io("delete", source))?;
             return Ok(Vec::new());
         };
-        debug_assert_eq!(first_gop.start, start, "a file starts with its first group");
+        if start != facts.start {
+            // Its first group is damaged, or its head: what is there begins with what is there.
+            tracing::error!(file = %path.display(), "footage begins elsewhere than its head says");
+        }
         let mut segment = Segment::new(name_ms, start, 0);
         gops.iter().for_each(|gop| segment.add(gop, 0));
         repairs.recovered.push(segment.told(self.camera, &facts.parameters));

@@ -33,7 +33,7 @@ pub enum ClipForm {
     WholeGroups,
 }
 
-/// One recorded group, in order of `start`.
+/// One recorded group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClipGop {
     /// The caller's number for the file it lies in.
@@ -113,8 +113,9 @@ pub struct PlannedGop {
 
 /// Lays out the clip of `[from, to)`.
 ///
-/// `gops` must be in order of `start` and reach back to a key frame at or before `from` if there is
-/// one; those outside the interval are ignored. If the codec changes inside, the one that covers
+/// `gops` must be in the order they were recorded, which is that of `start` unless a clock was set
+/// back, and reach back to a key frame at or before `from` if there is one; those outside the
+/// interval are ignored, and so are those that cannot be decoded. If the codec changes inside, the one that covers
 /// more of the interval is kept and the rest is declared missing.
 ///
 /// Formats: ISO/IEC 14496-12, 8.6.6 (edit list), 8.8 (fragments), 8.7 (chunks).

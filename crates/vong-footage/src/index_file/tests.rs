@@ -40,14 +40,7 @@ fn appended_and_replaced_records_come_back() {
     assert_eq!(read_all(&path).unwrap(), (sample()[2..].to_vec(), true));
 }
 
-#[test]
-fn bytes_of_version_1_stay_what_they_are() {
-    let mut bytes = HEADER.to_vec();
-    bytes.extend(encode(&gop(2)));
-    let hash = crate::chain::payload_hash([bytes.as_slice()]);
-    let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    expect_test::expect!["06f77c275e82edfc"].assert_eq(&hex);
-}
+mod golden;
 
 proptest! {
     #[test]

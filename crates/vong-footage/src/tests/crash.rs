@@ -141,6 +141,62 @@ fn what_is_not_footage_is_set_aside_and_damage_in_the_middle_cuts_nothing() {
 }
 
 #[test]
+fn file_that_does_not_begin_as_its_head_says_begins_with_what_is_there() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..50)));
+    let before = footage.gops(&camera(), at(0), at(2_000)).unwrap();
+    for damaged_head in [false, true] {
+        let copy = crashed(&site);
+        let path = copy.files().pop().unwrap();
+        let of_file: Vec<_> = before.iter().filter(|gop| path.ends_with(&gop.file)).collect();
+        let (first, second) = (of_file[0].entry, of_file[1].entry);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let start = first.start.micros().to_be_bytes();
+        let in_head = bytes.windows(8).position(|window| window == start).unwrap();
+        let (hurt, expected) =
+            if damaged_head { (in_head, first) } else { (first.offset as usize + 5, second) };
+        bytes[hurt] ^= 0x20;
+        std::fs::write(&path, &bytes).unwrap();
+        let (footage, opened) = copy.open();
+        assert_eq!(opened.recovered[0].start, expected.start);
+        assert_eq!((opened.set_aside.len(), opened.cut_bytes), (0, 0));
+        let found = footage.gops(&camera(), at(0), at(2_000)).unwrap();
+        let left = if damaged_head { before.clone() } else { before[1..].to_vec() };
+        assert_eq!(found, left);
+    }
+}
+
+#[test]
+fn continuation_behind_a_damaged_group_is_missing_from_clips() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    let limits = GopLimits { frames: 5, ..GopLimits::default() };
+    let mut builder = GopBuilder::new(limits);
+    builder.parameters(&parameters(1));
+    let units = units(0..40).into_iter().enumerate();
+    let units = units.map(|(n, unit)| AccessUnit { key: n % 20 == 0, ..unit });
+    let mut gops: Vec<_> = units.filter_map(|unit| builder.access_unit(&unit)).collect();
+    gops.extend(builder.interrupted());
+    push_all(&mut writer, &gops);
+    let copy = crashed(&site);
+    let before = footage.gops(&camera(), at(0), at(1_600)).unwrap();
+    assert_eq!(before.iter().filter(|gop| gop.entry.key).count(), 2);
+    let path = copy.files().pop().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[before[1].entry.offset as usize + 5] ^= 0x20;
+    std::fs::write(&path, &bytes).unwrap();
+    let (footage, _) = copy.open();
+    let clip = footage.clip(&camera(), at(0), at(1_600), ClipForm::Faststart).unwrap();
+    // Groups 2 and 3 are whole, but what they build upon is gone until the next key frame.
+    assert_eq!(clip.gaps(), [vong_media::Gap { from: at(200), to: at(800) }]);
+    assert_eq!(clip.frames(), 25);
+    assert!(!String::from_utf8_lossy(&bytes_of(&clip)).contains("<12>"));
+}
+
+#[test]
 fn group_that_cannot_be_indexed_is_taken_back_and_the_next_one_is_recorded() {
     let site = Site::new();
     let (footage, _) = site.open();

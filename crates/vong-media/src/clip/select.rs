@@ -74,28 +74,23 @@ pub(super) fn select(
     (from, to): (EventTime, EventTime),
 ) -> Result<Track, Error> {
     let nothing = || Error::NoFootage { from, to };
-    let codec = main_codec(parameters, gops, from, to).ok_or_else(nothing)?;
-    let (numbers, usable): (Vec<usize>, Vec<&ClipGop>) = gops
-        .iter()
-        .enumerate()
-        .filter(|(_, gop)| codec_of(parameters, gop) == Some(codec) && !gop.frames.is_empty())
-        .unzip();
+    let decodable = decodable(gops);
+    let codec = main_codec(parameters, &decodable, from, to).ok_or_else(nothing)?;
+    let (numbers, usable): (Vec<usize>, Vec<&ClipGop>) =
+        decodable.into_iter().filter(|(_, gop)| codec_of(parameters, gop) == Some(codec)).unzip();
     let whole = form == ClipForm::WholeGroups;
     let (first, shown) = first_chunk(&usable, from, to).ok_or_else(nothing)?;
     let mut chunks = Vec::new();
     let mut frames = 0usize;
     let from_first = numbers.iter().zip(&usable).skip(first);
-    for (index, gop) in from_first.take_while(|(_, gop)| gop.start < to) {
-        let mut chunk = Chunk::of(*index, gop);
-        if !whole {
-            chunk.frames.truncate(frames_before(gop, to));
-        }
-        frames = frames.saturating_add(chunk.frames.len());
+    // Not up to the first that starts too late: a clock set back may bring earlier ones again.
+    for (index, gop) in from_first.filter(|(_, gop)| gop.start < to) {
+        frames = frames.saturating_add(gop.frames.len());
         if frames > MAX_CLIP_FRAMES {
             let (value, limit) = (frames as u64, MAX_CLIP_FRAMES as u64);
             return Err(Error::TooLarge { what: "clip", value, limit });
         }
-        chunks.push(chunk);
+        chunks.push(Chunk::of(*index, gop));
     }
     // What is shown of the last group is the same in every form.
     let last = chunks.last().and_then(|chunk| gops.get(chunk.index));
@@ -112,16 +107,28 @@ pub(super) fn select(
     Ok(track)
 }
 
+/// The groups that hold frames and can be decoded, numbered: a continuation that does not follow
+/// the group recorded before it has lost its key frame.
+fn decodable(gops: &[ClipGop]) -> Vec<(usize, &ClipGop)> {
+    let mut kept: Vec<(usize, &ClipGop)> = Vec::with_capacity(gops.len());
+    for (index, gop) in gops.iter().enumerate().filter(|(_, gop)| !gop.frames.is_empty()) {
+        if gop.key || kept.last().is_some_and(|(_, before)| follows(before, gop)) {
+            kept.push((index, gop));
+        }
+    }
+    kept
+}
+
 /// The codec that covers most of the interval.
 fn main_codec(
     parameters: &[Arc<VideoParameters>],
-    gops: &[ClipGop],
+    gops: &[(usize, &ClipGop)],
     from: EventTime,
     to: EventTime,
 ) -> Option<Codec> {
     let covered = |codec: Codec| {
-        let of_codec = gops.iter().filter(|gop| codec_of(parameters, gop) == Some(codec));
-        of_codec.fold(0u128, |sum, gop| {
+        let of_codec = gops.iter().filter(|(_, gop)| codec_of(parameters, gop) == Some(codec));
+        of_codec.fold(0u128, |sum, (_, gop)| {
             let (start, end) = (gop.start.max(from), end_of(gop).min(to));
             sum.saturating_add(end.since(start).as_micros())
         })
@@ -138,23 +145,9 @@ fn codec_of(parameters: &[Arc<VideoParameters>], gop: &ClipGop) -> Option<Codec>
 
 /// Index of the group decoding starts with, and of the one showing starts with.
 fn first_chunk(gops: &[&ClipGop], from: EventTime, to: EventTime) -> Option<(usize, usize)> {
-    let mut shown = gops.iter().position(|gop| end_of(gop) > from && gop.start < to)?;
-    let mut first = shown;
-    loop {
-        let gop = gops.get(first)?;
-        if gop.key {
-            return Some((first, shown));
-        }
-        let before = first.checked_sub(1).and_then(|index| gops.get(index));
-        if before.is_some_and(|before| follows(before, gop)) {
-            first = first.saturating_sub(1);
-            continue;
-        }
-        // Its key frame is gone: nothing can be decoded before the next one.
-        let next_key = gops.iter().skip(shown).position(|gop| gop.key && gop.start < to)?;
-        shown = shown.saturating_add(next_key);
-        first = shown;
-    }
+    let shown = gops.iter().position(|gop| end_of(gop) > from && gop.start < to)?;
+    let first = gops.get(..=shown)?.iter().rposition(|gop| gop.key)?;
+    Some((first, shown))
 }
 
 fn follows(before: &ClipGop, gop: &ClipGop) -> bool {
@@ -182,18 +175,18 @@ fn frames_before(gop: &ClipGop, to: EventTime) -> usize {
 
 /// What of `[from, to)` no chunk covers.
 fn gaps(chunks: &[Chunk], from: EventTime, to: EventTime) -> Vec<Gap> {
+    let span = |chunk: &Chunk| (chunk.start, wall_after(chunk.start, chunk.duration_90k()));
+    let mut spans: Vec<_> = chunks.iter().map(span).collect();
+    spans.sort_unstable();
     let mut gaps = Vec::new();
     let mut covered = from;
-    let mut note = |covered: EventTime, start: EventTime| {
+    for (start, end) in spans.into_iter().chain([(to, to)]) {
+        let start = start.min(to);
         if start.since(covered) > GAP_TOLERANCE {
             gaps.push(Gap { from: covered, to: start });
         }
-    };
-    for chunk in chunks {
-        note(covered, chunk.start.min(to));
-        covered = covered.max(wall_after(chunk.start, chunk.duration_90k()));
+        covered = covered.max(end);
     }
-    note(covered, to);
     gaps
 }
 
@@ -201,10 +194,12 @@ fn gaps(chunks: &[Chunk], from: EventTime, to: EventTime) -> Vec<Gap> {
 fn place(chunks: &mut [Chunk]) {
     let Some(origin) = chunks.first().map(|chunk| chunk.start) else { return };
     let mut before: Option<&mut Chunk> = None;
+    let mut lost = 0u64;
     for chunk in chunks {
         if let Some(before) = before {
             let end = before.media_90k.saturating_add(before.duration_90k());
             let by_wall = u64::try_from(ticks_between(origin, chunk.start)).unwrap_or(0);
+            let by_wall = by_wall.saturating_sub(lost);
             let same = by_wall.abs_diff(end) <= SAME_90K;
             // Should the wall clock have been set back, frames still follow one another.
             let earliest = end.saturating_sub(before.last_duration()).saturating_add(1);
@@ -213,8 +208,10 @@ fn place(chunks: &mut [Chunk]) {
             if let Some(last) = before.frames.last_mut() {
                 last.duration_90k = u32::try_from(held).unwrap_or(u32::MAX);
             }
-            // What 32 bits cannot hold is lost; the chunk moves up to stay in step.
-            chunk.media_90k = before.media_90k.saturating_add(before.duration_90k());
+            // What 32 bits cannot hold is lost; this chunk and all behind it move up.
+            let placed = before.media_90k.saturating_add(before.duration_90k());
+            lost = lost.saturating_add(chunk.media_90k.saturating_sub(placed));
+            chunk.media_90k = placed;
         }
         before = Some(chunk);
     }

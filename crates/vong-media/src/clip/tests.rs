@@ -101,6 +101,8 @@ fn decode_moov(bytes: &[u8]) -> Moov {
     moov
 }
 
+mod timelines;
+
 const TWO: &str = "K1000:40,40,40 K1120:40,40,40";
 
 #[test]

@@ -112,6 +112,8 @@ fn head_is_a_file_that_a_general_parser_understands() {
     assert!(matches!(Any::decode_maybe(&mut rest).unwrap(), Some(Any::Ftyp(_))));
 }
 
+mod golden;
+
 proptest! {
     #[test]
     fn file_cut_anywhere_keeps_exactly_its_whole_groups(cut in 0usize..2_000) {
