@@ -90,7 +90,7 @@ fn long_darkness_does_not_make_a_later_freeze_take_longer() {
         let received_at = EventTime(i64::try_from(n).unwrap() * 2_000_000);
         let events = health.observe(Look { luma: &luma, received_at, camera_time: None });
         let frozen = events.iter().any(|e| e.kind == Frozen && e.state == Began);
-        frozen_at = frozen_at.or(frozen.then_some(n));
+        frozen_at = frozen_at.or_else(|| frozen.then_some(n));
     }
     assert_eq!(frozen_at, Some(120), "40 s after the picture stopped");
 }
