@@ -69,7 +69,7 @@ pub(crate) fn run(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-fn first_byte_of_ffmpeg(film: &Path, from_ms: i64) -> Result<f64> {
+pub(crate) fn first_byte_of_ffmpeg(film: &Path, from_ms: i64) -> Result<f64> {
     let from = format!("{:.3}", from_ms as f64 / 1e3);
     let length = format!("{:.3}", CLIP_MS as f64 / 1e3);
     let start = Instant::now();

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use vong_evidence::{Checkpoints, Desk, DeskConfig, EvidenceMetrics, Exporter, Key, verifier_page};
 use vong_footage::{Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubMetrics, VideoHub};
@@ -25,7 +26,7 @@ use vong_log::{Entry, Log, MemLog};
 use vong_model::columns::{key_column, time_column};
 use vong_model::{Assets, EventTime, Stream};
 use vong_query::{Dimensions, QueryConfig, QueryEngine, QueryMetrics, Sources};
-use vong_runtime::{Clock, OnFailure, Shutdown, SystemClock, Tasks};
+use vong_runtime::{Clock, Current, OnFailure, Shutdown, SystemClock, Tasks};
 use vong_store::{Store, StoreConfig};
 use vong_stream::{EngineService, RuleDesk, StreamConfig, StreamMetrics};
 use vong_telemetry::Metrics;
@@ -119,6 +120,29 @@ fn ours(load: Load, turn: Duration) -> Result<Seen> {
     Ok(seen)
 }
 
+/// The desk that nobody asks for a package.
+fn evidence_desk(
+    dir: &TempDir,
+    log: &Arc<dyn Log>,
+    footage: &Footage,
+    registry: &Metrics,
+) -> Result<Desk> {
+    let dir = dir.path().join("evidence");
+    let key = Arc::new(Key::open(&dir.join("keys"), || [7; 32])?);
+    let exporter = Exporter {
+        footage: footage.clone(),
+        checkpoints: Checkpoints::open(&dir, &key.public())?,
+        key,
+        clock: Arc::new(SystemClock),
+        software: String::new(),
+        site_vi: String::new(),
+        site_en: String::new(),
+        verifier: verifier_page(),
+    };
+    let desk = DeskConfig { dir, keep: Duration::from_secs(60) };
+    Ok(Desk::open(desk, exporter, Arc::clone(log), EvidenceMetrics::new(registry))?)
+}
+
 /// The hub and the HTTP server over `log`, with everything else of a server present and idle.
 async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr> {
     let registry = Metrics::new();
@@ -136,16 +160,18 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         StreamMetrics::new(&registry),
     )?;
     let store = StoreConfig { dir: dir.path().join("store"), ..StoreConfig::default() };
+    let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
+    let (footage, _) = Footage::open(footage, Arc::clone(&clock), FootageMetrics::new(&registry))?;
     let sources = Sources {
         log: Arc::clone(&log),
         store: Store::open(store, log.epoch(), None)?,
         dimensions: Dimensions::new(&assets),
         clock: Arc::clone(&clock),
+        footage: footage.clone(),
         views: engine.views(),
     };
+    let evidence = evidence_desk(dir, &log, &footage, &registry)?;
     let query = QueryEngine::new(QueryConfig::default(), sources, QueryMetrics::new(&registry))?;
-    let footage = FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
-    let (footage, _) = Footage::open(footage, Arc::clone(&clock), FootageMetrics::new(&registry))?;
     let city = CityInfo {
         version: "0".to_owned(),
         name_vi: "Thành phố Mẫu".to_owned(),
@@ -156,7 +182,7 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
     let rules = RuleDesk::new(Arc::clone(&log), Arc::clone(&clock), engine);
     let app = App {
         city: Arc::new(city),
-        assets,
+        assets: Current::new(assets),
         log,
         query,
         rules,
@@ -164,7 +190,9 @@ async fn serve(dir: &TempDir, log: &MemLog, tasks: &Tasks) -> Result<SocketAddr>
         hub: handle,
         video: VideoHub::new(hub_metrics),
         footage,
+        evidence,
         stills: None,
+        prober: None,
         clock,
         readiness: Readiness::default(),
         metrics: HttpMetrics::new(&registry),

@@ -8,6 +8,7 @@
 
 mod clips;
 mod decode;
+mod detect;
 mod fanout;
 mod latency;
 mod linear_road;
@@ -16,6 +17,7 @@ mod mqtt;
 mod nexmark;
 mod recovery;
 mod report;
+mod video;
 mod vision;
 mod windows;
 
@@ -27,7 +29,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 20] = [
+const BENCHES: [Bench; 22] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
@@ -46,7 +48,9 @@ const BENCHES: [Bench; 20] = [
     ("latency", latency::run),
     ("fanout", fanout::run),
     ("clip", clips::run),
+    ("detect", detect::run),
     ("recovery", recovery::run),
+    ("video", video::run),
     ("vision, health", vision::health),
     ("vision, decision", vision::decision),
 ];

@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::support::{Vong, free_port, has_program, shared, wait_until};
 
 /// A GStreamer RTSP server with one camera per file; ended when dropped.
-struct Farm {
+pub(crate) struct Farm {
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Farm {
-    fn start(script: &Path, files: &[&Path]) -> Self {
+    pub(crate) fn start(script: &Path, files: &[&Path]) -> Self {
         let port = free_port();
         let mut process = Command::new("/usr/bin/python3")
             .arg(script)
@@ -42,7 +42,7 @@ impl Drop for Farm {
     }
 }
 
-fn cameras(port: u16, extra: &str) -> String {
+pub(crate) fn cameras(port: u16, extra: &str) -> String {
     let mut csv = String::from("camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url\n");
     for n in 0..2 {
         csv.push_str(&format!(
@@ -53,7 +53,7 @@ fn cameras(port: u16, extra: &str) -> String {
 }
 
 /// What ffprobe says of the first video stream of `file`, frames counted by decoding.
-fn probe(file: &Path) -> Value {
+pub(crate) fn probe(file: &Path) -> Value {
     let output = Command::new("ffprobe")
         .args([
             "-v",
@@ -77,7 +77,7 @@ fn probe(file: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(0))
 }

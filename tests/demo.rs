@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::support::{command, free_port, has_program, wait_until};
 
 /// A running sample city; ended in order when dropped.
-struct Demo {
+pub(crate) struct Demo {
     process: Child,
-    http: SocketAddr,
+    pub(crate) http: SocketAddr,
     log: tempfile::NamedTempFile,
 }
 
 impl Demo {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let at = |port: u16| format!("127.0.0.1:{port}");
         let log = tempfile::NamedTempFile::new().unwrap();
@@ -30,16 +30,16 @@ impl Demo {
         Self { process, http, log }
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 
-    fn get(&self, path: &str) -> Option<Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
         let mut answer = ureq::get(format!("http://{}{path}", self.http)).call().ok()?;
         serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
     }
 
-    fn sql(&self, sql: &str) -> Vec<Value> {
+    pub(crate) fn sql(&self, sql: &str) -> Vec<Value> {
         let asked = ureq::post(format!("http://{}/api/v1/sql", self.http))
             .send_json(serde_json::json!({ "sql": sql }));
         let Ok(mut answer) = asked else { return Vec::new() };

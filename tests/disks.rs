@@ -15,6 +15,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use vong_testkit::{Mosquitto, Publisher};
 
+use crate::footage::{gops, recorded, told};
 use crate::sensors::{RULE, SOURCE, distinct, message, now_ms, on_broker};
 use crate::support::{Vong, has_program, wait_until};
 
@@ -273,4 +274,71 @@ fn slow_disk_delays_and_loses_nothing() {
     assert!(metric(&vong, "vong_log_slow_syncs_total") >= 1.0);
     let sent = load.stop();
     assert_exactly_once(&mut vong, sent);
+}
+
+#[test]
+fn full_footage_disk_pauses_recording_tells_it_and_goes_on_by_itself() {
+    let Some((_farm, mut vong)) = recorded(3, "[footage]\nmin_free_mib = 0\n").unwrap() else {
+        return;
+    };
+    let rules = xtask::root().join("configs/rules/footage_in_trouble.sql");
+    vong.write("rules/footage_in_trouble.sql", &std::fs::read_to_string(rules).unwrap()).unwrap();
+    let Some(disk) = SmallDisk::mount(vong.path("data/footage"), 24).unwrap() else { return };
+    vong.start().unwrap();
+    let limit = Duration::from_secs(60);
+    wait_until("footage", limit, || gops(&vong) >= 6);
+    disk.fill();
+    wait_until("recording has paused", limit, || metric(&vong, "vong_recorder_disk_full") == 1.0);
+    wait_until("each camera's loss is told", limit, || told(&vong, "recording_lost") == 3);
+    wait_until("the alert", limit, || alerts_of(&vong, "footage_in_trouble").len() == 1);
+    let kept = gops(&vong);
+    assert!(kept >= 6, "the last hour stays whatever fills the disk");
+    assert_answers(&vong);
+    disk.free();
+    wait_until("footage goes on", limit, || gops(&vong) >= kept + 6);
+    wait_until("it is told", limit, || told(&vong, "recording_good") == 3);
+    assert_eq!(metric(&vong, "vong_recorder_disk_full"), 0.0);
+    let good =
+        "SELECT count(*) AS n FROM source_events WHERE source_id = 'vong_footage' AND state = ";
+    assert_eq!(vong.number(&format!("{good}'disk_full'")).unwrap(), 1);
+    assert_eq!(vong.number(&format!("{good}'disk_good'")).unwrap(), 1);
+    vong.stop().unwrap();
+    let (said, sound) = vong.run(&["fsck", "--data", vong.path("data").to_str().unwrap()]).unwrap();
+    assert!(sound, "{said}");
+}
+
+#[test]
+fn slow_footage_disk_costs_whole_groups_that_are_counted_and_nothing_else() {
+    if !has_program("gcc") {
+        return;
+    }
+    let Some((_farm, mut vong)) = recorded(3, "[footage]\nqueue_mib = 1\n").unwrap() else {
+        return;
+    };
+    let (shim, orders) = (vong.path("bad_disk.so"), vong.path("orders"));
+    std::fs::create_dir(&orders).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("disks/bad_disk.c");
+    let mut gcc = Command::new("gcc");
+    let built = gcc.args(["-O1", "-shared", "-fPIC", "-o"]).arg(&shim).arg(source).status();
+    assert!(built.unwrap().success());
+    vong.environment = vec![("LD_PRELOAD", shim), ("BAD_DISK", orders.clone())];
+    vong.start().unwrap();
+    let limit = Duration::from_secs(90);
+    wait_until("footage", limit, || gops(&vong) >= 6);
+    std::fs::write(orders.join("footage-3000"), "").unwrap();
+    wait_until("losses are told", limit, || told(&vong, "recording_lost") > 0);
+    assert_answers(&vong);
+    assert!(metric(&vong, "vong_recorder_queue_bytes") <= 1_048_576.0);
+    std::fs::remove_file(orders.join("footage-3000")).unwrap();
+    wait_until("it is over", limit, || {
+        told(&vong, "recording_good") == told(&vong, "recording_lost")
+    });
+    assert_eq!(
+        vong.number("SELECT count(*) AS n FROM camera_events WHERE state = 'lost'").unwrap(),
+        0
+    );
+    assert!(metric(&vong, "vong_recorder_gops_dropped_total") > 0.0);
+    vong.stop().unwrap();
+    let (said, sound) = vong.run(&["fsck", "--data", vong.path("data").to_str().unwrap()]).unwrap();
+    assert!(sound, "{said}");
 }

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use arrow::datatypes::DataType;
 use ts_rs::{Config, TS};
 use vong_model::{ColumnRole, Stream};
-use vong_wire::{http, live};
+use vong_wire::{http, live, video};
 
 /// Compares `path` with `fresh`, or rewrites it when asked to bless.
 fn check(path: &str, fresh: &str) {
@@ -65,6 +66,20 @@ fn generated_table_reference_is_fresh() {
                 .unwrap();
         }
     }
+    write!(
+        text,
+        "\n## video_gops\n\nA group of pictures that is recorded and can be played. Not a stream: rules cannot read it, and it has no `log_offset`.\n\n| column | type | meaning |\n|---|---|---|\n"
+    )
+    .unwrap();
+    for (name, data_type, nullable, doc) in vong_query::gop_columns() {
+        let null = if *nullable { ", may be null" } else { "" };
+        let kind = match data_type {
+            DataType::Timestamp(..) => "time".to_owned(),
+            DataType::Dictionary(..) => "key".to_owned(),
+            other => other.to_string().to_lowercase(),
+        };
+        writeln!(text, "| `{name}` | {kind}{null} | {doc} |").unwrap();
+    }
     check("docs/generated/tables.md", &text);
 }
 
@@ -76,6 +91,7 @@ fn generated_wire_types_are_fresh() {
          export type Fields = Record<string, unknown>;\n",
     );
     writeln!(text, "\nexport const PROTOCOL = '{}';", live::PROTOCOL).unwrap();
+    writeln!(text, "\nexport const VIDEO_PROTOCOL = '{}';", video::VIDEO_PROTOCOL).unwrap();
     let mut add = |declaration: String| writeln!(text, "\nexport {declaration}").unwrap();
     for declaration in [
         live::View::decl(&config),
@@ -89,14 +105,29 @@ fn generated_wire_types_are_fresh() {
         live::ServerMessage::decl(&config),
         live::ViewSnapshot::decl(&config),
         http::SqlRequest::decl(&config),
+        http::ClipFacts::decl(&config),
+        http::ClipGap::decl(&config),
+        http::ClipGroupFacts::decl(&config),
         http::Problem::decl(&config),
         http::CommandRequest::decl(&config),
         http::CommandAccepted::decl(&config),
         http::About::decl(&config),
         http::SensorInfo::decl(&config),
         http::CameraInfo::decl(&config),
-        http::LiveVideoInit::decl(&config),
+        http::ReviewCase::decl(&config),
+        http::ReviewClip::decl(&config),
+        http::FrameTable::decl(&config),
+        http::FootageGap::decl(&config),
         http::Readiness::decl(&config),
+        video::VideoMode::decl(&config),
+        video::VideoStreamName::decl(&config),
+        video::VideoForm::decl(&config),
+        video::VideoCodec::decl(&config),
+        video::VideoTile::decl(&config),
+        video::VideoClientMessage::decl(&config),
+        video::VideoModeReason::decl(&config),
+        video::VideoRefusal::decl(&config),
+        video::VideoServerMessage::decl(&config),
     ] {
         add(declaration);
     }

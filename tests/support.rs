@@ -181,6 +181,14 @@ impl Vong {
         value.with_context(|| format!("{sql}: no number in {rows:?}"))
     }
 
+    /// A gauge or counter without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").unwrap_or_default();
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+        let value = line.and_then(|line| line.split(' ').nth(1)?.parse::<f64>().ok());
+        value.map_or(0, |value| value as u64)
+    }
+
     /// Runs another command of vong in this directory; gives output and whether it succeeded.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<(String, bool)> {
         run_in(self.directory.path(), arguments)
@@ -205,7 +213,9 @@ pub(crate) fn run_in(directory: &Path, arguments: &[&str]) -> Result<(String, bo
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vong-under-test"));
+    // Another build of it can be put to the same test: the one that is shipped.
+    let own = || env!("CARGO_BIN_EXE_vong-under-test").into();
+    let mut command = Command::new(std::env::var_os("VONG_BINARY").unwrap_or_else(own));
     command.args(arguments).stdin(Stdio::null());
     command
 }

@@ -81,7 +81,7 @@ impl Watched {
     fn sink(&self, camera: &str) -> Box<dyn AccessUnitSink> {
         let _entered = self.runtime.enter();
         let of = Of { camera_id: camera.into(), unit_code: "U1".into() };
-        self.vision.watch(&of, true, None).health.unwrap()
+        self.vision.watch(&of, true, None, &self.tasks.shutdown()).health.unwrap()
     }
 
     /// `state` of every fact about the worker so far.

@@ -36,7 +36,7 @@ async function wall(context) {
   await page.locator('[data-testid=simulated-label]').first().waitFor({ timeout: 5_000 });
   await page.waitForFunction(() => document.querySelectorAll('[data-testid=alert-row]').length >= 3, null, { timeout: 60_000 });
   await page.waitForFunction(
-    () => [...document.querySelectorAll('[data-testid=camera-tile] video')].filter((v) => v.currentTime > 1).length >= 2,
+    () => [...document.querySelectorAll('[data-testid=camera-tile][data-state=live]')].filter((tile) => Number(tile.dataset.painted) >= 10).length >= 2,
     null,
     { timeout: 40_000 },
   );

@@ -2,7 +2,8 @@
  *
  * In the directory named by BAD_DISK: each file fail-N (N below 8) fails one sync with EIO and is removed;
  * while slow-500 or slow-5000 is there, each sync takes so many ms longer.
- * Only files whose names end in .vlog are touched.
+ * Only files whose names end in .vlog are touched; while footage-3000 is there each sync of one that
+ * ends in .mp4 takes 3 s longer.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,11 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
-static int is_segment(int fd) {
+static void pause_ms(int ms) {
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+static int ends_in(int fd, const char *ending) {
     char link[64], name[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, name, sizeof name - 1);
-    return length > 5 && memcmp(name + length - 5, ".vlog", 5) == 0;
+    ssize_t wanted = strlen(ending);
+    return length > wanted && memcmp(name + length - wanted, ending, wanted) == 0;
 }
 
 static int asked(const char *what, int number, int once) {
@@ -30,12 +37,10 @@ static int asked(const char *what, int number, int once) {
 
 int fdatasync(int fd) {
     static const int delays_ms[] = {500, 5000};
-    if (is_segment(fd)) {
+    if (ends_in(fd, ".mp4") && asked("footage", 3000, 0)) pause_ms(3000);
+    if (ends_in(fd, ".vlog")) {
         for (int i = 0; i < 2; i++)
-            if (asked("slow", delays_ms[i], 0)) {
-                struct timespec pause = {delays_ms[i] / 1000, delays_ms[i] % 1000 * 1000000L};
-                nanosleep(&pause, NULL);
-            }
+            if (asked("slow", delays_ms[i], 0)) pause_ms(delays_ms[i]);
         for (int i = 0; i < 8; i++)
             if (asked("fail", i, 1)) {
                 errno = EIO;

@@ -113,10 +113,7 @@ pub(crate) struct CameraState {
 impl CameraState {
     /// Files that hold something of `[from, to)`, oldest first.
     pub(crate) fn overlapping(&self, from: EventTime, to: EventTime) -> Vec<Segment> {
-        // A name may be later than the start by the few milliseconds that made it unique.
-        let slack = self.longest.saturating_add(Duration::from_secs(2));
-        let earliest = from.saturating_sub(slack).millis();
-        let latest = to.saturating_add(Duration::from_secs(2)).millis();
+        let (earliest, latest) = self.names_near(from, to);
         if earliest > latest {
             return Vec::new();
         }
@@ -128,6 +125,31 @@ impl CameraState {
             .collect();
         found.sort_by_key(|segment| (segment.start, segment.name_ms));
         found
+    }
+
+    /// At most `most` of the files that hold something of `[from, to)`, by name, behind `after`.
+    pub(crate) fn some_overlapping(
+        &self,
+        after: Option<i64>,
+        (from, to): (EventTime, EventTime),
+        most: usize,
+    ) -> Vec<Segment> {
+        let (earliest, latest) = self.names_near(from, to);
+        let earliest = after.map_or(earliest, |after| earliest.max(after.saturating_add(1)));
+        if earliest > latest {
+            return Vec::new();
+        }
+        let near = self.segments.range(earliest..=latest).map(|(_, segment)| segment);
+        let inside = near.filter(|segment| segment.start < to && segment.end > from);
+        inside.take(most).cloned().collect()
+    }
+
+    /// Files with names outside of this hold nothing of `[from, to)`.
+    fn names_near(&self, from: EventTime, to: EventTime) -> (i64, i64) {
+        // A name may be later than the start by the few milliseconds that made it unique.
+        let slack = self.longest.saturating_add(Duration::from_secs(2));
+        let latest = to.saturating_add(Duration::from_secs(2)).millis();
+        (from.saturating_sub(slack).millis(), latest)
     }
 
     pub(crate) fn note_length(&mut self, name_ms: i64) {

@@ -16,18 +16,19 @@ use vong_model::{CameraId, EventTime};
 
 /// What the chained hash is taken over, beside the hashes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Link<'a> {
-    pub(crate) camera: &'a CameraId,
-    pub(crate) sample_entry: &'a [u8],
-    pub(crate) start: EventTime,
-    pub(crate) camera_time: Option<EventTime>,
-    pub(crate) lost_packets: u32,
-    pub(crate) key: bool,
-    pub(crate) frames: &'a [Frame],
+pub struct Link<'a> {
+    pub camera: &'a CameraId,
+    pub sample_entry: &'a [u8],
+    pub start: EventTime,
+    pub camera_time: Option<EventTime>,
+    pub lost_packets: u32,
+    pub key: bool,
+    pub frames: &'a [Frame],
 }
 
 impl Link<'_> {
-    pub(crate) fn hashes(&self, previous: [u8; 32], payload: [u8; 32]) -> GopHashes {
+    /// The three hashes of the group, given those of the group before and of its frames.
+    pub fn hashes(&self, previous: [u8; 32], payload: [u8; 32]) -> GopHashes {
         let Self { camera, sample_entry, start, camera_time, lost_packets, key, frames } = self;
         let id = camera.as_str().as_bytes();
         let mut hash = Sha256::new();
@@ -51,7 +52,7 @@ impl Link<'_> {
 }
 
 /// SHA-256 of byte strings one after the other.
-pub(crate) fn payload_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+pub fn payload_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use vong_media::{
-    ClipForm, ClipGop, ClipPlan, Gap, GopEntry, Piece, VideoParameters, plan_clip, read_file_head,
-    read_gop_head,
+    ClipForm, ClipGop, ClipPlan, Frame, Gap, GopEntry, Piece, VideoParameters, plan_clip,
+    read_file_head, read_gop_head,
 };
 use vong_model::EventTime;
 
@@ -29,7 +29,22 @@ pub struct Clip {
     /// Where each piece starts in the clip.
     starts: Vec<u64>,
     files: Vec<ClipFile>,
+    /// As many as the plan's.
+    groups: Vec<ClipGroup>,
     etag: String,
+}
+
+/// A recorded group in a clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClipGroup {
+    /// Path of the file it was recorded to, below the footage directory.
+    pub file: String,
+    pub entry: GopEntry,
+    /// As recorded, whatever the clip shows of them.
+    pub frames: Vec<Frame>,
+    pub parameters: Arc<VideoParameters>,
+    /// Media time of its first frame in the clip, 1/90000 s.
+    pub media_90k: u64,
 }
 
 #[derive(Debug)]
@@ -62,7 +77,7 @@ impl Clip {
         for segment in &segments {
             gather.add(store, segment, from, to)?;
         }
-        let Gather { files, parameters, gops } = gather;
+        let Gather { files, parameters, gops, entries } = gather;
         let plan = plan_clip(form, &parameters, &gops, from, to)
             .map_err(|source| Error::Clip { camera: store.camera.clone(), source })?;
         let mut starts = Vec::with_capacity(plan.pieces.len());
@@ -72,7 +87,23 @@ impl Clip {
             at = at.saturating_add(piece.len());
         }
         let etag = etag(&plan, &files);
-        Ok(Self { plan, starts, files, etag })
+        let mut groups = Vec::with_capacity(plan.gops.len());
+        for gop in &plan.gops {
+            if let (Some((file, entry)), Some(given)) =
+                (entries.get(gop.index), gops.get(gop.index))
+            {
+                let description = usize::try_from(given.description).unwrap_or(usize::MAX);
+                let Some(parameters) = parameters.get(description) else { continue };
+                groups.push(ClipGroup {
+                    file: file.clone(),
+                    entry: *entry,
+                    frames: given.frames.clone(),
+                    parameters: Arc::clone(parameters),
+                    media_90k: gop.media_90k,
+                });
+            }
+        }
+        Ok(Self { plan, starts, files, groups, etag })
     }
 
     /// Bytes of the whole clip.
@@ -108,6 +139,17 @@ impl Clip {
     /// Frames shown.
     pub fn frames(&self) -> u64 {
         self.plan.frames
+    }
+
+    /// Media time of the first frame shown, 1/90000 s.
+    pub fn edit_start_90k(&self) -> u64 {
+        self.plan.edit_start_90k
+    }
+
+    /// The groups it is made of, in order. Their frames stand one after the other at the end of the
+    /// file; in [`ClipForm::WholeGroups`] all of them.
+    pub fn groups(&self) -> &[ClipGroup] {
+        &self.groups
     }
 
     /// What of the asked interval was not recorded (or not yet).
@@ -175,6 +217,8 @@ struct Gather {
     files: Vec<ClipFile>,
     parameters: Vec<Arc<VideoParameters>>,
     gops: Vec<ClipGop>,
+    /// As many as `gops`: file as told in the log, and what the index knows.
+    entries: Vec<(String, GopEntry)>,
 }
 
 impl Gather {
@@ -207,6 +251,7 @@ impl Gather {
             if found != *entry {
                 return Err(Error::Contradiction { path });
             }
+            self.entries.push((layout::relative_path(&store.camera, segment.name_ms), *entry));
             self.gops.push(ClipGop {
                 file,
                 description,

@@ -18,10 +18,29 @@ pub struct FootageConfig {
     pub keep_days: u32,
     /// Once all footage is larger than this the oldest is deleted, bytes; 0 is no limit.
     pub max_bytes: u64,
+    /// So much of the disk is left to others, bytes: nothing is recorded into it.
+    pub min_free_bytes: u64,
     /// The longest clip given out, seconds.
     pub max_clip_s: u32,
-    /// Cameras with a `keep_days` of their own.
-    pub keep_days_of: BTreeMap<String, u32>,
+    /// What holds for a class instead of `keep_days`, and besides `max_bytes`.
+    pub classes: BTreeMap<String, ClassLimits>,
+}
+
+/// How long footage of one class is kept; 0 is as all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassLimits {
+    pub keep_days: u32,
+    /// Once the footage of the class is larger than this its oldest is deleted, bytes.
+    pub max_bytes: u64,
+}
+
+impl FootageConfig {
+    pub(crate) fn limits_of(&self, class: &str) -> ClassLimits {
+        let own = self.classes.get(class).copied().unwrap_or_default();
+        let keep_days = if own.keep_days > 0 { own.keep_days } else { self.keep_days };
+        ClassLimits { keep_days, ..own }
+    }
 }
 
 impl Default for FootageConfig {
@@ -32,8 +51,9 @@ impl Default for FootageConfig {
             sync_every_s: 5,
             keep_days: 30,
             max_bytes: 0,
+            min_free_bytes: 0,
             max_clip_s: 4 * 3_600,
-            keep_days_of: BTreeMap::new(),
+            classes: BTreeMap::new(),
         }
     }
 }

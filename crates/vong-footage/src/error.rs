@@ -17,6 +17,10 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "disk of the footage has {free_bytes} bytes left, {min_free_bytes} of them are for others"
+    )]
+    DiskFull { free_bytes: u64, min_free_bytes: u64 },
     #[error("footage directory is in use by another process: {}", dir.display())]
     InUse { dir: PathBuf },
     #[error("footage of camera '{camera}' is already being written")]
@@ -76,6 +80,7 @@ impl Classify for Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Exhausted,
                 _ => Kind::Unavailable,
             },
+            Self::DiskFull { .. } => Kind::Exhausted,
             Self::InUse { .. } => Kind::Unavailable,
             Self::WriterTaken { .. } => Kind::Internal,
             Self::UnknownCamera { .. } | Self::UnknownHold { .. } => Kind::NotFound,

@@ -9,15 +9,20 @@ use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 use vong_media::{ClipForm, Gap, GopEntry};
 use vong_model::{CameraId, EventTime};
-use vong_runtime::Clock;
+use vong_runtime::{Clock, UnixMicros};
 
 use crate::camera::{CameraState, CameraStore};
 use crate::clip::Clip;
 use crate::holds::{Hold, HoldRequest, Holds};
+use crate::listing::{GopFilter, GopListing};
+use crate::outlook::{self, Outlook};
 use crate::recover::{self, Repairs};
 use crate::retention::{self, Sweep};
 use crate::writer::{self, CameraWriter};
 use crate::{ClosedSegment, Error, FootageConfig, FootageMetrics, layout};
+
+/// How long what the disk said is believed.
+const LOOK_EVERY_US: i64 = 1_000_000;
 
 /// The footage directory, opened; cheap to clone.
 ///
@@ -34,6 +39,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: FootageMetrics,
     pub(crate) cameras: RwLock<BTreeMap<CameraId, Arc<CameraStore>>>,
     pub(crate) holds: Mutex<Holds>,
+    /// Which class of footage a camera's is.
+    pub(crate) class_of: RwLock<BTreeMap<CameraId, String>>,
+    /// When the disk was asked how much is free, and what it said.
+    pub(crate) looked: Mutex<Option<(UnixMicros, u64)>>,
     /// Keeps other processes out while it lives.
     _lock: File,
 }
@@ -90,6 +99,8 @@ impl Footage {
             metrics,
             cameras: RwLock::new(cameras),
             holds: Mutex::new(holds),
+            class_of: RwLock::default(),
+            looked: Mutex::new(None),
             _lock: lock,
         };
         let Repairs { recovered, cut_bytes, rebuilt_days, set_aside } = repairs;
@@ -157,6 +168,11 @@ impl Footage {
         Ok(found)
     }
 
+    /// The groups `filter` lets through, a few files at a time, for lists over hours and cameras.
+    pub fn list(&self, filter: GopFilter) -> GopListing {
+        GopListing::new(&self.shared, filter)
+    }
+
     /// Cameras with footage or a writer.
     pub fn cameras(&self) -> Vec<CameraId> {
         self.shared.cameras.read().keys().cloned().collect()
@@ -193,6 +209,28 @@ impl Footage {
     pub fn sweep(&self) -> Result<Sweep, Error> {
         retention::sweep(&self.shared)
     }
+
+    /// Says which class a camera's footage is of, for retention; of none where it is not named.
+    pub fn set_classes(&self, class_of: BTreeMap<CameraId, String>) {
+        *self.shared.class_of.write() = class_of;
+    }
+
+    /// Deletes for a disk that is full: what a sweep would delete, then the oldest of all, until
+    /// recording has room for some minutes. Never a held
+    /// file, never the last hour.
+    pub fn make_room(&self) -> Result<Sweep, Error> {
+        retention::make_room(&self.shared)
+    }
+
+    /// How much there is, how fast it grows and when the disk will be full.
+    pub fn outlook(&self) -> Outlook {
+        let outlook = outlook::of(&self.shared);
+        let hours = outlook.days_until_full.filter(|days| days.is_finite()).map(|days| days * 24.0);
+        let metrics = &self.shared.metrics;
+        metrics.hours_until_full.set(hours.map_or(-1, whole));
+        metrics.bytes_a_day.set(outlook.bytes_per_day.map_or(0, whole));
+        outlook
+    }
 }
 
 impl Shared {
@@ -224,6 +262,39 @@ impl Shared {
         writer::slot(at, length, length.saturating_mul(spread) / 65_536)
     }
 
+    /// The class of a camera's footage; empty for none.
+    pub(crate) fn class_of(&self, camera: &CameraId) -> String {
+        self.class_of.read().get(camera).cloned().unwrap_or_default()
+    }
+
+    /// Refuses to write into what is left to others. Asks the disk at most once a second.
+    pub(crate) fn check_room(&self) -> Result<(), Error> {
+        let min_free_bytes = self.config.min_free_bytes;
+        if min_free_bytes == 0 {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut looked = self.looked.lock();
+        let known = looked.filter(|(at, _)| (0..LOOK_EVERY_US).contains(&now.saturating_sub(*at)));
+        let free_bytes = match known {
+            Some((_, free_bytes)) => free_bytes,
+            None => self.free_bytes()?,
+        };
+        // What is full is looked at again with every group: somebody may be making room.
+        *looked =
+            (free_bytes > min_free_bytes).then_some((known.map_or(now, |(at, _)| at), free_bytes));
+        if free_bytes <= min_free_bytes {
+            return Err(Error::DiskFull { free_bytes, min_free_bytes });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn free_bytes(&self) -> Result<u64, Error> {
+        let dir = &self.config.dir;
+        vong_runtime::fs::free_bytes(dir)
+            .map_err(|source| Error::io("ask the disk of", dir, source))
+    }
+
     /// Files and their bytes.
     pub(crate) fn totals(&self) -> (u64, u64) {
         self.cameras.read().values().fold((0, 0), |(files, bytes), store| {
@@ -231,6 +302,12 @@ impl Shared {
             (files + state.segments.len() as u64, bytes + state.bytes())
         })
     }
+}
+
+/// For a gauge, which holds whole numbers; saturates.
+#[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]
+fn whole(value: f64) -> i64 {
+    value as i64
 }
 
 fn lock(config: &FootageConfig) -> Result<File, Error> {

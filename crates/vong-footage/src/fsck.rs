@@ -63,6 +63,15 @@ pub enum ProblemKind {
 
 /// Verifies the directory `dir`. May run beside a writer: a growing file is reported as not closed.
 pub fn fsck(dir: &Path, depth: Depth) -> Result<FsckReport, Error> {
+    fsck_with(dir, depth, &mut |_camera, _gop| {})
+}
+
+/// As [`fsck`]; shows every group that is on the disk to `seen`, by camera and file.
+pub fn fsck_with(
+    dir: &Path,
+    depth: Depth,
+    seen: &mut dyn FnMut(&CameraId, &GopEntry),
+) -> Result<FsckReport, Error> {
     let mut report = FsckReport::default();
     for camera_dir in recover::list(dir)? {
         let name = camera_dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -76,6 +85,7 @@ pub fn fsck(dir: &Path, depth: Depth) -> Result<FsckReport, Error> {
             report: &mut report,
             chained: BTreeSet::new(),
             links: Vec::new(),
+            seen: &mut *seen,
         };
         for (day_dir, names) in recover::days(&camera_dir)? {
             check.day(&day_dir, &names)?;
@@ -93,6 +103,7 @@ struct CameraCheck<'a> {
     chained: BTreeSet<[u8; 32]>,
     /// What every group says came before it, oldest first.
     links: Vec<Came>,
+    seen: &'a mut dyn FnMut(&CameraId, &GopEntry),
 }
 
 struct Came {
@@ -169,6 +180,7 @@ impl CameraCheck<'_> {
         (number, gop): (u32, &GopEntry),
     ) -> Result<(), Error> {
         self.report.gops += 1;
+        (self.seen)(self.camera, gop);
         let (_, frames) = read_gop_head(&mut reader(file), gop.offset)
             .map_err(|error| Error::read(path, error))?;
         let link = Link {

@@ -11,6 +11,8 @@ pub struct FootageMetrics {
     pub(crate) files_closed: Counter,
     pub(crate) files_deleted: CounterVec,
     pub(crate) bytes_kept: Gauge,
+    pub(crate) bytes_a_day: Gauge,
+    pub(crate) hours_until_full: Gauge,
     pub(crate) bytes_cut: Counter,
     pub(crate) clips_opened: Counter,
 }
@@ -36,6 +38,14 @@ impl FootageMetrics {
             ),
             bytes_kept: metrics
                 .gauge("vong_footage_kept_bytes", "Bytes of all footage, after the last sweep."),
+            bytes_a_day: metrics.gauge(
+                "vong_footage_per_day_bytes",
+                "Bytes of footage a day, at the rate of the last 24 hours or less.",
+            ),
+            hours_until_full: metrics.gauge(
+                "vong_footage_until_full_hours",
+                "Hours until there is no room for footage but by deleting it early; -1: never, or not known yet.",
+            ),
             bytes_cut: metrics.counter(
                 "vong_footage_cut_bytes_total",
                 "Bytes of torn groups cut off when footage was opened.",

@@ -4,8 +4,7 @@
 //! it; if one fails the ones before are undone, and the group is not counted as recorded.
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use vong_media::{
 };
 use vong_model::{CameraId, EventTime};
 use vong_runtime::UnixMicros;
+use vong_telemetry::{Classify as _, Kind};
 
 use crate::Error;
 use crate::camera::{CameraStore, ClosedSegment, Segment};
@@ -35,7 +35,6 @@ pub struct CameraWriter {
     store: Arc<CameraStore>,
     open: Option<OpenFile>,
     closed: Vec<ClosedSegment>,
-    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -54,7 +53,7 @@ struct OpenFile {
 
 impl CameraWriter {
     pub(crate) fn new(shared: Arc<Shared>, store: Arc<CameraStore>) -> Self {
-        Self { shared, store, open: None, closed: Vec::new(), buffer: Vec::new() }
+        Self { shared, store, open: None, closed: Vec::new() }
     }
 
     pub fn camera(&self) -> &CameraId {
@@ -80,7 +79,8 @@ impl CameraWriter {
                 Ok(())
             }
             Err(error) => {
-                dropped("write_failed");
+                let full = error.kind() == Kind::Exhausted;
+                dropped(if full { "disk_full" } else { "write_failed" });
                 Err(error)
             }
         }
@@ -127,7 +127,8 @@ impl CameraWriter {
                 open
             }
         };
-        let result = self.write(&mut open, head, gop);
+        let room = self.shared.check_room();
+        let result = room.and_then(|()| self.write(&mut open, &head, gop));
         if result.is_ok() || open.undo().is_ok() {
             // A file in which nothing was written yet must not stay behind.
             if open.sequence == 0 {
@@ -162,7 +163,7 @@ impl CameraWriter {
         Ok((open, head.to_vec()))
     }
 
-    fn write(&mut self, open: &mut OpenFile, head: Vec<u8>, gop: &Gop) -> Result<(), Error> {
+    fn write(&mut self, open: &mut OpenFile, head: &[u8], gop: &Gop) -> Result<(), Error> {
         let payload = payload_hash(gop.data.iter().map(AsRef::as_ref));
         let link = Link {
             camera: &self.store.camera,
@@ -180,11 +181,11 @@ impl CameraWriter {
         let gop_head = encode_gop_head(gop, &hashes, sequence, open.media_90k)
             .map_err(|source| self.encode_error(source))?;
         let offset = open.len.saturating_add(head.len() as u64);
-        self.buffer = head;
-        self.buffer.extend_from_slice(&gop_head);
-        gop.data.iter().for_each(|frame| self.buffer.extend_from_slice(frame));
+        // Frames go to the disk from where they were received, not by way of a copy.
+        let heads = [head, &gop_head].into_iter();
+        let pieces = heads.chain(gop.data.iter().map(AsRef::as_ref));
         let io = |source| Error::io("write", &open.path, source);
-        open.file.write_all_at(&self.buffer, open.len).map_err(io)?;
+        write_at(&open.file, open.len, pieces).map_err(io)?;
         let entry = GopEntry {
             offset,
             head_len: u32::try_from(gop_head.len()).unwrap_or(u32::MAX),
@@ -251,6 +252,27 @@ impl OpenFile {
     fn undo(&self) -> io::Result<()> {
         self.file.set_len(self.len)
     }
+}
+
+/// Writes `pieces` one behind the other, in one call of the system where it takes them.
+fn write_at<'a>(
+    mut file: &File,
+    offset: u64,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> io::Result<()> {
+    let mut pieces: Vec<IoSlice<'_>> =
+        pieces.filter(|piece| !piece.is_empty()).map(IoSlice::new).collect();
+    file.seek(SeekFrom::Start(offset))?;
+    let mut rest = pieces.as_mut_slice();
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the file named by `start`, or by the next free millisecond.

@@ -30,7 +30,8 @@ pub(crate) async fn sensors(
     Caller(caller): Caller,
 ) -> Result<Json<Vec<SensorInfo>>, Problem> {
     authorize(&caller, Action::ViewLive, "sensors")?;
-    let sensors = app.assets.sensors.values().map(|sensor| SensorInfo {
+    let assets = app.assets.now();
+    let sensors = assets.sensors.values().map(|sensor| SensorInfo {
         sensor_id: sensor.sensor_id.to_string(),
         kind: sensor.kind.clone(),
         name_vi: sensor.name_vi.clone(),
@@ -49,13 +50,20 @@ pub(crate) async fn cameras(
     Caller(caller): Caller,
 ) -> Result<Json<Vec<CameraInfo>>, Problem> {
     authorize(&caller, Action::ViewLive, "cameras")?;
-    let cameras = app.assets.cameras.values().map(|camera| CameraInfo {
+    let assets = app.assets.now();
+    let cameras = assets.cameras.values().map(|camera| CameraInfo {
         camera_id: camera.camera_id.to_string(),
         name_vi: camera.name_vi.clone(),
         name_en: camera.name_en.clone(),
         lon: camera.place.lon,
         lat: camera.place.lat,
         heading_deg: camera.heading_deg,
+        fov_deg: camera.fov_deg,
+        range_m: camera.range_m,
+        class: camera.class.as_str().to_owned(),
+        owner: camera.owner.clone(),
+        purpose: camera.purpose.clone(),
+        recording: camera.recording.as_str().to_owned(),
         unit_code: camera.unit_code.to_string(),
     });
     Ok(Json(cameras.collect()))

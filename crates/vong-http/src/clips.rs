@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,10 +12,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use vong_footage::{Clip, ClipForm};
 use vong_hub::{FieldValue, View};
-use vong_model::{Action, CameraId, EventTime, Principal, authorize};
+use vong_model::{Action, CameraId, EventTime, Principal};
 use vong_telemetry::Kind;
 
 use crate::app::App;
+use crate::clip_facts;
 use crate::error::Problem;
 use crate::guard::Caller;
 
@@ -32,7 +34,14 @@ pub(crate) struct Span {
     form: Option<String>,
 }
 
-/// A clip that was filed for an alert.
+impl Span {
+    pub(crate) fn times(&self) -> Range<EventTime> {
+        let time = |ms: i64| EventTime(ms.saturating_mul(1_000));
+        time(self.from_ms)..time(self.to_ms)
+    }
+}
+
+/// A clip that was filed for an alert, or with `.json` instead of `.mp4` the facts about it.
 #[utoipa::path(get, path = "/api/v1/clips/{clip_id}.mp4", params(("clip_id" = String, Path)), responses(
     (status = 200, content_type = "video/mp4"), (status = 206), (status = 404, body = vong_wire::http::Problem)
 ))]
@@ -42,6 +51,11 @@ pub(crate) async fn filed(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(clip_id) = file.strip_suffix(".json") {
+        let (camera, from, to) = find(&app, &caller, clip_id).await?;
+        let facts = clip_facts::tell(app, &caller, camera, from..to).await?;
+        return Ok(Json(facts).into_response());
+    }
     let clip_id = file.strip_suffix(".mp4").unwrap_or(&file);
     let (camera, from, to) = find(&app, &caller, clip_id).await?;
     serve(app, &caller, camera, from..to, ClipForm::Faststart, headers).await
@@ -55,10 +69,10 @@ pub(crate) async fn of_camera(
     State(app): State<App>,
     Caller(caller): Caller,
     Path(camera_id): Path<String>,
-    Query(Span { from_ms, to_ms, form }): Query<Span>,
+    Query(span): Query<Span>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let form = match form.as_deref() {
+    let form = match span.form.as_deref() {
         None | Some("faststart") => ClipForm::Faststart,
         Some("fragmented") => ClipForm::Fragmented,
         Some(other) => {
@@ -67,8 +81,7 @@ pub(crate) async fn of_camera(
             )));
         }
     };
-    let time = |ms: i64| EventTime(ms.saturating_mul(1_000));
-    serve(app, &caller, camera_id.into(), time(from_ms)..time(to_ms), form, headers).await
+    serve(app, &caller, camera_id.into(), span.times(), form, headers).await
 }
 
 /// Camera and span of a filed clip: from the live view, or from history when it is older.
@@ -111,7 +124,9 @@ async fn find_in_history(
     let sql = format!(
         "SELECT CAST(camera_id AS VARCHAR) AS camera_id, from_time, to_time FROM clips WHERE clip_id = '{clip_id}' LIMIT 1"
     );
-    let rows = app.query.execute(caller, &sql).await.map_err(|e| Problem::from_error(&e))?;
+    // Who may see the camera is decided once it is known which one it is.
+    let rows =
+        app.query.execute(&caller.asking(), &sql).await.map_err(|e| Problem::from_error(&e))?;
     let rows = rows.collect().await.map_err(|e| Problem::from_error(&e))?;
     let Some(batch) = rows.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
     let text = |column: usize| {
@@ -138,7 +153,7 @@ async fn serve(
     form: ClipForm,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    authorize(caller, Action::ViewVideo, camera.as_str())?;
+    app.may_see(caller, Action::ViewVideo, &camera)?;
     if span.end <= span.start {
         return Err(Problem::invalid("a clip ends after it begins"));
     }
@@ -210,7 +225,7 @@ fn pieces(
 
 /// One range of `bytes=a-b`, `bytes=a-` or `bytes=-n` (RFC 9110 §14.1.2). `None`: not understood,
 /// send everything; `Err`: outside the clip.
-fn parse_range(text: &str, total: u64) -> Option<Result<Range<u64>, ()>> {
+pub(crate) fn parse_range(text: &str, total: u64) -> Option<Result<Range<u64>, ()>> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (first.trim(), last.trim()) {
         ("", suffix) => total.saturating_sub(suffix.parse().ok()?)..total,
@@ -222,7 +237,7 @@ fn parse_range(text: &str, total: u64) -> Option<Result<Range<u64>, ()>> {
     Some(if range.is_empty() { Err(()) } else { Ok(range) })
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -1,4 +1,4 @@
-//! Operators' commands: durable in the log before the answer is sent.
+//! Commands of operators and reviewers: durable in the log before the answer is sent.
 
 use std::sync::Arc;
 
@@ -16,8 +16,17 @@ use crate::app::App;
 use crate::error::Problem;
 use crate::guard::Caller;
 
-/// What an operator can do to an alert, by the last part of the address.
-const ACTIONS: &[&str] = &["acknowledge", "shelve", "unshelve", "comment"];
+/// What can be done to an alert, by the last part of the address. The engine acts on what operators
+/// do; what reviewers decide is a fact beside the alert's life.
+const ACTIONS: &[&str] = &[
+    "acknowledge",
+    "shelve",
+    "unshelve",
+    "comment",
+    "review_violation",
+    "review_none",
+    "review_needs_more",
+];
 
 /// Longest reason an operator can give, in bytes.
 const REASON_LIMIT: usize = 4_096;
@@ -25,7 +34,7 @@ const REASON_LIMIT: usize = 4_096;
 /// Acts on an alert. Answers once the command is on disk; the engine's transition follows on the
 /// live views.
 #[utoipa::path(post, path = "/api/v1/alerts/{alert_id}/{action}", request_body = CommandRequest,
-    params(("alert_id" = String, Path), ("action" = String, Path, description = "acknowledge, shelve, unshelve or comment")),
+    params(("alert_id" = String, Path), ("action" = String, Path, description = "acknowledge, shelve, unshelve, comment, review_violation, review_none or review_needs_more")),
     responses((status = 200, body = CommandAccepted), (status = 400, body = vong_wire::http::Problem)))]
 pub(crate) async fn act(
     State(app): State<App>,
@@ -33,7 +42,9 @@ pub(crate) async fn act(
     Path((alert_id, action)): Path<(String, String)>,
     body: Option<Json<CommandRequest>>,
 ) -> Result<Json<CommandAccepted>, Problem> {
-    authorize(&caller, Action::ActOnAlert, &alert_id)?;
+    let needed =
+        if action.starts_with("review_") { Action::ReviewClip } else { Action::ActOnAlert };
+    authorize(&caller, needed, &alert_id)?;
     let action = ACTIONS.iter().copied().find(|known| *known == action).ok_or_else(|| {
         Problem::not_found(format!("an alert cannot be '{action}'d")).with_hint(ACTIONS.join(", "))
     })?;

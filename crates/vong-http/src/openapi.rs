@@ -22,16 +22,22 @@ use utoipa::OpenApi;
         crate::commands::act,
         crate::live::connect,
         crate::live::snapshot,
-        crate::live_video::watch,
+        crate::live_video::connect,
+        crate::probe::look,
         crate::clips::filed,
         crate::clips::of_camera,
+        crate::evidence::begin,
+        crate::evidence::list,
+        crate::evidence::key,
+        crate::evidence::status,
+        crate::evidence::custody,
+        crate::evidence::fetch,
+        crate::clip_facts::of_camera,
+        crate::frames::table,
+        crate::frames::still,
+        crate::review::queue,
     ),
-    components(schemas(
-        vong_wire::http::Problem,
-        vong_wire::http::LiveVideoInit,
-        vong_wire::live::View,
-        vong_wire::live::Row,
-    ))
+    components(schemas(vong_wire::http::Problem, vong_wire::live::View, vong_wire::live::Row,))
 )]
 struct Document;
 

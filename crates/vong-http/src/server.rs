@@ -7,16 +7,19 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
-use tracing::info;
+use tracing::{debug, info};
 use vong_runtime::Shutdown;
 use vong_telemetry::{Classify, Kind};
 
 use crate::app::App;
+use crate::live_video::VideoDoor;
 use crate::{
-    backtest, city, clips, commands, console, guard, live, live_video, openapi, rules, sql, system,
+    backtest, city, clip_facts, clips, commands, console, evidence, frames, guard, live,
+    live_video, openapi, probe, review, rules, sql, system,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,13 @@ impl HttpServer {
     pub async fn run(self, app: App, shutdown: Shutdown) -> Result<(), Error> {
         info!(address = %self.address, "http listens");
         let stop = shutdown.clone();
-        let serving = axum::serve(self.listener, router(app))
+        // A small frame must not wait for the acknowledgement of the one before it.
+        let listener = self.listener.tap_io(|connection| {
+            if let Err(e) = connection.set_nodelay(true) {
+                debug!(error = %e, "could not switch off batching of small packets");
+            }
+        });
+        let serving = axum::serve(listener, router(app))
             .with_graceful_shutdown(async move { stop.requested().await });
         let forced = async {
             shutdown.requested().await;
@@ -85,8 +94,10 @@ fn router(app: App) -> Router {
     // Video is compressed already, and a range of it must arrive as the bytes asked for.
     let compressible = SizeAbove::new(1_024)
         .and(NotForContentType::const_new("video/"))
+        .and(NotForContentType::const_new("application/zip"))
         .and(NotForContentType::const_new("application/vnd.apache.arrow"))
         .and(NotForContentType::IMAGES);
+    let video = VideoDoor::new(&app);
     Router::new()
         .route("/livez", get(system::livez))
         .route("/readyz", get(system::readyz))
@@ -103,9 +114,19 @@ fn router(app: App) -> Router {
         .route("/api/v1/alerts/{alert_id}/{action}", post(commands::act))
         .route("/api/v1/live", get(live::connect))
         .route("/api/v1/live/{view}/snapshot", get(live::snapshot))
-        .route("/api/v1/cameras/{camera_id}/live", get(live_video::watch))
+        .route("/api/v1/video", get(live_video::connect).with_state(video))
+        .route("/api/v1/cameras/probe", post(probe::look))
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
+        .route("/api/v1/cameras/{camera_id}/clip.json", get(clip_facts::of_camera))
         .route("/api/v1/clips/{file}", get(clips::filed))
+        .route("/api/v1/evidence", get(evidence::list).post(evidence::begin))
+        .route("/api/v1/evidence/key", get(evidence::key))
+        .route("/api/v1/evidence/{package_id}", get(evidence::status))
+        .route("/api/v1/evidence/{package_id}/custody.jsonl", get(evidence::custody))
+        .route("/api/v1/evidence/{package_id}/package.zip", get(evidence::fetch))
+        .route("/api/v1/cameras/{camera_id}/frames", get(frames::table))
+        .route("/api/v1/cameras/{camera_id}/still.jpg", get(frames::still))
+        .route("/api/v1/review", get(review::queue))
         .fallback(console::file)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new().compress_when(compressible))

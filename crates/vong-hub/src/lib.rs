@@ -22,4 +22,6 @@ pub use hub::{Hub, HubConfig, HubHandle};
 pub use message::{Delta, FieldValue, Gap, GapReason, Mark, Op, Row, Snapshot, Update, View};
 pub use metrics::HubMetrics;
 pub use subscription::Subscription;
-pub use video::{VideoEvent, VideoHub, VideoSink, VideoViewer};
+pub use video::{
+    Shedding, TileId, TileMode, Verdict, VideoEvent, VideoHub, VideoSink, VideoStream, VideoWall,
+};

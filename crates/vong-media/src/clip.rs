@@ -28,6 +28,9 @@ pub enum ClipForm {
     Fragmented,
     /// All sample tables in front, then the frames: for everything else, and a USB stick.
     Faststart,
+    /// As [`Self::Faststart`], but every group is whole, so that the hashes taken over groups can be
+    /// computed again from the file; the edit list hides what was not asked for.
+    WholeGroups,
 }
 
 /// One recorded group, in order of `start`.
@@ -89,10 +92,23 @@ pub struct ClipPlan {
     pub end: EventTime,
     /// What a player plays, 1/90000 s.
     pub duration_90k: u64,
+    /// Media time of the first frame shown, 1/90000 s: what the edit list skips.
+    pub edit_start_90k: u64,
     /// Frames shown.
     pub frames: u64,
     /// What of the interval is not there.
     pub gaps: Vec<Gap>,
+    /// The groups that are in it, in order.
+    pub gops: Vec<PlannedGop>,
+}
+
+/// A group in a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedGop {
+    /// Which of the groups given.
+    pub index: usize,
+    /// Media time of its first frame, 1/90000 s since the clip's first.
+    pub media_90k: u64,
 }
 
 /// Lays out the clip of `[from, to)`.
@@ -112,21 +128,26 @@ pub fn plan_clip(
     if from >= to {
         return Err(Error::EmptyInterval { from, to });
     }
-    let track = select::select(parameters, gops, from, to)?;
+    let track = select::select(form, parameters, gops, (from, to))?;
     let pieces = match form {
         ClipForm::Fragmented => mp4::fragmented(&track, parameters)?,
-        ClipForm::Faststart => mp4::faststart(&track, parameters)?,
+        ClipForm::Faststart | ClipForm::WholeGroups => mp4::faststart(&track, parameters)?,
     };
-    let select::Track { chunks: _, edit_start_90k: _, edit_len_90k, start, end, frames, gaps } =
-        track;
+    let select::Track { chunks, edit_start_90k, edit_len_90k, start, end, frames, gaps } = track;
+    let gops = chunks
+        .iter()
+        .map(|chunk| PlannedGop { index: chunk.index, media_90k: chunk.media_90k })
+        .collect();
     Ok(ClipPlan {
         total_len: pieces.iter().map(Piece::len).fold(0, u64::saturating_add),
         pieces,
         start,
         end,
         duration_90k: edit_len_90k,
+        edit_start_90k,
         frames,
         gaps,
+        gops,
     })
 }
 

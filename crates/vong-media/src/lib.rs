@@ -15,6 +15,7 @@
 mod access_unit;
 mod boxes;
 mod clip;
+mod decoder_configuration;
 mod error;
 mod footage_file;
 mod gop;
@@ -27,7 +28,7 @@ mod timeline;
 pub use access_unit::{AccessUnit, AccessUnitSink, Codec, VideoParameters};
 pub use boxes::init_segment;
 pub use clip::{
-    ClipForm, ClipGop, ClipPlan, GAP_TOLERANCE, Gap, MAX_CLIP_FRAMES, Piece, plan_clip,
+    ClipForm, ClipGop, ClipPlan, GAP_TOLERANCE, Gap, MAX_CLIP_FRAMES, Piece, PlannedGop, plan_clip,
 };
 pub use error::Error;
 pub use footage_file::{

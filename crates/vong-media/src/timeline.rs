@@ -87,7 +87,8 @@ impl State {
         let pts = self.unwrap(raw_pts);
         let arrival_step = ticks_between(self.last_received, received);
         let jump = pts.saturating_sub(self.last_pts).saturating_sub(arrival_step);
-        let jumped = jump.unsigned_abs() > ticks(MAX_JUMP);
+        // Frames come in the order they are shown, so a step back is a jump however small.
+        let jumped = pts < self.last_pts || jump.unsigned_abs() > ticks(MAX_JUMP);
         let anchored = jumped || self.drifted(pts, received);
         if anchored {
             self.anchor_media =

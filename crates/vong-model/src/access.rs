@@ -1,6 +1,14 @@
-//! Who may do what. Every door passes a [`Principal`] to [`authorize`]; nothing else decides.
+//! Who may do what. Every door passes a [`Principal`] to [`authorize`] or [`authorize_camera`];
+//! nothing else decides.
+//!
+//! A principal of another agency sees of cameras what was granted to that agency. Until there are
+//! accounts every caller is [`Principal::local`], who belongs to the centre: the check stands at
+//! every door of live pictures and footage, and has nobody to refuse yet.
 
 use std::sync::Arc;
+
+use crate::assets::Camera;
+use crate::grants::Right;
 
 /// What a principal is allowed to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,11 +30,26 @@ pub enum Role {
 pub struct Principal {
     name: Arc<str>,
     roles: Arc<[Role]>,
+    /// `None`: of the centre itself.
+    agency: Option<Arc<str>>,
 }
 
 impl Principal {
     pub fn new(name: &str, roles: &[Role]) -> Self {
-        Self { name: Arc::from(name), roles: Arc::from(roles) }
+        Self { name: Arc::from(name), roles: Arc::from(roles), agency: None }
+    }
+
+    /// The same, acting for another agency, as `police`.
+    #[must_use]
+    pub fn of_agency(self, agency: &str) -> Self {
+        Self { agency: Some(Arc::from(agency)), ..self }
+    }
+
+    /// For a door that has decided itself and only needs history to answer: the same principal,
+    /// who may ask in SQL and do nothing else.
+    #[must_use]
+    pub fn asking(&self) -> Self {
+        Self { roles: Arc::from([Role::Analyst]), ..self.clone() }
     }
 
     /// Whoever reaches the loopback listener of an installation without accounts.
@@ -41,6 +64,10 @@ impl Principal {
         &self.name
     }
 
+    pub fn agency(&self) -> Option<&str> {
+        self.agency.as_deref()
+    }
+
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
@@ -52,10 +79,13 @@ pub enum Action {
     ViewLive,
     QuerySql,
     ActOnAlert,
+    /// Decides what a clip shows.
+    ReviewClip,
     ViewVideo,
     ExportClip,
     ViewSystem,
     ChangeRules,
+    ProbeCamera,
 }
 
 /// The principal may not do this.
@@ -73,7 +103,8 @@ pub fn authorize(principal: &Principal, action: Action, object: &str) -> Result<
         Action::ViewLive => &[Role::Wall, Role::Operator, Role::Reviewer, Role::Admin],
         Action::QuerySql => &[Role::Analyst, Role::Operator, Role::Admin, Role::Auditor],
         Action::ActOnAlert => &[Role::Operator, Role::Admin],
-        Action::ChangeRules => &[Role::Admin],
+        Action::ReviewClip => &[Role::Reviewer, Role::Admin],
+        Action::ChangeRules | Action::ProbeCamera => &[Role::Admin],
         Action::ViewVideo => &[Role::Wall, Role::Operator, Role::Reviewer, Role::Admin],
         Action::ExportClip => &[Role::Operator, Role::Reviewer, Role::Admin],
         Action::ViewSystem => &[Role::Admin, Role::Operator, Role::Auditor],
@@ -84,9 +115,58 @@ pub fn authorize(principal: &Principal, action: Action, object: &str) -> Result<
     Err(AccessDenied { principal: principal.name().to_owned(), action, object: object.to_owned() })
 }
 
+/// As [`authorize`], and whether the camera was granted to the principal's agency.
+///
+/// `camera` is `None` for one that is no longer in the register: only the centre sees its footage.
+pub fn authorize_camera(
+    principal: &Principal,
+    action: Action,
+    (camera_id, camera): (&str, Option<&Camera>),
+) -> Result<(), AccessDenied> {
+    authorize(principal, action, camera_id)?;
+    let Some(agency) = principal.agency() else { return Ok(()) };
+    let needed = if action == Action::ViewLive { Right::Live } else { Right::Clip };
+    if camera.is_some_and(|camera| camera.grants.allow(agency, needed)) {
+        return Ok(());
+    }
+    let (principal, object) = (principal.name().to_owned(), camera_id.to_owned());
+    Err(AccessDenied { principal, action, object })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agency_sees_what_it_was_granted_and_the_centre_sees_all() {
+        let camera = Camera {
+            camera_id: "CAM-01".into(),
+            grants: "police:clip;transport:live".parse().unwrap(),
+            ..Camera::default()
+        };
+        let may = |principal: &Principal, action| {
+            authorize_camera(principal, action, ("CAM-01", Some(&camera))).is_ok()
+        };
+        let reviewer = Principal::new("r", &[Role::Reviewer]);
+        let police = reviewer.clone().of_agency("police");
+        let transport = reviewer.clone().of_agency("transport");
+        let press = reviewer.clone().of_agency("press");
+        for (principal, told) in [
+            (&reviewer, [true, true, true]),
+            (&police, [true, true, true]),
+            (&transport, [true, false, false]),
+            (&press, [false, false, false]),
+        ] {
+            let actions = [Action::ViewLive, Action::ViewVideo, Action::ExportClip];
+            assert_eq!(actions.map(|action| may(principal, action)), told, "{principal:?}");
+        }
+        let gone = ("CAM-09", None);
+        assert!(authorize_camera(&reviewer, Action::ViewVideo, gone).is_ok());
+        assert!(authorize_camera(&police, Action::ViewVideo, gone).is_err());
+        // A grant is no role.
+        let analyst = Principal::new("a", &[Role::Analyst]).of_agency("police");
+        assert!(!may(&analyst, Action::ViewVideo));
+    }
 
     #[test]
     fn a_wall_sees_but_does_not_act() {

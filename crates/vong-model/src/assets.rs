@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::grants::Grants;
 use crate::ids::{CameraId, SensorId, UnitCode};
 
 /// A point on the WGS 84 ellipsoid, degrees.
@@ -21,6 +22,18 @@ impl Place {
         let half_lon = ((other.lon - self.lon).to_radians() / 2.0).sin();
         let h = half_lat * half_lat + lat_a.cos() * lat_b.cos() * half_lon * half_lon;
         2.0 * RADIUS_M * h.sqrt().min(1.0).asin()
+    }
+
+    /// Direction in which the great circle to `other` begins, degrees clockwise from north, 0 to
+    /// 360 (the forward azimuth of spherical trigonometry); 0 where both are one place.
+    pub fn bearing_deg(self, other: Self) -> f64 {
+        let (lat_a, lat_b) = (self.lat.to_radians(), other.lat.to_radians());
+        let turn = (other.lon - self.lon).to_radians();
+        let east = turn.sin() * lat_b.cos();
+        let north = lat_a.cos() * lat_b.sin() - lat_a.sin() * lat_b.cos() * turn.cos();
+        // Of a tiny negative angle the remainder is 360 itself.
+        let degrees = east.atan2(north).to_degrees().rem_euclid(360.0);
+        if degrees < 360.0 { degrees } else { 0.0 }
     }
 }
 
@@ -112,6 +125,8 @@ pub struct Camera {
     /// Why it records; empty when unknown.
     pub purpose: String,
     pub recording: Recording,
+    /// What other agencies may see of it.
+    pub grants: Grants,
     pub unit_code: UnitCode,
     /// The stream that is recorded.
     pub url: String,

@@ -8,6 +8,8 @@
 mod access;
 mod assets;
 pub mod columns;
+mod facing;
+mod grants;
 mod handling;
 mod ids;
 mod severity;
@@ -16,9 +18,11 @@ pub mod tables;
 mod time;
 pub mod view;
 
-pub use access::{AccessDenied, Action, Principal, Role, authorize};
+pub use access::{AccessDenied, Action, Principal, Role, authorize, authorize_camera};
 pub use assets::{Assets, Camera, CameraClass, Place, Recording, Sensor, Unit};
 pub use columns::Columns;
+pub use facing::Facing;
+pub use grants::{Grant, Grants, Right, WrongGrants};
 pub use handling::{Comparison, InWords, LatePolicy, Limit, Rung};
 pub use ids::{AlertId, CameraId, ClipId, Offset, RuleId, SensorId, SourceId, UnitCode};
 pub use severity::{Severity, UnknownSeverity};

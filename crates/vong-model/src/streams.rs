@@ -117,6 +117,8 @@ pub enum Stream {
     VehicleCounts = 8,
     /// Something a camera's picture shows, or shows of the camera itself, began or ended.
     VideoEvents = 9,
+    /// A step in the life of evidence: footage was sealed, a package was made or taken.
+    EvidenceEvents = 10,
     /// An advance of a stream's event-time clock; decided once, then a fact.
     Watermarks = 16,
     /// A change of a source's or sensor's own state.
@@ -132,7 +134,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Readings,
         Self::CameraEvents,
         Self::VideoSegments,
@@ -142,6 +144,7 @@ impl Stream {
         Self::ViewRows,
         Self::VehicleCounts,
         Self::VideoEvents,
+        Self::EvidenceEvents,
         Self::Watermarks,
         Self::SourceEvents,
         Self::RuleChanges,
@@ -226,6 +229,7 @@ impl Stream {
             Self::ViewRows => &VIEWROWS,
             Self::VehicleCounts => &VEHICLECOUNTS,
             Self::VideoEvents => &VIDEOEVENTS,
+            Self::EvidenceEvents => &EVIDENCEEVENTS,
             Self::Watermarks => &WATERMARKS,
             Self::SourceEvents => &SOURCEEVENTS,
             Self::RuleChanges => &RULECHANGES,
@@ -322,7 +326,12 @@ static CAMERAEVENTS: Definition = Definition {
         column("event_time", Time, Role::Time, "When it happened, by the device's clock."),
         column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
         column("camera_id", Key, Dimension, "Camera the fact is about."),
-        column("state", Key, Measure, "`connected`, `lost`, `refused`, `parameters_changed`."),
+        column(
+            "state",
+            Key,
+            Measure,
+            "Of the connection: `connected`, `lost`, `refused`, `removed` from the register; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`; of its recording: `recording_lost` until `recording_good`.",
+        ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(
             "unit_code",
@@ -419,6 +428,12 @@ static CLIPS: Definition = Definition {
         column("to_time", Time, Measure, "End, post-roll included."),
         column("distance_m", Float64, Measure, "From the alert's place to the camera, metres."),
         column("url", Text, Measure, "Where the clip is played from."),
+        nullable(column(
+            "view_quality",
+            Float64,
+            Measure,
+            "How well the camera shows the place, 0 to 1; null where it is only near.",
+        )),
     ],
 };
 
@@ -555,6 +570,37 @@ static VIDEOEVENTS: Definition = Definition {
     ],
 };
 
+static EVIDENCEEVENTS: Definition = Definition {
+    name: "evidence_events",
+    kind: RecordKind::Data,
+    entity: None,
+    doc: "A step in the life of evidence: an hour of footage was sealed, a package was made or taken.",
+    columns: &[
+        column("event_time", Time, Role::Time, "When it was done, by our clock."),
+        column("arrival_time", Time, Role::Time, "When it was recorded, by our clock."),
+        column("kind", Key, Dimension, "`sealed`, `exported`, `downloaded`."),
+        nullable(column("package_id", Text, Measure, "The package; null for a seal.")),
+        nullable(column("case_id", Text, Measure, "The case it was made for.")),
+        nullable(column("purpose", Text, Measure, "Why it was made.")),
+        column("actor", Text, Measure, "Who did it."),
+        column("cameras", Text, Measure, "Cameras in it, parted by blanks."),
+        column("from_time", Time, Measure, "Start of the footage it is about."),
+        column("to_time", Time, Measure, "End of the footage it is about."),
+        column(
+            "hash",
+            Text,
+            Measure,
+            "SHA-256 of the checkpoint, of the package's manifest, or of the custody entry.",
+        ),
+        nullable(column(
+            "detail",
+            Text,
+            Measure,
+            "The signed checkpoint, whole; the alert a package was made for; what was fetched.",
+        )),
+    ],
+};
+
 static WATERMARKS: Definition = Definition {
     name: "watermarks",
     kind: RecordKind::Watermark,
@@ -582,7 +628,7 @@ static SOURCEEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`.",
+            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`.",
         ),
         nullable(column("detail", Text, Measure, "In words.")),
         nullable(column(
@@ -613,7 +659,7 @@ static COMMANDS: Definition = Definition {
     name: "commands",
     kind: RecordKind::Command,
     entity: None,
-    doc: "An operator's act.",
+    doc: "An operator's or a reviewer's act.",
     columns: &[
         column("arrival_time", Time, Role::Time, "When we received it, by our clock."),
         column(
@@ -623,7 +669,12 @@ static COMMANDS: Definition = Definition {
             "Chosen by the client; a repeated command is done once.",
         ),
         column("alert_id", Text, Measure, "The alert acted on."),
-        column("action", Key, Measure, "`acknowledge`, `shelve`, `unshelve`, `comment`."),
+        column(
+            "action",
+            Key,
+            Measure,
+            "`acknowledge`, `shelve`, `unshelve`, `comment`; of a review `review_violation`, `review_none`, `review_needs_more`.",
+        ),
         column("actor", Text, Measure, "Who acted."),
         nullable(column("reason", Text, Measure, "In the actor's words.")),
         nullable(column("until_time", Time, Measure, "End of a shelving.")),

@@ -309,7 +309,7 @@ pub fn is_taken(name: &str) -> bool {
 }
 
 /// Tables that are no streams.
-const TAKEN: [&str; 6] = ["alerts", "sources", "sensors", "cameras", "units", "vong"];
+const TAKEN: [&str; 7] = ["alerts", "reviews", "sources", "sensors", "cameras", "units", "vong"];
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 mod continuous;
 mod dimensions;
 mod docs;
+mod facing;
 mod system;
 mod views;
 
@@ -21,23 +22,26 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 use tokio::sync::watch;
+use vong_footage::Footage;
 use vong_model::Stream;
 use vong_model::view::ViewTables;
 use vong_sql::SessionLimits;
 use vong_sql::functions::Areas;
 
+use crate::gops::{self, GopTable};
 use crate::registry::Registry;
 use crate::table::StreamTable;
 use crate::tail::Moment;
 
 pub use dimensions::Dimensions;
+pub(crate) use facing::CamerasFacing;
 
 /// Schema of the system's own tables.
 const SYSTEM_SCHEMA: &str = "vong";
 
 /// Whether a table of the installation cannot have the name, because a stream or a view has it.
 pub fn is_taken(name: &str) -> bool {
-    Stream::from_name(name).is_some() || views::find(name).is_some()
+    Stream::from_name(name).is_some() || views::find(name).is_some() || name == gops::NAME
 }
 
 /// Everything a query can name.
@@ -65,6 +69,7 @@ pub(crate) struct Surroundings {
     pub(crate) dimensions: Arc<BTreeMap<String, RecordBatch>>,
     pub(crate) areas: Arc<Areas>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) footage: Footage,
     /// Continuous views, as the engine knows them.
     pub(crate) views: watch::Receiver<ViewTables>,
 }
@@ -117,12 +122,16 @@ impl SchemaProvider for Tables {
         let streams = Stream::ALL.into_iter().map(|stream| stream.name().to_owned());
         let views = views::ALL.iter().map(|view| view.name.to_owned());
         let dimensions = self.around.dimensions.keys().cloned();
+        let streams = streams.chain([gops::NAME.to_owned()]);
         streams.chain(views).chain(dimensions).chain(self.continuous.keys().cloned()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(stream) = Stream::from_name(name) {
             return Ok(Some(Arc::new(StreamTable::new(stream, Arc::clone(&self.moment)))));
+        }
+        if name == gops::NAME {
+            return Ok(Some(Arc::new(GopTable::new(self.around.footage.clone()))));
         }
         if let Some(view) = views::find(name) {
             return self.view(view.sql).await.map(Some);
@@ -143,6 +152,7 @@ impl SchemaProvider for Tables {
 
     fn table_exist(&self, name: &str) -> bool {
         Stream::from_name(name).is_some()
+            || name == gops::NAME
             || views::find(name).is_some()
             || self.around.dimensions.contains_key(name)
             || self.continuous.contains_key(name)
@@ -169,6 +179,7 @@ impl SchemaProvider for System {
             "columns" => docs::columns(&self.tables).await?,
             "files" => system::files(moment)?,
             "queries" => system::queries(&around.registry)?,
+            "footage" => system::footage(&around.footage)?,
             _ => return Ok(None),
         };
         table_of(rows).map(Some)

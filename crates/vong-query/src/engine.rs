@@ -16,9 +16,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tracing::debug;
+use vong_footage::Footage;
 use vong_log::Log;
 use vong_model::view::ViewTables;
-use vong_model::{Action, Principal, authorize};
+use vong_model::{Action, Assets, Principal, authorize};
 use vong_runtime::Clock;
 use vong_runtime::channel::{Capacity, Sender, WhenFull, bounded};
 use vong_sql::functions::{Areas, st_within};
@@ -27,7 +28,7 @@ use vong_sql::{CATALOG, SessionLimits};
 use vong_store::Store;
 use vong_telemetry::Classify;
 
-use crate::catalog::{City, Surroundings};
+use crate::catalog::{CamerasFacing, City, Surroundings};
 use crate::registry::Registry;
 use crate::results::{Event, Worker};
 use crate::table::HISTORY_URL;
@@ -60,12 +61,13 @@ struct Inner {
 struct Facts {
     tables: Arc<BTreeMap<String, RecordBatch>>,
     areas: Arc<Areas>,
+    assets: Arc<Assets>,
 }
 
 impl Facts {
     fn of(dimensions: Dimensions) -> Self {
-        let (tables, areas) = dimensions.into_parts();
-        Self { tables: Arc::new(tables), areas }
+        let (tables, areas, assets) = dimensions.into_parts();
+        Self { tables: Arc::new(tables), areas, assets }
     }
 }
 
@@ -105,6 +107,8 @@ pub struct Sources {
     pub store: Store,
     pub dimensions: Dimensions,
     pub clock: Arc<dyn Clock>,
+    /// What `video_gops` lists.
+    pub footage: Footage,
     /// Continuous views, now and later.
     pub views: watch::Receiver<ViewTables>,
 }
@@ -115,7 +119,7 @@ impl QueryEngine {
         sources: Sources,
         metrics: QueryMetrics,
     ) -> Result<Self, Error> {
-        let Sources { log, store, dimensions, clock, views } = sources;
+        let Sources { log, store, dimensions, clock, footage, views } = sources;
         let limits = SessionLimits {
             target_partitions: config.partitions,
             memory_bytes: config.memory_bytes,
@@ -133,6 +137,7 @@ impl QueryEngine {
             dimensions: Arc::clone(&facts.tables),
             areas: Arc::clone(&facts.areas),
             registry: Arc::new(Registry::default()),
+            footage,
             views,
         };
         let inner = Inner {
@@ -289,9 +294,10 @@ impl Job {
         let moment = self.moment().await?;
         let inner = &self.inner;
         let session = vong_sql::session_in(&inner.around.limits, Arc::clone(&inner.around.runtime));
-        let Facts { tables: dimensions, areas } = inner.facts.read().clone();
+        let Facts { tables: dimensions, areas, assets } = inner.facts.read().clone();
         let around = Surroundings { dimensions, areas, ..inner.around.clone() };
         session.register_udf(st_within(Arc::clone(&around.areas)));
+        session.register_udtf(CamerasFacing::NAME, Arc::new(CamerasFacing::new(assets)));
         session.register_catalog(CATALOG, Arc::new(City::new(&moment, &around)));
         let rows = self.rows(&session).await?;
         let (as_of, lost) = (moment.head, moment.lost.clone());

@@ -7,6 +7,7 @@ use arrow::datatypes::Int64Type;
 use arrow::util::pretty::pretty_format_batches;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use vong_footage::{Footage, FootageConfig, FootageMetrics};
 use vong_log::{Entry, Log, MemLog};
 use vong_model::columns::{key_column, text_column, time_column};
 use vong_model::streams::ColumnType;
@@ -32,6 +33,7 @@ pub(crate) struct TestCity {
     pub(crate) engine: QueryEngine,
     pub(crate) metrics: Metrics,
     pub(crate) clock: ManualClock,
+    pub(crate) footage: Footage,
     pub(crate) views: watch::Sender<ViewTables>,
     _dir: TempDir,
 }
@@ -48,16 +50,21 @@ impl TestCity {
         let store = Store::open(history, log.epoch(), None).unwrap();
         let metrics = Metrics::new();
         let clock = ManualClock::new(TEN_O_CLOCK);
+        let config_of_footage =
+            FootageConfig { dir: dir.path().join("footage"), ..FootageConfig::default() };
+        let told = FootageMetrics::new(&metrics);
+        let (footage, _) = Footage::open(config_of_footage, Arc::new(clock.clone()), told).unwrap();
         let views = watch::Sender::new(ViewTables::default());
         let sources = Sources {
             log: Arc::clone(&log),
             store: store.clone(),
             dimensions: Dimensions::new(&assets()),
             clock: Arc::new(clock.clone()),
+            footage: footage.clone(),
             views: views.subscribe(),
         };
         let engine = QueryEngine::new(config, sources, QueryMetrics::new(&metrics)).unwrap();
-        Self { log, store, engine, metrics, clock, views, _dir: dir }
+        Self { log, store, engine, metrics, clock, footage, views, _dir: dir }
     }
 
     /// A city whose log is in memory, and that log.
@@ -114,6 +121,8 @@ fn assets() -> Assets {
         name_en: "Crossing".to_owned(),
         place,
         heading_deg: 90.0,
+        fov_deg: 90.0,
+        range_m: 150.0,
         unit_code: "c1".into(),
         url: "rtsp://user:secret@example/1".to_owned(),
         live_url: None,

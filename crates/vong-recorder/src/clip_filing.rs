@@ -1,6 +1,7 @@
 //! Files footage for alerts: which cameras saw it, from when to when.
 //!
-//! Follows the log; each alert that fires gets a row in `clips` for the nearest cameras. Nothing is
+//! Follows the log; each alert that fires gets a row in `clips` for the cameras that show its place,
+//! or for the nearest ones where none does. Nothing is
 //! copied: a clip is a reference to recorded bytes. A clip's id is made from alert and camera, so
 //! that an alert read twice (after a crash) gets its clips once.
 
@@ -12,11 +13,12 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};
-use vong_model::{Assets, Columns, EventTime, Offset, Stream};
-use vong_runtime::{Clock, Shutdown};
+use vong_model::{Assets, Camera, CameraId, Columns, EventTime, Offset, Place, Stream};
+use vong_runtime::{Clock, Current, Shutdown};
 
 use crate::error::Error;
 use crate::metrics::ClipMetrics;
+use crate::sink::RecorderHandle;
 
 /// One read of the log.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -26,9 +28,9 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 pub struct ClipConfig {
     pub pre_roll: Duration,
     pub post_roll: Duration,
-    /// Cameras further away than this see nothing of it.
+    /// Where no camera shows the place, those this near are filed.
     pub radius_m: f64,
-    /// At most so many cameras, nearest first.
+    /// At most so many cameras, best view first.
     pub cameras: usize,
 }
 
@@ -36,9 +38,10 @@ pub struct ClipConfig {
 #[derive(Debug)]
 pub struct ClipFiler {
     config: ClipConfig,
-    assets: Arc<Assets>,
+    assets: Current<Assets>,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
+    recorder: RecorderHandle,
     metrics: ClipMetrics,
     filed: HashSet<String>,
 }
@@ -53,6 +56,15 @@ struct Clip {
     from: EventTime,
     to: EventTime,
     distance_m: f64,
+    view_quality: Option<f64>,
+}
+
+/// A camera that is filed for an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Witness<'a> {
+    camera: &'a Camera,
+    distance_m: f64,
+    view_quality: Option<f64>,
 }
 
 impl ClipFiler {
@@ -61,12 +73,13 @@ impl ClipFiler {
 
     pub fn new(
         config: ClipConfig,
-        assets: Arc<Assets>,
+        assets: Current<Assets>,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
+        recorder: RecorderHandle,
         metrics: ClipMetrics,
     ) -> Self {
-        Self { config, assets, log, clock, metrics, filed: HashSet::new() }
+        Self { config, assets, log, clock, recorder, metrics, filed: HashSet::new() }
     }
 
     /// Runs until shutdown.
@@ -80,7 +93,7 @@ impl ClipFiler {
             next = from;
             if let Some(last) = records.last() {
                 let after = last.offset.next();
-                self.file(&records).await?;
+                self.file(&records, &shutdown).await?;
                 // Coarse, and missing on a full disk: what is read twice is filed once.
                 if after.0 / 1_024 != next.0 / 1_024
                     && let Err(e) = self.log.cursor_set(Self::CURSOR, after)
@@ -128,19 +141,20 @@ impl ClipFiler {
         }
     }
 
-    async fn file(&mut self, records: &[Record]) -> Result<(), Error> {
-        let mut clips = Vec::new();
+    async fn file(&mut self, records: &[Record], shutdown: &Shutdown) -> Result<(), Error> {
+        let (mut clips, assets) = (Vec::new(), self.assets.now());
         for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
-            clips.extend(clips_for(&self.config, &self.assets, &record.batch)?);
+            clips.extend(clips_for(&self.config, &assets, &record.batch)?);
         }
         clips.retain(|clip| self.filed.insert(clip.clip_id.clone()));
         if clips.is_empty() {
             return Ok(());
         }
-        let batch = to_batch(&clips, EventTime(self.clock.now()));
-        while let Err(e) = self.log.append(vec![Entry::new(Stream::Clips, batch.clone())]).await {
-            warn!(error = %e, "could not file clips, trying again");
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        for clip in &clips {
+            self.recorder.record(&CameraId::from(clip.camera_id.as_str()), clip.to);
+        }
+        if !self.append(&clips, shutdown).await {
+            return Ok(());
         }
         info!(
             clips = clips.len(),
@@ -149,6 +163,47 @@ impl ClipFiler {
         );
         Ok(())
     }
+
+    /// Whether the log took them before shutdown; clips it did not take are filed at the next start.
+    async fn append(&self, clips: &[Clip], shutdown: &Shutdown) -> bool {
+        let began = self.clock.now();
+        let batch = to_batch(clips, EventTime(began));
+        let mut entries = vec![Entry::new(Stream::Clips, batch)];
+        while let Err(e) = self.log.append(entries.clone()).await {
+            warn!(error = %e, clips = clips.len(), "could not file clips, trying again");
+            self.metrics.failed.inc();
+            self.metrics.waiting.set(i64::try_from(clips.len()).unwrap_or(i64::MAX));
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = shutdown.requested() => return false,
+            }
+            // Told in the same breath as it is over: until then the log takes nothing.
+            let now = EventTime(self.clock.now());
+            entries.truncate(1);
+            entries
+                .push(Entry::new(Stream::SourceEvents, late(clips.len(), EventTime(began), now)));
+        }
+        self.metrics.waiting.set(0);
+        self.metrics.filed.inc_by(clips.len() as u64);
+        true
+    }
+}
+
+/// A row of [`Stream::SourceEvents`], in its column order: clips were filed late.
+fn late(clips: usize, began: EventTime, now: EventTime) -> RecordBatch {
+    let seconds = now.since(began).as_secs_f64();
+    let detail = format!("{clips} clips were filed {seconds:.0} s late: the log did not take them");
+    let columns = vec![
+        columns::time_column([Some(now)]),
+        columns::time_column([Some(now)]),
+        columns::key_column([Some("vong_clips")]),
+        columns::key_column([None]),
+        columns::key_column([Some("late")]),
+        columns::text_column([Some(detail)]),
+        columns::key_column([None]),
+    ];
+    RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
+        .expect("columns are made in the schema's order")
 }
 
 /// The clips of every alert that fires in `transitions`.
@@ -169,18 +224,50 @@ fn clips_for(
         let began = EventTime(started.value(row)).min(moment);
         // An episode that began long ago is shown from shortly before it was told.
         let began = began.max(moment.saturating_sub(Duration::from_secs(60)));
-        let near = assets.cameras_near(place, config.radius_m);
-        clips.extend(near.into_iter().take(config.cameras).map(|(camera, distance_m)| Clip {
+        clips.extend(witnesses(config, assets, asset, place).into_iter().map(|witness| Clip {
             moment,
-            clip_id: format!("{}-{}", alert_id.value(row), camera.camera_id),
+            clip_id: format!("{}-{}", alert_id.value(row), witness.camera.camera_id),
             alert_id: alert_id.value(row).to_owned(),
-            camera_id: camera.camera_id.to_string(),
+            camera_id: witness.camera.camera_id.to_string(),
             from: began.saturating_sub(config.pre_roll),
             to: moment.saturating_add(config.post_roll),
-            distance_m,
+            distance_m: witness.distance_m,
+            view_quality: witness.view_quality,
         }));
     }
     Ok(clips)
+}
+
+/// Cameras that tell of an alert of `asset`: the one it is about, then those that show its place,
+/// best view first; where there is none, the nearest.
+fn witnesses<'a>(
+    config: &ClipConfig,
+    assets: &'a Assets,
+    asset: &str,
+    place: Place,
+) -> Vec<Witness<'a>> {
+    let own = assets.cameras.get(asset).map(|camera| Witness {
+        camera,
+        distance_m: 0.0,
+        view_quality: Some(1.0),
+    });
+    let others = assets.cameras_facing(place).into_iter().map(|facing| Witness {
+        camera: facing.camera,
+        distance_m: facing.distance_m,
+        view_quality: Some(facing.quality),
+    });
+    let others = others.filter(|witness| witness.camera.camera_id.as_str() != asset);
+    let mut found: Vec<_> = own.into_iter().chain(others).collect();
+    if found.is_empty() {
+        let near = assets.cameras_near(place, config.radius_m).into_iter();
+        found.extend(near.map(|(camera, distance_m)| Witness {
+            camera,
+            distance_m,
+            view_quality: None,
+        }));
+    }
+    found.truncate(config.cameras);
+    found
 }
 
 /// Rows of [`Stream::Clips`], in its column order.
@@ -193,6 +280,8 @@ fn to_batch(clips: &[Clip], now: EventTime) -> RecordBatch {
     };
     let distance: ArrayRef =
         Arc::new(Float64Array::from_iter_values(clips.iter().map(|clip| clip.distance_m)));
+    let quality: ArrayRef =
+        Arc::new(clips.iter().map(|clip| clip.view_quality).collect::<Float64Array>());
     let columns = vec![
         times(&|clip| clip.moment),
         times(&|_| now),
@@ -203,6 +292,7 @@ fn to_batch(clips: &[Clip], now: EventTime) -> RecordBatch {
         times(&|clip| clip.to),
         distance,
         texts(&|clip| format!("/api/v1/clips/{}.mp4", clip.clip_id)),
+        quality,
     ];
     RecordBatch::try_new(Stream::Clips.schema(), columns)
         .expect("columns are made in the schema's order")

@@ -1,40 +1,52 @@
-//! Collects each camera's frames into groups of pictures and has them written to footage.
+//! The one writer of footage: groups of pictures of all cameras, from a queue bounded in bytes.
 //!
-//! Cameras' tasks push into [`RecorderSink`]s, which never wait: whole groups go through one bounded
-//! queue to one writer thread, the only place that touches the disk. A group that finds the queue
-//! full is dropped and counted; the camera and its neighbours do not notice.
+//! The only place that touches the disk. While a disk is full the oldest footage makes room; where
+//! nothing may be deleted recording pauses and tries again by itself. Whatever is not recorded is
+//! counted with its reason and told: see `losses.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 use vong_footage::{CameraWriter, ClosedSegment, Footage};
 use vong_log::{Entry, Log};
-use vong_media::{AccessUnit, AccessUnitSink, Gop, GopBuilder, GopLimits, VideoParameters};
-use vong_model::{CameraId, EventTime, Stream, columns};
-use vong_runtime::Clock;
-use vong_runtime::channel::{self, Capacity, Receiver, Sender, WhenFull};
+use vong_media::Gop;
+use vong_model::{CameraId, EventTime, Stream, UnitCode, columns};
+use vong_runtime::channel::{self, Capacity, Receiver, WhenFull};
+use vong_runtime::{Clock, UnixMicros};
+use vong_telemetry::{Classify as _, Kind};
 
+use crate::budget::Budget;
+use crate::losses::{LossWriter, Losses, Reason};
 use crate::metrics::RecorderMetrics;
+use crate::ring::RingLimits;
+use crate::sink::{Item, Outlet, RecorderHandle};
 
-/// Groups that wait for the disk; at 2 s and 1 Mbit/s each this is about 64 MB.
-const QUEUE: usize = 256;
+/// Items that may wait, however small; what bounds memory are their bytes.
+const QUEUE: usize = 65_536;
 
 /// Closed files that may wait for the log; older ones are on disk but never told, and counted.
 const WAITING: usize = 10_000;
 
-/// What travels to the writer thread.
-#[derive(Debug)]
-enum Item {
-    Gop {
-        camera: CameraId,
-        gop: Box<Gop>,
-    },
-    /// The camera was lost: its file is closed, so that what is there is complete.
-    Interrupted {
-        camera: CameraId,
-    },
+/// How long a full disk is left alone before it is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How much waits where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecorderConfig {
+    /// Bytes of frames that may wait for the disk, of all cameras; beyond it groups are dropped.
+    pub queue_bytes: u64,
+    /// What cameras that record only around alerts keep in memory.
+    pub ring: RingLimits,
+}
+
+impl Default for RecorderConfig {
+    fn default() -> Self {
+        let ring = RingLimits { keep: Duration::from_secs(30), bytes: 16 << 20 };
+        Self { queue_bytes: 64 << 20, ring }
+    }
 }
 
 /// The writer: all cameras' footage, one thread.
@@ -44,51 +56,46 @@ pub struct Recorder {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     items: Receiver<Item>,
+    budget: Budget,
+    losses: Losses,
     writers: BTreeMap<CameraId, CameraWriter>,
     /// Closed files that the log has not taken yet.
     waiting: Vec<ClosedSegment>,
-    metrics: RecorderMetrics,
-}
-
-/// Makes sinks; cheap to clone. The writer ends when every handle and sink is gone.
-#[derive(Clone, Debug)]
-pub struct RecorderHandle {
-    items: Sender<Item>,
-    metrics: RecorderMetrics,
-}
-
-/// One camera's end of the recorder.
-#[derive(Debug)]
-pub struct RecorderSink {
-    camera: CameraId,
-    builder: GopBuilder,
-    items: Sender<Item>,
+    /// The disk is full, and not tried again before this.
+    paused_until: Option<UnixMicros>,
     metrics: RecorderMetrics,
 }
 
 impl Recorder {
+    /// The writer, where cameras' frames are handed in, and what tells of losses.
     pub fn new(
+        config: RecorderConfig,
         footage: Footage,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
         metrics: RecorderMetrics,
-    ) -> (Self, RecorderHandle) {
+    ) -> (Self, RecorderHandle, LossWriter) {
         // `Disconnect` tells the sink at once that the queue is full: the sink drops and counts.
         let (sender, items) =
             channel::bounded("recorder/gops", Capacity::items(QUEUE), WhenFull::Disconnect);
-        let handle = RecorderHandle { items: sender, metrics: metrics.clone() };
-        (
-            Self {
-                footage,
-                log,
-                clock,
-                items,
-                writers: BTreeMap::new(),
-                waiting: Vec::new(),
-                metrics,
-            },
-            handle,
-        )
+        let budget = Budget::new(config.queue_bytes);
+        let losses = Losses::new(Arc::clone(&clock), metrics.clone());
+        let outlet = Outlet::new(sender, budget.clone(), losses.clone());
+        let handle = RecorderHandle::new(outlet, config.ring, metrics.clone());
+        let teller = LossWriter::new(losses.clone(), Arc::clone(&log), metrics.clone());
+        let recorder = Self {
+            footage,
+            log,
+            clock,
+            items,
+            budget,
+            losses,
+            writers: BTreeMap::new(),
+            waiting: Vec::new(),
+            paused_until: None,
+            metrics,
+        };
+        (recorder, handle, teller)
     }
 
     /// Announces `recovered`, the files that a crash had left open; then writes until every sink is
@@ -97,7 +104,12 @@ impl Recorder {
         self.announce(recovered);
         while let Some(item) = self.items.blocking_recv() {
             match item {
-                Item::Gop { camera, gop } => self.write(&camera, &gop),
+                Item::Gop { camera, unit_code, gop } => {
+                    self.record(&camera, &unit_code, &gop);
+                    // Its memory is in use until here.
+                    self.budget.give_back(gop.payload_len());
+                    self.note_queue();
+                }
                 Item::Interrupted { camera } => self.close(&camera),
             }
         }
@@ -108,22 +120,67 @@ impl Recorder {
         self.metrics.unannounced.inc_by(self.waiting.len() as u64);
     }
 
-    fn write(&mut self, camera: &CameraId, gop: &Gop) {
-        if !self.writers.contains_key(camera) {
-            match self.footage.writer(camera) {
-                Ok(writer) => drop(self.writers.insert(camera.clone(), writer)),
-                Err(e) => {
-                    return error!(camera = %camera, error = %e, "could not open footage of camera");
+    fn note_queue(&self) {
+        self.metrics.queue_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+    }
+
+    fn record(&mut self, camera: &CameraId, unit_code: &UnitCode, gop: &Gop) {
+        if self.paused_until.is_some_and(|until| self.clock.now() < until) {
+            return self.losses.count(camera, unit_code, gop, Reason::DiskFull);
+        }
+        let written = match self.push(camera, gop) {
+            Err(e) if e.kind() == Kind::Exhausted => self.push_after_room(camera, gop),
+            written => written,
+        };
+        match written {
+            Ok(()) => {
+                self.metrics.gops.inc();
+                if self.paused_until.take().is_some() {
+                    info!("footage is recorded again");
+                    self.losses.disk_is_full(false);
                 }
             }
+            Err(e) if e.kind() == Kind::Exhausted => {
+                if self.paused_until.is_none() {
+                    error!(error = %e, "disk is full: footage is not recorded until there is space");
+                }
+                let pause = i64::try_from(PAUSE.as_micros()).unwrap_or(i64::MAX);
+                self.paused_until = Some(self.clock.now().saturating_add(pause));
+                self.losses.disk_is_full(true);
+                self.losses.count(camera, unit_code, gop, Reason::DiskFull);
+            }
+            Err(e) => {
+                warn!(camera = %camera, error = %e, "could not write group of pictures");
+                self.losses.count(camera, unit_code, gop, Reason::WriteFailed);
+            }
         }
-        let Some(writer) = self.writers.get_mut(camera) else { return };
-        if let Err(e) = writer.push(gop) {
-            warn!(camera = %camera, error = %e, "could not write group of pictures");
+    }
+
+    /// Lets old footage go, then tries once more.
+    fn push_after_room(&mut self, camera: &CameraId, gop: &Gop) -> Result<(), vong_footage::Error> {
+        let made = self.footage.make_room()?;
+        if made.deleted_bytes > 0 {
+            warn!(
+                files = made.deleted.len(),
+                bytes = made.deleted_bytes,
+                "disk is full: oldest footage deleted"
+            );
         }
-        self.metrics.gops.inc();
+        self.push(camera, gop)
+    }
+
+    fn push(&mut self, camera: &CameraId, gop: &Gop) -> Result<(), vong_footage::Error> {
+        if !self.writers.contains_key(camera) {
+            let writer = self.footage.writer(camera)?;
+            self.writers.insert(camera.clone(), writer);
+        }
+        let Some(writer) = self.writers.get_mut(camera) else { return Ok(()) };
+        let pushed = writer.push(gop);
         let closed = writer.take_closed();
-        self.announce(&closed);
+        if !closed.is_empty() {
+            self.announce(&closed);
+        }
+        pushed
     }
 
     fn close(&mut self, camera: &CameraId) {
@@ -152,45 +209,6 @@ impl Recorder {
                 self.metrics.unannounced.inc_by(excess as u64);
             }
         }
-    }
-}
-
-impl RecorderHandle {
-    /// The sink of one camera; there is one per camera at a time.
-    pub fn sink(&self, camera: CameraId) -> RecorderSink {
-        let builder = GopBuilder::new(GopLimits::default());
-        RecorderSink { camera, builder, items: self.items.clone(), metrics: self.metrics.clone() }
-    }
-}
-
-impl RecorderSink {
-    fn hand_over(&self, item: Item) {
-        if self.items.offer(item).is_err() {
-            self.metrics.gops_dropped.inc();
-        }
-    }
-
-    fn hand_over_gop(&self, gop: Option<Gop>) {
-        let Some(gop) = gop else { return };
-        self.hand_over(Item::Gop { camera: self.camera.clone(), gop: Box::new(gop) });
-    }
-}
-
-impl AccessUnitSink for RecorderSink {
-    fn parameters(&mut self, parameters: &Arc<VideoParameters>) {
-        let done = self.builder.parameters(parameters);
-        self.hand_over_gop(done);
-    }
-
-    fn access_unit(&mut self, unit: &AccessUnit) {
-        let done = self.builder.access_unit(unit);
-        self.hand_over_gop(done);
-    }
-
-    fn interrupted(&mut self) {
-        let done = self.builder.interrupted();
-        self.hand_over_gop(done);
-        self.hand_over(Item::Interrupted { camera: self.camera.clone() });
     }
 }
 
@@ -223,3 +241,6 @@ fn to_batch(closed: &[ClosedSegment], now: EventTime) -> RecordBatch {
     RecordBatch::try_new(Stream::VideoSegments.schema(), columns)
         .expect("columns are made in the schema's order")
 }
+
+#[cfg(test)]
+mod tests;

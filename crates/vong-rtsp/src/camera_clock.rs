@@ -22,6 +22,16 @@ impl CameraClock {
         self.anchor = (seconds > 0).then_some((seconds * 1_000_000 + fraction, pts_90k));
     }
 
+    /// The instant the latest report named.
+    pub fn reported(&self) -> Option<EventTime> {
+        self.anchor.map(|(micros, _)| EventTime(micros))
+    }
+
+    /// The stream's counter jumped: until the next report it says nothing.
+    pub fn forget(&mut self) {
+        self.anchor = None;
+    }
+
     /// When the camera says the frame at `pts_90k` was taken; `None` before the first report.
     pub fn time_of(&self, pts_90k: i64) -> Option<EventTime> {
         let (micros, anchor_90k) = self.anchor?;

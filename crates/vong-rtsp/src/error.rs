@@ -1,15 +1,34 @@
 //! Why a camera delivers nothing.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vong_telemetry::{Classify, Kind};
 
+use crate::login::{Login, presentable};
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("camera address is no rtsp:// address")]
-    Address(#[source] url::ParseError),
+    #[error("camera address is no rtsp:// address: {0}")]
+    Address(String),
+    #[error("camera name '{name}' has no address: {why}")]
+    Name { name: String, why: String },
+    #[error(
+        "camera address {address} is in none of the networks cameras may be in ({allowed}); \
+         if it is one of yours, add its network to video.networks"
+    )]
+    OutsideNetworks { address: IpAddr, allowed: String },
     #[error("camera did not answer {step} within {}s", limit.as_secs())]
     Timeout { step: &'static str, limit: Duration },
+    #[error(
+        "camera wants a log-in that is missing or wrong ({step}: {status}); see camera-logins.toml"
+    )]
+    Login {
+        step: &'static str,
+        status: u16,
+        #[source]
+        source: retina::Error,
+    },
     #[error("camera refused {step}: {status}")]
     Refused {
         step: &'static str,
@@ -23,8 +42,15 @@ pub enum Error {
         #[source]
         source: retina::Error,
     },
-    #[error("camera offers no H.264 or H.265 video, only {offered}")]
+    #[error(
+        "camera offers no H.264 or H.265 video, only {offered}; set its stream to H.264 or H.265"
+    )]
     NoVideo { offered: String },
+    #[error(
+        "camera sends B-frames, which cannot be recorded in their order; \
+         set its H.264 profile to Baseline, or B-frames to 0"
+    )]
+    BFrames,
     #[error("stream broke")]
     Stream(#[source] retina::Error),
     #[error("camera ended the stream")]
@@ -40,11 +66,37 @@ pub enum Error {
 impl Error {
     /// Whether the camera answered and said no: a person must act, waiting will not help.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Address(_) | Self::Refused { .. } | Self::NoVideo { .. })
+        match self {
+            Self::Address(_)
+            | Self::OutsideNetworks { .. }
+            | Self::NoVideo { .. }
+            | Self::BFrames
+            | Self::Login { .. } => true,
+            // 453 and 5xx: too much at once, which passes.
+            Self::Refused { status, .. } => !matches!(status, 453 | 500..),
+            Self::Name { .. }
+            | Self::Timeout { .. }
+            | Self::Connect { .. }
+            | Self::Stream(_)
+            | Self::Ended
+            | Self::Silent(_)
+            | Self::Panicked
+            | Self::Parameters(_) => false,
+        }
     }
 
-    /// The error and what caused it, one line.
-    pub fn chain(&self) -> String {
+    /// Whether the camera answered that it has too much to do.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { status: 453 | 503, .. })
+    }
+
+    /// Whether the log-in was refused.
+    pub fn is_login(&self) -> bool {
+        matches!(self, Self::Login { .. })
+    }
+
+    /// The error and what caused it, one line without `login`, whatever the camera put into it.
+    pub fn chain(&self, login: Option<&Login>) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(inner) = cause {
@@ -52,19 +104,23 @@ impl Error {
             text.push_str(inner.to_string().lines().next().unwrap_or_default());
             cause = inner.source();
         }
-        text
+        presentable(&text, login)
     }
 }
 
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Address(_) | Self::NoVideo { .. } => Kind::InvalidInput,
-            Self::Refused { status: 401 | 403, .. } => Kind::Unauthorized,
+            Self::Address(_)
+            | Self::NoVideo { .. }
+            | Self::BFrames
+            | Self::OutsideNetworks { .. } => Kind::InvalidInput,
+            Self::Login { .. } => Kind::Unauthorized,
             Self::Refused { status: 404, .. } => Kind::NotFound,
             Self::Parameters(_) => Kind::Corrupt,
             Self::Panicked => Kind::Internal,
             Self::Refused { .. }
+            | Self::Name { .. }
             | Self::Timeout { .. }
             | Self::Connect { .. }
             | Self::Stream(_)

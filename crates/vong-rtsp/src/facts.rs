@@ -6,13 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    ArrayRef, DictionaryArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::datatypes::Int32Type;
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use tracing::{error, warn};
 use vong_log::{Entry, Log};
-use vong_model::{CameraId, EventTime, Stream, UnitCode};
+use vong_model::{CameraId, EventTime, Stream, UnitCode, columns};
 use vong_runtime::Shutdown;
 use vong_runtime::channel::{self, Capacity, Receiver, Sender, WhenFull};
 
@@ -23,6 +20,13 @@ pub enum CameraState {
     Lost,
     Refused,
     ParametersChanged,
+    PacketsLost,
+    PacketsGood,
+    ClockDrift,
+    ClockGood,
+    TimestampsJumped,
+    /// Taken out of the register.
+    Removed,
 }
 
 impl CameraState {
@@ -32,6 +36,12 @@ impl CameraState {
             Self::Lost => "lost",
             Self::Refused => "refused",
             Self::ParametersChanged => "parameters_changed",
+            Self::PacketsLost => "packets_lost",
+            Self::PacketsGood => "packets_good",
+            Self::ClockDrift => "clock_drift",
+            Self::ClockGood => "clock_good",
+            Self::TimestampsJumped => "timestamps_jumped",
+            Self::Removed => "removed",
         }
     }
 }
@@ -46,21 +56,39 @@ pub struct CameraFact {
     pub unit_code: UnitCode,
 }
 
+/// One row of `video_events`, of kind `onvif`: what the camera itself told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnvifFact {
+    pub at: EventTime,
+    pub camera_id: CameraId,
+    /// `began` or `ended`.
+    pub state: &'static str,
+    pub subject: String,
+    pub value: Option<f64>,
+    pub detail: String,
+    pub unit_code: UnitCode,
+}
+
+/// What a camera's task puts on the log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    Camera(CameraFact),
+    Onvif(OnvifFact),
+}
+
 /// Where camera tasks put their facts.
-pub type FactSender = Sender<CameraFact>;
+pub type FactSender = Sender<Fact>;
 
 /// Appends facts to the log.
 #[derive(Debug)]
 pub struct FactWriter {
     log: Arc<dyn Log>,
-    facts: Receiver<CameraFact>,
+    facts: Receiver<Fact>,
 }
 
 impl FactWriter {
     pub fn new(log: Arc<dyn Log>) -> (Self, FactSender) {
-        // Facts are rare (a change of state per camera); when the log stands still, cameras wait.
-        let (sender, facts) =
-            channel::bounded("rtsp/facts", Capacity::items(1_024), WhenFull::Wait);
+        let (sender, facts) = fact_channel();
         (Self { log, facts }, sender)
     }
 
@@ -80,10 +108,9 @@ impl FactWriter {
         }
     }
 
-    async fn append(&self, facts: &[CameraFact], shutdown: &Shutdown) {
+    async fn append(&self, facts: &[Fact], shutdown: &Shutdown) {
         loop {
-            let entry = Entry { stream: Stream::CameraEvents, batch: to_batch(facts) };
-            match self.log.append(vec![entry]).await {
+            match self.log.append(entries(facts)).await {
                 Ok(_) => return,
                 Err(e) if shutdown.is_requested() => {
                     return error!(error = %e, facts = facts.len(), "camera facts lost at shutdown");
@@ -95,25 +122,60 @@ impl FactWriter {
     }
 }
 
+/// The channel of facts alone, for who writes them elsewhere.
+pub fn fact_channel() -> (FactSender, Receiver<Fact>) {
+    // Facts are rare (a change of state per camera); when the log stands still, cameras wait.
+    channel::bounded("rtsp/facts", Capacity::items(1_024), WhenFull::Wait)
+}
+
+fn entries(facts: &[Fact]) -> Vec<Entry> {
+    let (mut camera, mut onvif) = (Vec::new(), Vec::new());
+    for fact in facts {
+        match fact {
+            Fact::Camera(fact) => camera.push(fact),
+            Fact::Onvif(fact) => onvif.push(fact),
+        }
+    }
+    let mut entries = Vec::new();
+    if !camera.is_empty() {
+        entries.push(Entry { stream: Stream::CameraEvents, batch: camera_batch(&camera) });
+    }
+    if !onvif.is_empty() {
+        entries.push(Entry { stream: Stream::VideoEvents, batch: onvif_batch(&onvif) });
+    }
+    entries
+}
+
 /// Rows of [`Stream::CameraEvents`], in its column order.
-fn to_batch(facts: &[CameraFact]) -> RecordBatch {
-    let times = || -> ArrayRef {
-        let micros = facts.iter().map(|fact| fact.at.micros());
-        Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
-    };
-    let keys = |text: &dyn Fn(&CameraFact) -> &str| -> ArrayRef {
-        Arc::new(facts.iter().map(|fact| Some(text(fact))).collect::<DictionaryArray<Int32Type>>())
-    };
-    let detail: ArrayRef = Arc::new(StringArray::from_iter_values(facts.iter().map(|f| &f.detail)));
+fn camera_batch(facts: &[&CameraFact]) -> RecordBatch {
+    let times = || columns::time_column(facts.iter().map(|fact| Some(fact.at)));
     let columns = vec![
         times(),
         times(),
-        keys(&|fact| fact.camera_id.as_str()),
-        keys(&|fact| fact.state.as_str()),
-        detail,
-        keys(&|fact| fact.unit_code.as_str()),
+        columns::key_column(facts.iter().map(|fact| Some(fact.camera_id.as_str()))),
+        columns::key_column(facts.iter().map(|fact| Some(fact.state.as_str()))),
+        columns::text_column(facts.iter().map(|fact| Some(&fact.detail))),
+        columns::key_column(facts.iter().map(|fact| Some(fact.unit_code.as_str()))),
     ];
     RecordBatch::try_new(Stream::CameraEvents.schema(), columns)
+        .expect("columns are made in the schema's order")
+}
+
+/// Rows of [`Stream::VideoEvents`], in its column order.
+fn onvif_batch(facts: &[&OnvifFact]) -> RecordBatch {
+    let times = || columns::time_column(facts.iter().map(|fact| Some(fact.at)));
+    let columns = vec![
+        times(),
+        times(),
+        columns::key_column(facts.iter().map(|fact| Some(fact.camera_id.as_str()))),
+        columns::key_column(facts.iter().map(|_| Some("onvif"))),
+        columns::key_column(facts.iter().map(|fact| Some(fact.state))),
+        columns::text_column(facts.iter().map(|fact| Some(&fact.subject))),
+        Arc::new(facts.iter().map(|fact| fact.value).collect::<Float64Array>()) as ArrayRef,
+        columns::text_column(facts.iter().map(|fact| Some(&fact.detail))),
+        columns::key_column(facts.iter().map(|fact| Some(fact.unit_code.as_str()))),
+    ];
+    RecordBatch::try_new(Stream::VideoEvents.schema(), columns)
         .expect("columns are made in the schema's order")
 }
 
@@ -122,14 +184,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_becomes_a_row_of_the_schema() {
-        let fact = CameraFact {
+    fn facts_become_rows_of_their_schemas() {
+        let camera = Fact::Camera(CameraFact {
             at: EventTime(1),
             camera_id: "CAM-01".into(),
             state: CameraState::Lost,
             detail: "no picture for 10s".to_owned(),
             unit_code: "U1".into(),
-        };
-        assert_eq!(to_batch(&[fact.clone(), fact]).num_rows(), 2);
+        });
+        let onvif = Fact::Onvif(OnvifFact {
+            at: EventTime(1),
+            camera_id: "CAM-01".into(),
+            state: "began",
+            subject: "Motion".to_owned(),
+            value: None,
+            detail: String::new(),
+            unit_code: "U1".into(),
+        });
+        let entries = entries(&[camera.clone(), onvif, camera]);
+        let rows: Vec<(Stream, usize)> =
+            entries.iter().map(|entry| (entry.stream, entry.batch.num_rows())).collect();
+        assert_eq!(rows, [(Stream::CameraEvents, 2), (Stream::VideoEvents, 1)]);
     }
 }

@@ -1,49 +1,29 @@
 //! Keeps one camera stream alive for ever: connect, deliver, report, back off, again.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use retina::client::SessionGroup;
 use tracing::{debug, info};
-use vong_media::{AccessUnitSink, VideoParameters};
+use vong_media::{AccessUnit, AccessUnitSink, VideoParameters};
 use vong_model::{CameraId, EventTime, UnitCode};
 use vong_runtime::{Clock, Shutdown};
 
 use crate::backoff::Backoff;
 use crate::error::Error;
-use crate::facts::{CameraFact, CameraState, FactSender};
+use crate::facts::{CameraFact, CameraState, Fact, FactSender, OnvifFact};
+use crate::gate::ConnectGate;
+use crate::login::{Login, presentable};
 use crate::metrics::RtspMetrics;
-use crate::session::{Delivery, Login, Playing, Transport};
+use crate::networks::Networks;
+use crate::onvif::{EventFilter, Told, parse_metadata};
+use crate::session::{Ask, Event, Playing, Transport};
+use crate::watch::{ClockChange, ClockWatch, LossChange, LossWatch, Order, OrderWatch};
 
 /// A session that lasted this long was a good one: the next attempt may come at once.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
-
-/// How many cameras of one host may be in the middle of connecting at the same time.
-///
-/// After a power cut all cameras come back at once; servers behind one address refuse such a burst.
-/// Hosts do not share places: an address that does not answer holds up itself alone.
-#[derive(Clone, Debug)]
-pub struct ConnectGate {
-    places: usize,
-    hosts: Arc<Mutex<BTreeMap<String, Arc<Semaphore>>>>,
-}
-
-impl ConnectGate {
-    pub fn new(places: usize) -> Self {
-        Self { places: places.max(1), hosts: Arc::default() }
-    }
-
-    fn of(&self, url: &str) -> Arc<Semaphore> {
-        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let mut hosts = self.hosts.lock();
-        let semaphore = hosts.entry(host.unwrap_or_default());
-        Arc::clone(semaphore.or_insert_with(|| Arc::new(Semaphore::new(self.places))))
-    }
-}
 
 /// One stream of one camera.
 #[derive(Clone, Debug)]
@@ -55,16 +35,30 @@ pub struct CameraStream {
     pub transport: Transport,
 }
 
+/// What all streams share; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct IntakeGround {
+    pub gate: ConnectGate,
+    pub networks: Arc<Networks>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: RtspMetrics,
+}
+
 /// The service of one stream.
 pub struct RtspIntake {
     stream: CameraStream,
     sinks: Vec<Box<dyn AccessUnitSink>>,
     /// `None` for a secondary stream: the camera's state is told by its main stream alone.
     facts: Option<FactSender>,
-    gate: ConnectGate,
-    clock: Arc<dyn Clock>,
-    metrics: RtspMetrics,
+    ground: IntakeGround,
     told: Option<CameraState>,
+    loss: LossWatch,
+    camera_clock: ClockWatch,
+    order: OrderWatch,
+    events: EventFilter,
+    group: Arc<SessionGroup>,
+    /// Off for one session after a session with metadata that broke soon: the picture comes first.
+    metadata: bool,
 }
 
 impl std::fmt::Debug for RtspIntake {
@@ -78,11 +72,22 @@ impl RtspIntake {
         stream: CameraStream,
         sinks: Vec<Box<dyn AccessUnitSink>>,
         facts: Option<FactSender>,
-        gate: ConnectGate,
-        clock: Arc<dyn Clock>,
-        metrics: RtspMetrics,
+        ground: IntakeGround,
     ) -> Self {
-        Self { stream, sinks, facts, gate, clock, metrics, told: None }
+        let metadata = facts.is_some();
+        Self {
+            stream,
+            sinks,
+            facts,
+            ground,
+            told: None,
+            loss: LossWatch::default(),
+            camera_clock: ClockWatch::default(),
+            order: OrderWatch::default(),
+            events: EventFilter::default(),
+            group: Arc::new(SessionGroup::default()),
+            metadata,
+        }
     }
 
     /// Runs until shutdown. Never fails: a camera that cannot be reached is a fact, not an error.
@@ -96,19 +101,29 @@ impl RtspIntake {
                 }
                 () = shutdown.requested() => break,
             };
-            self.metrics.failures.inc();
-            self.sinks.iter_mut().for_each(|sink| sink.interrupted());
+            self.ground.metrics.failures.inc();
+            self.interrupt();
             let state = if ended.is_refusal() { CameraState::Refused } else { CameraState::Lost };
-            self.tell(state, ended.chain()).await;
-            let delay = backoff.next_delay();
+            self.tell_state(state, ended.chain(self.stream.login.as_ref())).await;
+            let delay = match &ended {
+                e if e.is_login() => backoff.next_login_delay(),
+                e if e.is_busy() => backoff.next_busy_delay(),
+                _ => backoff.next_delay(),
+            };
             debug!(camera = %self.stream.camera_id, delay_ms = delay.as_millis(), "camera waits");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = shutdown.requested() => break,
             }
         }
-        self.sinks.iter_mut().for_each(|sink| sink.interrupted());
+        self.interrupt();
         Ok(())
+    }
+
+    fn interrupt(&mut self) {
+        self.sinks.iter_mut().for_each(|sink| sink.interrupted());
+        self.order.interrupted();
+        self.camera_clock.interrupted();
     }
 
     /// Connects and delivers until the session ends, which it always does with a reason.
@@ -117,23 +132,32 @@ impl RtspIntake {
             Ok(session) => session,
             Err(e) => return e,
         };
-        let connected = Connected::new(&self.metrics);
+        let connected = Connected::new(&self.ground.metrics);
         let begun = tokio::time::Instant::now();
         let ended = self.deliver(&mut session).await;
-        if begun.elapsed() >= GOOD_SESSION {
+        let good = begun.elapsed() >= GOOD_SESSION;
+        if good {
             backoff.reset();
         }
+        self.metadata = self.facts.is_some() && (good || !session.has_metadata());
         drop(connected);
         ended
     }
 
     async fn connect(&self) -> Result<Playing, Error> {
-        let gate = self.gate.of(&self.stream.url);
-        let place = gate.acquire().await;
-        self.metrics.attempts.inc();
+        let IntakeGround { gate, networks, clock, metrics } = &self.ground;
         let CameraStream { url, login, transport, .. } = &self.stream;
-        let session =
-            Playing::start(url, login.as_ref(), *transport, Arc::clone(&self.clock)).await;
+        let url = networks.pin(url).await?;
+        let place = gate.enter(url.host_str().unwrap_or_default()).await;
+        metrics.attempts.inc();
+        let ask = Ask {
+            url: &url,
+            login: login.as_ref(),
+            transport: *transport,
+            group: &self.group,
+            metadata: self.metadata,
+        };
+        let session = Playing::start(&ask, Arc::clone(clock)).await;
         drop(place);
         session
     }
@@ -141,54 +165,166 @@ impl RtspIntake {
     async fn deliver(&mut self, session: &mut Playing) -> Error {
         let mut known: Option<Arc<VideoParameters>> = None;
         loop {
-            let Delivery { parameters, unit } = match session.next().await {
-                Ok(delivery) => delivery,
+            match session.next().await {
+                Ok(Event::Frame { parameters, mut unit }) => {
+                    if let Some(parameters) = parameters
+                        && known.as_ref() != Some(&parameters)
+                    {
+                        let others = known.is_none().then(|| session.offer.others());
+                        self.take_parameters(&parameters, others).await;
+                        known = Some(parameters);
+                    }
+                    match self.order.frame(unit.pts_90k, unit.received_at) {
+                        Some(Order::BFrames) => return Error::BFrames,
+                        Some(Order::Jumped { by_90k, tell }) => {
+                            session.forget_camera_clock();
+                            unit.camera_time = None;
+                            self.tell_jump(by_90k, tell).await;
+                        }
+                        None => {}
+                    }
+                    self.hand_on(&unit).await;
+                }
+                Ok(Event::Clock(camera)) => self.take_clock(camera).await,
+                Ok(Event::Document(document)) => self.take_document(&document).await,
                 Err(e) => return e,
-            };
-            if let Some(parameters) = parameters
-                && known.as_ref() != Some(&parameters)
-            {
-                self.take_parameters(&parameters, known.is_none()).await;
-                known = Some(parameters);
             }
-            self.metrics.frames.inc();
-            self.metrics.bytes.inc_by(unit.data.len() as u64);
-            self.metrics.lost_packets.inc_by(u64::from(unit.lost_packets));
-            self.sinks.iter_mut().for_each(|sink| sink.access_unit(&unit));
         }
     }
 
-    async fn take_parameters(&mut self, parameters: &Arc<VideoParameters>, first: bool) {
+    async fn hand_on(&mut self, unit: &AccessUnit) {
+        let RtspMetrics { frames, bytes, lost_packets, .. } = &self.ground.metrics;
+        frames.inc();
+        bytes.inc_by(unit.data.len() as u64);
+        lost_packets.inc_by(u64::from(unit.lost_packets));
+        self.sinks.iter_mut().for_each(|sink| sink.access_unit(unit));
+        match self.loss.frame(unit.received_at, unit.data.len(), unit.lost_packets) {
+            Some(LossChange::Bad { per_mille }) => {
+                let detail =
+                    format!("{} % of packets lost over the last minute", tenths(per_mille));
+                self.tell(CameraState::PacketsLost, detail).await;
+            }
+            Some(LossChange::Good { per_mille }) => {
+                let detail =
+                    format!("{} % of packets lost over the last minute", tenths(per_mille));
+                self.tell(CameraState::PacketsGood, detail).await;
+            }
+            None => {}
+        }
+    }
+
+    /// `others`: what else the camera offers, at the first parameters of a session.
+    async fn take_parameters(&mut self, parameters: &Arc<VideoParameters>, others: Option<String>) {
         self.sinks.iter_mut().for_each(|sink| sink.parameters(parameters));
         let VideoParameters { codec, width, height, rfc6381, .. } = &**parameters;
         let detail = format!("{codec} {width}x{height} {rfc6381}");
-        let state = if first { CameraState::Connected } else { CameraState::ParametersChanged };
-        self.tell(state, detail).await;
-        if !first {
-            self.told = Some(CameraState::Connected); // which it still is
+        match others {
+            Some(others) => {
+                self.tell_state(CameraState::Connected, format!("{detail}{others}")).await;
+            }
+            None => drop(self.tell(CameraState::ParametersChanged, detail).await),
         }
     }
 
-    /// Puts a change of state on the log. While a camera stays lost, each failed attempt is counted
-    /// but only the first is a fact.
-    async fn tell(&mut self, state: CameraState, detail: String) {
-        let Some(facts) = &self.facts else { return };
-        if self.told == Some(state) && state != CameraState::ParametersChanged {
-            return;
+    async fn tell_jump(&mut self, by_90k: i64, tell: bool) {
+        self.ground.metrics.jumps.inc();
+        if tell {
+            let detail =
+                format!("frame times jumped by {} s", seconds(by_90k.saturating_mul(100) / 9));
+            self.tell(CameraState::TimestampsJumped, detail).await;
         }
+    }
+
+    async fn take_clock(&mut self, camera: EventTime) {
+        let ours = EventTime(self.ground.clock.now());
+        for change in self.camera_clock.report(camera, ours) {
+            let (state, detail) = match change {
+                ClockChange::Off { by_us } => {
+                    let way = if by_us > 0 { "ahead of" } else { "behind" };
+                    let by = seconds(by_us.saturating_abs());
+                    (CameraState::ClockDrift, format!("camera clock is {by} s {way} ours"))
+                }
+                ClockChange::Good { by_us } => {
+                    let by = seconds(by_us);
+                    (CameraState::ClockGood, format!("camera clock differs by {by} s from ours"))
+                }
+                ClockChange::Stepped { by_us } => {
+                    let by = seconds(by_us);
+                    (CameraState::TimestampsJumped, format!("camera clock was set by {by} s"))
+                }
+            };
+            self.tell(state, detail).await;
+        }
+    }
+
+    async fn take_document(&mut self, document: &[u8]) {
+        let RtspMetrics { onvif_events, onvif_dropped, .. } = self.ground.metrics.clone();
+        let notifications = match parse_metadata(document) {
+            Ok(notifications) => notifications,
+            Err(why) => {
+                onvif_dropped.with_label_values(&["unreadable"]).inc();
+                return debug!(camera = %self.stream.camera_id, %why, "metadata not read");
+            }
+        };
+        let at = EventTime(self.ground.clock.now());
+        let login = self.stream.login.clone();
+        let shown = |text: &str| presentable(text, login.as_ref());
+        for notification in &notifications {
+            match self.events.take(notification, at) {
+                Told::Known => {}
+                Told::Dropped(reason) => onvif_dropped.with_label_values(&[reason]).inc(),
+                Told::Row { state, subject, value, detail } => {
+                    onvif_events.inc();
+                    let CameraStream { camera_id, unit_code, .. } = &self.stream;
+                    let (camera_id, unit_code) = (camera_id.clone(), unit_code.clone());
+                    let (subject, detail) = (shown(&subject), shown(&detail));
+                    let fact =
+                        OnvifFact { at, camera_id, state, subject, value, detail, unit_code };
+                    if let Some(facts) = &self.facts
+                        && facts.send(Fact::Onvif(fact)).await.is_err()
+                    {
+                        debug!("nobody writes facts any more");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a change of what the camera is on the log. While a camera stays lost, each failed
+    /// attempt is counted but only the first is a fact.
+    async fn tell_state(&mut self, state: CameraState, detail: String) {
+        if self.told != Some(state) && self.tell(state, detail).await {
+            self.told = Some(state);
+        }
+    }
+
+    /// Puts a fact on the log; whether it is on its way there.
+    async fn tell(&self, state: CameraState, detail: String) -> bool {
+        let Some(facts) = &self.facts else { return false };
+        let detail = presentable(&detail, self.stream.login.as_ref());
         info!(camera = %self.stream.camera_id, state = state.as_str(), detail, "camera changed");
         let CameraStream { camera_id, unit_code, .. } = &self.stream;
-        let sent = facts.send(CameraFact {
-            at: EventTime(self.clock.now()),
+        let sent = facts.send(Fact::Camera(CameraFact {
+            at: EventTime(self.ground.clock.now()),
             camera_id: camera_id.clone(),
             state,
             detail,
             unit_code: unit_code.clone(),
-        });
-        if sent.await.is_ok() {
-            self.told = Some(state);
-        }
+        }));
+        sent.await.is_ok()
     }
+}
+
+/// 14 as `1.4`.
+fn tenths(per_mille: u64) -> String {
+    format!("{}.{}", per_mille / 10, per_mille % 10)
+}
+
+/// Microseconds as seconds with one digit, sign kept.
+fn seconds(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    let tenths = micros.unsigned_abs() / 100_000;
+    format!("{sign}{}.{}", tenths / 10, tenths % 10)
 }
 
 /// Counts a session as connected for as long as it lives, however it ends.

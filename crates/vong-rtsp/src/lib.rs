@@ -1,22 +1,34 @@
 //! RTSP intake: one supervised session per camera stream, with reconnect, and the camera's facts
 //! on the log.
 //!
-//! `retina` speaks the protocol; this crate adds what it leaves to its user: back-off, a limit on
-//! simultaneous connection attempts, silence detection, both clocks, and facts.
+//! `retina` speaks the protocol; this crate adds what it leaves to its user: back-off, a pace of
+//! connection attempts, the networks cameras may be in, silence detection, both clocks, and facts.
 //! A camera that misbehaves can stop only itself.
 
 mod backoff;
 mod camera_clock;
 mod error;
 mod facts;
+mod gate;
 mod intake;
+mod login;
 mod metrics;
+mod networks;
+mod offer;
+pub mod onvif;
+mod probe;
 mod session;
+mod watch;
 
 pub use backoff::Backoff;
 pub use camera_clock::CameraClock;
 pub use error::Error;
-pub use facts::{CameraFact, CameraState, FactSender, FactWriter};
-pub use intake::{CameraStream, ConnectGate, RtspIntake};
+pub use facts::{CameraFact, CameraState, Fact, FactSender, FactWriter, OnvifFact, fact_channel};
+pub use gate::ConnectGate;
+pub use intake::{CameraStream, IntakeGround, RtspIntake};
+pub use login::Login;
 pub use metrics::RtspMetrics;
-pub use session::{Login, Transport};
+pub use networks::{Networks, NoNetwork, PRIVATE};
+pub use offer::{Offer, Track};
+pub use probe::{ProbeRequest, probe};
+pub use session::Transport;

@@ -1,6 +1,6 @@
 //! What the RTSP intake counts.
 
-use vong_telemetry::{Counter, Gauge, Metrics};
+use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
 
 #[derive(Clone, Debug)]
 pub struct RtspMetrics {
@@ -10,6 +10,9 @@ pub struct RtspMetrics {
     pub attempts: Counter,
     pub failures: Counter,
     pub connected: Gauge,
+    pub jumps: Counter,
+    pub onvif_events: Counter,
+    pub onvif_dropped: CounterVec,
 }
 
 impl RtspMetrics {
@@ -24,6 +27,15 @@ impl RtspMetrics {
             failures: metrics.counter("vong_rtsp_failures_total", "Sessions that failed or broke."),
             connected: metrics
                 .gauge("vong_rtsp_connected_streams", "Camera streams that deliver now."),
+            jumps: metrics
+                .counter("vong_rtsp_timestamp_jumps_total", "Jumps of cameras' frame times."),
+            onvif_events: metrics
+                .counter("vong_rtsp_onvif_events_total", "Events cameras told in their metadata."),
+            onvif_dropped: metrics.counter_vec(
+                "vong_rtsp_onvif_dropped_total",
+                "Events and documents of cameras' metadata that were left out.",
+                &["reason"],
+            ),
         }
     }
 }

@@ -7,16 +7,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use retina::client::{
-    Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions, TcpTransportOptions,
-    TeardownPolicy, UdpTransportOptions,
+    Credentials, Demuxed, Described, InitialTimestampPolicy, PlayOptions, Session, SessionGroup,
+    SessionIdPolicy, SessionOptions, SetupOptions, TcpTransportOptions, TeardownPolicy,
+    UdpTransportOptions, UnknownRtcpSsrcPolicy,
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
+use url::Url;
 use vong_media::{AccessUnit, Codec, VideoParameters};
 use vong_model::EventTime;
 use vong_runtime::Clock;
 
 use crate::camera_clock::CameraClock;
 use crate::error::Error;
+use crate::login::Login;
+use crate::offer::{Offer, Track};
 
 /// How RTP travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,76 +31,98 @@ pub enum Transport {
     Udp,
 }
 
-/// Name and password of a camera. `Debug` does not show them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    pub username: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Login(***)")
-    }
-}
-
 /// A camera that does not answer within this time is not there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A camera that sends no picture for this time is lost.
 pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a session that was left behind may hold up the next one.
+const STALE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is asked of a camera. Its address is pinned: see [`crate::Networks`].
+pub(crate) struct Ask<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) login: Option<&'a Login>,
+    pub(crate) transport: Transport,
+    /// Knows the sessions of this stream that the camera may still believe in.
+    pub(crate) group: &'a Arc<SessionGroup>,
+    /// Also the metadata track, where there is one.
+    pub(crate) metadata: bool,
+}
+
 /// A session that plays.
 pub(crate) struct Playing {
     frames: Demuxed,
+    pub(crate) offer: Offer,
     video: usize,
     codec: Codec,
+    metadata: Option<usize>,
     clock: Arc<dyn Clock>,
     camera_clock: CameraClock,
     parameters_known: bool,
+    last_frame: tokio::time::Instant,
 }
 
-/// What a playing session yields: a frame, and the parameters where this frame is the first with them.
-pub(crate) struct Delivery {
-    pub(crate) parameters: Option<Arc<VideoParameters>>,
-    pub(crate) unit: AccessUnit,
+/// What a playing session yields.
+pub(crate) enum Event {
+    /// A frame, and the parameters where this frame is the first with them.
+    Frame { parameters: Option<Arc<VideoParameters>>, unit: AccessUnit },
+    /// The camera's clock showed this.
+    Clock(EventTime),
+    /// A document of the metadata track.
+    Document(Bytes),
 }
 
 impl Playing {
     /// Connects and starts to play the first H.264 or H.265 stream that the camera offers.
-    pub(crate) async fn start(
-        url: &str,
-        login: Option<&Login>,
-        transport: Transport,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        let url = url::Url::parse(url).map_err(Error::Address)?;
-        let credentials = login.map(|Login { username, password }| Credentials {
-            username: username.clone(),
-            password: password.clone(),
-        });
-        let options = SessionOptions::default()
-            .creds(credentials)
-            .user_agent("vong".to_owned())
-            .teardown(TeardownPolicy::Auto);
-        let mut session = answer("DESCRIBE", Session::describe(url, options)).await?;
-        let (video, codec) = choose(&session)?;
-        let transport = match transport {
-            Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
-            Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
+    pub(crate) async fn start(ask: &Ask<'_>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let stale = ask.group.stale_sessions();
+        if stale.num_sessions > 0 {
+            let gone = ask.group.await_stale_sessions(&stale);
+            drop(tokio::time::timeout(STALE_LIMIT, gone).await); // it may have been wrong
+        }
+        let mut session = describe(ask).await?;
+        let offer = Offer::of(session.streams());
+        let (video, codec) = offer.video()?;
+        answer("SETUP", session.setup(video, setup(ask.transport))).await?;
+        let metadata = match offer.metadata().filter(|_| ask.metadata) {
+            Some(track) => set_up_metadata(&mut session, track, ask.transport).await?,
+            None => None,
         };
-        let setup = SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4);
-        answer("SETUP", session.setup(video, setup)).await?;
-        let playing = answer("PLAY", session.play(PlayOptions::default())).await?;
+        // Cameras are wrong about these in harmless ways: RTP-Info without times, reports under
+        // another source number.
+        let options = PlayOptions::default()
+            .initial_timestamp(InitialTimestampPolicy::Permissive)
+            .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::ProcessPackets);
+        let playing = answer("PLAY", session.play(options)).await?;
         let frames = playing.demuxed().map_err(Error::Stream)?;
-        let camera_clock = CameraClock::default();
-        Ok(Self { frames, video, codec, clock, camera_clock, parameters_known: false })
+        Ok(Self {
+            frames,
+            offer,
+            video,
+            codec,
+            metadata,
+            clock,
+            camera_clock: CameraClock::default(),
+            parameters_known: false,
+            last_frame: tokio::time::Instant::now(),
+        })
     }
 
-    /// The next frame, with the parameters where they are new.
-    pub(crate) async fn next(&mut self) -> Result<Delivery, Error> {
-        let deadline = tokio::time::Instant::now() + SILENCE_LIMIT;
+    pub(crate) fn has_metadata(&self) -> bool {
+        self.metadata.is_some()
+    }
+
+    /// The camera's frame counter jumped: its clock is unknown until the next report.
+    pub(crate) fn forget_camera_clock(&mut self) {
+        self.camera_clock.forget();
+    }
+
+    /// The next frame, report or document.
+    pub(crate) async fn next(&mut self) -> Result<Event, Error> {
         loop {
+            let deadline = self.last_frame + SILENCE_LIMIT;
             let item = tokio::time::timeout_at(deadline, self.frames.next())
                 .await
                 .map_err(|_elapsed| Error::Silent(SILENCE_LIMIT))?
@@ -104,14 +130,22 @@ impl Playing {
                 .map_err(Error::Stream)?;
             match item {
                 CodecItem::VideoFrame(frame) if frame.stream_id() == self.video => {
+                    self.last_frame = tokio::time::Instant::now();
                     let parameters = self.new_parameters(&frame)?;
                     // Until the decoder's parameters are known a frame can be of no use to anyone.
                     if self.parameters_known {
-                        return Ok(Delivery { parameters, unit: self.access_unit(frame) });
+                        return Ok(Event::Frame { parameters, unit: self.access_unit(frame) });
                     }
                 }
-                CodecItem::Rtcp(packet) => self.take_report(&packet),
-                _ => {} // audio and metadata are not recorded
+                CodecItem::MessageFrame(message) if Some(message.stream_id()) == self.metadata => {
+                    return Ok(Event::Document(Bytes::copy_from_slice(message.data())));
+                }
+                CodecItem::Rtcp(packet) => {
+                    if let Some(time) = self.take_report(&packet) {
+                        return Ok(Event::Clock(time));
+                    }
+                }
+                _ => {} // audio is not recorded
             }
         }
     }
@@ -151,36 +185,73 @@ impl Playing {
         }
     }
 
-    fn take_report(&mut self, packet: &retina::rtcp::ReceivedCompoundPacket) {
-        if packet.stream_id() != self.video {
-            return;
-        }
-        let Some(pts) = packet.rtp_timestamp() else { return };
+    fn take_report(&mut self, packet: &retina::rtcp::ReceivedCompoundPacket) -> Option<EventTime> {
+        let pts = packet.rtp_timestamp().filter(|_| packet.stream_id() == self.video)?;
         for part in packet.pkts() {
             if let Ok(Some(report)) = part.as_sender_report() {
                 self.camera_clock.report(report.ntp_timestamp().0, pts.timestamp());
+                return self.camera_clock.reported();
             }
         }
+        None
     }
 }
 
-fn choose(session: &Session<retina::client::Described>) -> Result<(usize, Codec), Error> {
-    let streams = session.streams();
-    let found = streams.iter().enumerate().find_map(|(index, stream)| {
-        if stream.media() != "video" {
-            return None;
-        }
-        match stream.encoding_name() {
-            "h264" => Some((index, Codec::H264)),
-            "h265" => Some((index, Codec::H265)),
-            _ => None,
-        }
-    });
-    found.ok_or_else(|| {
-        let offered: Vec<&str> =
-            streams.iter().map(retina::client::Stream::encoding_name).collect();
-        Error::NoVideo { offered: offered.join(", ") }
-    })
+/// Asks what the camera offers.
+///
+/// A camera may name another host as the base of its tracks. Everything travels over the connection
+/// that is there, except that a session that ends badly may be torn down over a new one, to that
+/// base: such a camera is asked again and its sessions are left to expire.
+pub(crate) async fn describe(ask: &Ask<'_>) -> Result<Session<Described>, Error> {
+    let once = |teardown| {
+        let credentials = ask.login.map(|Login { username, password }| Credentials {
+            username: username.clone(),
+            password: password.clone(),
+        });
+        let options = SessionOptions::default()
+            .creds(credentials)
+            .user_agent("vong".to_owned())
+            .session_group(Arc::clone(ask.group))
+            .session_id(SessionIdPolicy::UseFirst)
+            .teardown(teardown);
+        answer("DESCRIBE", Session::describe(ask.url.clone(), options))
+    };
+    let session = once(TeardownPolicy::Auto).await?;
+    if stays_here(&session, ask.url) { Ok(session) } else { once(TeardownPolicy::Never).await }
+}
+
+/// Whether every address in the description, written out or relative to its base, is `url`'s host.
+fn stays_here(session: &Session<Described>, url: &Url) -> bool {
+    let written_out = session
+        .sdp()
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(b"a=control:") && line.windows(3).any(|w| w == b"://"));
+    !written_out
+        && session.streams().iter().filter_map(retina::client::Stream::control).all(|control| {
+            // As text: an address of a scheme that is not the web's is parsed as a name.
+            control.host_str() == url.host_str() && control.port() == url.port()
+        })
+}
+
+/// Gives the track if the camera lets it be set up; a camera that refuses has none for us.
+async fn set_up_metadata(
+    session: &mut Session<Described>,
+    track: usize,
+    transport: Transport,
+) -> Result<Option<usize>, Error> {
+    match answer("SETUP", session.setup(track, setup(transport))).await {
+        Ok(()) => Ok(Some(track)),
+        Err(Error::Refused { .. } | Error::Login { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn setup(transport: Transport) -> SetupOptions {
+    let transport = match transport {
+        Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
+        Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
+    };
+    SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4)
 }
 
 async fn answer<T>(
@@ -190,7 +261,20 @@ async fn answer<T>(
     let answered = tokio::time::timeout(ANSWER_LIMIT, request).await;
     let answered = answered.map_err(|_elapsed| Error::Timeout { step, limit: ANSWER_LIMIT })?;
     answered.map_err(|source| match source.status_code() {
+        Some(status @ (401 | 403)) => Error::Login { step, status, source },
+        // An answer of success that makes no sense.
+        Some(200) | None => Error::Connect { step, source },
         Some(status) => Error::Refused { step, status, source },
-        None => Error::Connect { step, source },
     })
+}
+
+impl Offer {
+    fn of(streams: &[retina::client::Stream]) -> Self {
+        let track = |stream: &retina::client::Stream| Track {
+            media: stream.media().to_owned(),
+            encoding: stream.encoding_name().to_owned(),
+            fps: stream.framerate(),
+        };
+        Self { tracks: streams.iter().map(track).collect() }
+    }
 }

@@ -6,9 +6,11 @@
 
 pub mod channel;
 pub mod clock;
+mod current;
 pub mod fs;
 pub mod tasks;
 pub mod thread;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMicros, processor_time};
+pub use current::Current;
 pub use tasks::{OnFailure, Shutdown, Tasks};

@@ -13,6 +13,7 @@ mod film;
 mod font;
 mod nal;
 mod picture;
+mod reel;
 mod request;
 mod rtp;
 mod scene_file;
@@ -28,9 +29,20 @@ pub use error::Error;
 pub use farm::{CameraFarm, FarmConfig, FarmHandle};
 pub use feed::StreamCounts;
 pub use nal::Codec;
+pub use reel::{Reel, ReelFrame};
 pub use scene_file::{Geometry, LINE_Z_M, ROAD_Z_M};
 pub use studio::{CodedFrame, Studio};
 pub use traffic::TrueVehicle;
+
+/// What an RTSP server is made of, for other servers than the farm.
+pub mod rtsp {
+    pub use super::request::{
+        Incoming, MAX_BUFFERED_BYTES, Malformed, Request, Response, Status, Wanted, take, transport,
+    };
+    pub use super::rtp::{Numbering, PAYLOAD_TYPE, payloads, time_after};
+    pub use super::sdp::base64;
+    pub use super::viewer::{interleave, udp_pair};
+}
 
 /// One stream of one camera.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

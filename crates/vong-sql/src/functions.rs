@@ -1,6 +1,7 @@
 //! Functions of the dialect on top of DataFusion's own; all immutable, so that a rule may use them.
 
 mod area;
+mod clip;
 mod place;
 mod text;
 mod window;
@@ -25,6 +26,8 @@ pub fn scalar() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(text::VnFold::new())),
         Arc::new(ScalarUDF::new_from_impl(place::DistanceM::new())),
         Arc::new(ScalarUDF::new_from_impl(place::WithinM::new())),
+        Arc::new(ScalarUDF::new_from_impl(clip::Clip::new())),
+        Arc::new(ScalarUDF::new_from_impl(place::CameraView::new())),
         Arc::new(st_within(Arc::default())),
     ]
 }

@@ -3,6 +3,8 @@
 //! Nothing here decides what the product does; a fixture that cannot run says why, and the test
 //! skips.
 
+pub mod camera;
+pub mod labels;
 mod mosquitto;
 mod publisher;
 mod wait;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use vong_log::Log;
 use vong_media::AccessUnitSink;
-use vong_runtime::{Clock, OnFailure, Tasks};
+use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 
 use crate::client::{Worker, WorkerCommand};
 use crate::findings::{FindingSender, FindingWriter, Of};
@@ -55,8 +55,14 @@ impl Vision {
         self.stills.clone()
     }
 
-    /// Watches a camera: its health if wanted, its traffic if it has a scene.
-    pub fn watch(&self, of: &Of, health: bool, scene: Option<Scene>) -> CameraSinks {
+    /// Watches a camera until `stop`: its health if wanted, its traffic if it has a scene.
+    pub fn watch(
+        &self,
+        of: &Of,
+        health: bool,
+        scene: Option<Scene>,
+        stop: &Shutdown,
+    ) -> CameraSinks {
         let is_sound = Arc::new(AtomicBool::new(true));
         let health = health.then(|| {
             let waiting = Waiting::new();
@@ -69,7 +75,7 @@ impl Vision {
                 is_sound: Arc::clone(&is_sound),
             };
             let name = format!("vision/{}/health", of.camera_id);
-            self.tasks.spawn(name, OnFailure::Continue, watch.run(self.tasks.shutdown()));
+            self.tasks.spawn(name, OnFailure::Continue, watch.run(stop.clone()));
             self.sink(Wanted::KeyFrames, waiting)
         });
         let traffic = scene.map(|scene| {
@@ -84,7 +90,7 @@ impl Vision {
                 is_sound,
             };
             let name = format!("vision/{}/traffic", of.camera_id);
-            self.tasks.spawn(name, OnFailure::Continue, watch.run(self.tasks.shutdown()));
+            self.tasks.spawn(name, OnFailure::Continue, watch.run(stop.clone()));
             self.sink(Wanted::All, waiting)
         });
         CameraSinks { health, traffic }

@@ -12,6 +12,70 @@ pub struct SqlRequest {
     pub sql: String,
 }
 
+/// What is known of a clip beside its pictures. Instants are microseconds since 1970, UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ClipFacts {
+    pub camera_id: String,
+    /// What was asked for.
+    #[ts(type = "number")]
+    pub from_us: i64,
+    #[ts(type = "number")]
+    pub to_us: i64,
+    /// The first frame shown, by our clock: the one on screen at `from_us`.
+    #[ts(type = "number")]
+    pub start_us: i64,
+    /// After the last frame shown.
+    #[ts(type = "number")]
+    pub end_us: i64,
+    /// What a player plays, 1/90000 s.
+    #[ts(type = "number")]
+    pub duration_90k: u64,
+    /// Frames shown.
+    #[ts(type = "number")]
+    pub frames: u64,
+    /// Of the file.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    /// Whether everything up to `to_us` is recorded; a clip of now becomes ready with its post-roll.
+    pub ready: bool,
+    /// What of the interval was not recorded, or not yet.
+    pub gaps: Vec<ClipGap>,
+    /// RTP packets lost in its groups.
+    #[ts(type = "number")]
+    pub lost_packets: u64,
+    /// The groups of pictures it is made of.
+    pub groups: Vec<ClipGroupFacts>,
+}
+
+/// Where nothing was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ClipGap {
+    #[ts(type = "number")]
+    pub from_us: i64,
+    #[ts(type = "number")]
+    pub to_us: i64,
+}
+
+/// One group of pictures of a clip, as in the table `video_gops`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ClipGroupFacts {
+    pub file: String,
+    #[ts(type = "number")]
+    pub byte_offset: u64,
+    #[ts(type = "number")]
+    pub start_us: i64,
+    #[ts(type = "number")]
+    pub end_us: i64,
+    /// By the camera's own clock, where it says.
+    #[ts(type = "number | null")]
+    pub camera_time_us: Option<i64>,
+    pub frames: u32,
+    pub lost_packets: u32,
+    pub sha256: String,
+    pub chained_sha256: String,
+    pub previous_sha256: String,
+}
+
 /// Every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Problem {
@@ -153,19 +217,93 @@ pub struct CameraInfo {
     pub name_en: String,
     pub lon: f64,
     pub lat: f64,
+    /// Direction of view, degrees clockwise from north.
     pub heading_deg: f64,
+    /// Width of the view, degrees; 360 where the camera turns.
+    pub fov_deg: f64,
+    /// How far it shows what happens, metres.
+    pub range_m: f64,
+    /// `observation`, `surveillance`, `plate_recognition` or `counting`.
+    pub class: String,
+    /// Who answers for it; empty when unknown.
+    pub owner: String,
+    /// Why it records; empty when unknown.
+    pub purpose: String,
+    /// `continuous`, or `events`: only around alerts.
+    pub recording: String,
     pub unit_code: String,
 }
 
-/// First message of `GET /api/v1/cameras/{camera_id}/live` (a WebSocket); binary messages follow:
-/// the initialisation segment, then one fragmented-MP4 fragment each.
-/// Sent again, with a new initialisation segment after it, when the stream's parameters change.
+/// One case of `GET /api/v1/review`: an alert with clips, and what was decided about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ReviewCase {
+    pub alert_id: String,
+    pub rule_id: String,
+    pub severity: String,
+    pub title_vi: String,
+    pub title_en: String,
+    pub key: String,
+    pub sensor_id: Option<String>,
+    pub camera_id: Option<String>,
+    pub unit_code: Option<String>,
+    pub value: Option<f64>,
+    #[ts(type = "number")]
+    pub fired_ms: i64,
+    /// `violation`, `none` or `needs_more`; nothing until somebody decided.
+    pub decision: Option<String>,
+    pub decided_by: Option<String>,
+    #[ts(type = "number | null")]
+    pub decided_ms: Option<i64>,
+    pub note: Option<String>,
+    /// Of cameras that the caller may see; the best view first.
+    #[serde(default)]
+    pub clips: Vec<ReviewClip>,
+}
+
+/// A clip of a [`ReviewCase`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+pub struct ReviewClip {
+    pub clip_id: String,
+    pub camera_id: String,
+    #[ts(type = "number")]
+    pub from_ms: i64,
+    #[ts(type = "number")]
+    pub to_ms: i64,
+    pub distance_m: f64,
+    /// 0 to 1; nothing where the camera is only near.
+    pub view_quality: Option<f64>,
+}
+
+/// `GET /api/v1/cameras/{camera_id}/frames`: when each frame of a span of footage is shown, in the
+/// MP4 that `clip.mp4` of the same span is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct LiveVideoInit {
-    /// For `MediaSource.addSourceBuffer`, as in `video/mp4; codecs="avc1.64001f"`.
-    pub mime: String,
+pub struct FrameTable {
+    /// Wall clock of the first frame, microseconds since 1970.
+    #[ts(type = "number")]
+    pub start_us: i64,
+    /// As the MP4's: tables and bytes with one tag belong together.
+    pub etag: String,
+    /// As in `avc1.64001f` (RFC 6381).
+    pub codec: String,
     pub width: u32,
     pub height: u32,
+    /// Media time of each frame, 1/90000 s, rising; media time follows the wall clock.
+    #[ts(type = "number[]")]
+    pub times_90k: Vec<u64>,
+    /// Media time after the last frame, 1/90000 s.
+    #[ts(type = "number")]
+    pub end_90k: u64,
+    /// What of the span is not there.
+    pub gaps: Vec<FootageGap>,
+}
+
+/// Where nothing is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct FootageGap {
+    #[ts(type = "number")]
+    pub from_ms: i64,
+    #[ts(type = "number")]
+    pub to_ms: i64,
 }
 
 /// `GET /readyz`.
@@ -174,4 +312,51 @@ pub struct Readiness {
     pub ready: bool,
     /// What is still missing, by part.
     pub waiting_for: Vec<String>,
+}
+
+/// `POST /api/v1/evidence`: cameras and a range, or an alert whose clips say both.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRequest {
+    #[serde(default)]
+    pub cameras: Vec<String>,
+    #[serde(default)]
+    pub from_ms: Option<i64>,
+    #[serde(default)]
+    pub to_ms: Option<i64>,
+    #[serde(default)]
+    pub alert_id: Option<String>,
+    /// Number or name of the case.
+    pub case: String,
+    /// Why it is asked for.
+    pub purpose: String,
+    /// Who asks, as it shall stand in the package.
+    pub by: String,
+}
+
+/// A package on the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidencePackage {
+    pub package_id: String,
+    /// `making`, `ready` or `failed`.
+    pub state: String,
+    /// Bytes of footage written so far.
+    pub done_bytes: u64,
+    /// Bytes of footage there are to write; 0 until it is known.
+    pub all_bytes: u64,
+    /// Size of the package, once it is ready.
+    pub package_bytes: Option<u64>,
+    /// Why it failed.
+    pub error: Option<String>,
+    pub asked_ms: i64,
+}
+
+/// `GET /api/v1/evidence/key`: whose signature packages carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceKey {
+    pub algorithm: String,
+    /// 64 hexadecimal digits.
+    pub public_key: String,
+    /// SHA-256 of the public key, in groups of eight digits.
+    pub fingerprint: String,
 }

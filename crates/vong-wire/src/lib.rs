@@ -8,5 +8,8 @@
 
 pub mod http;
 pub mod live;
+pub mod probe;
+pub mod video;
 
 pub use live::PROTOCOL;
+pub use video::VIDEO_PROTOCOL;

@@ -91,7 +91,7 @@ fn place(log: &dyn Log, text: Option<&str>) -> Result<Option<Offset>> {
     Ok(Some(offset_at(log, instant(text)?)?))
 }
 
-fn instant(text: &str) -> Result<EventTime> {
+pub(crate) fn instant(text: &str) -> Result<EventTime> {
     let nanos = string_to_timestamp_nanos(text);
     let nanos = nanos.with_context(|| {
         format!("'{text}' is neither a log offset nor a time as in 2026-11-22T10:00:00+07:00")

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{backtest, check, config, demo, fsck, serve, sql, vision};
+use crate::{backtest, cameras, check, config, demo, evidence, fsck, serve, sql, vision};
 
 /// Vọng: the stream engine of a city's operations centre.
 #[derive(Debug, Parser)]
@@ -32,11 +32,17 @@ enum Command {
         #[arg(long, default_value = "configs/vong.toml")]
         config: PathBuf,
     },
+    /// Take cameras into the register, look at one, or find ONVIF cameras in the network.
+    #[command(subcommand)]
+    Camera(CameraCommand),
     /// Ask a running vong one question in SQL.
     Sql(SqlArguments),
     /// Run rules over history: the alerts they gave, or would have given.
     Backtest(BacktestArguments),
-    /// Verify log, history tables and footage; nothing may be running on them.
+    /// Make and verify evidence packages, and show the key that signs them.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Verify log, history tables, footage and its checkpoints; nothing may be running on them.
     Fsck {
         /// The data directory.
         #[arg(long, default_value = "data")]
@@ -88,6 +94,21 @@ pub enum DemoPart {
     /// Only sensors, cameras and broker; no engine. Prints where the city's files are.
     City,
 }
+/// Which cameras go into which register.
+#[derive(Clone, Debug, Args)]
+pub struct CameraImportArguments {
+    /// CSV as a spreadsheet writes it; the first line names the columns, as in the register.
+    pub file: PathBuf,
+    /// The configuration file of the installation.
+    #[arg(long, default_value = "configs/vong.toml")]
+    pub config: PathBuf,
+    /// Say what would change, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The file is the whole register: cameras that it does not list are removed.
+    #[arg(long)]
+    pub whole: bool,
+}
 
 /// One question.
 #[derive(Clone, Debug, Args)]
@@ -105,6 +126,52 @@ pub enum SqlFormat {
     Table,
     Json,
     Csv,
+}
+
+/// What to do with cameras.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CameraCommand {
+    /// Take the cameras of a CSV file into the register; every mistake is told, none is written.
+    Import(CameraImportArguments),
+    /// Say whether a camera is usable, and what to do if not; ends with 0 only if it is.
+    Probe(ProbeArguments),
+    /// List the ONVIF devices that answer in a network: address, name, hardware, place, services.
+    Discover(DiscoverArguments),
+}
+
+/// Which camera to look at.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeArguments {
+    /// As in rtsp://192.168.1.20:554/stream1, without name and password.
+    pub url: String,
+    #[arg(long, requires = "password_file")]
+    pub username: Option<String>,
+    /// A file with the password alone; an argument would be seen by every process.
+    #[arg(long, requires = "username")]
+    pub password_file: Option<PathBuf>,
+    /// RTP in datagrams instead of inside the connection.
+    #[arg(long)]
+    pub udp: bool,
+    /// How long to look.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// The configuration whose video.networks hold; private networks and loopback otherwise.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where to look for devices.
+#[derive(Clone, Debug, Args)]
+pub struct DiscoverArguments {
+    /// The address of this machine in the cameras' network.
+    #[arg(long)]
+    pub interface: std::net::Ipv4Addr,
+    /// How long to wait for answers.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub seconds: u64,
 }
 
 /// What to run over which part of history.
@@ -159,8 +226,12 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve { config } => serve::run(&config),
         Command::Check { config } => Ok(check::run(&config)),
+        Command::Camera(CameraCommand::Import(arguments)) => cameras::import(&arguments),
+        Command::Camera(CameraCommand::Probe(arguments)) => cameras::look(&arguments),
+        Command::Camera(CameraCommand::Discover(arguments)) => cameras::discover(&arguments),
         Command::Sql(arguments) => sql::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Evidence(command) => evidence::run(&command),
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),
         Command::Reference { of: ReferenceOf::Sources } => say(vong_decode::reference().trim_end()),

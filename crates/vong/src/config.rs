@@ -11,7 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use vong_model::CameraClass;
 use vong_mqtt::{BrokerConfig, TlsConfig};
+use vong_rtsp::Networks;
 use vong_stream::RuleBudget;
 
 pub use diagnostic::{Diagnostic, from_toml};
@@ -30,6 +32,7 @@ pub struct Config {
     pub stream: StreamConfig,
     pub rules: RulesConfig,
     pub video: VideoConfig,
+    pub footage: FootageConfig,
     pub vision: VisionConfig,
     pub query: QueryConfig,
     pub telemetry: TelemetryConfig,
@@ -53,8 +56,6 @@ pub struct DataConfig {
     pub snapshot_every_s: u64,
     pub log_keep_days: u32,
     pub log_keep_gib: u64,
-    pub footage_keep_days: u32,
-    pub footage_keep_gib: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +104,42 @@ pub struct VideoConfig {
     pub post_roll_s: u64,
     pub clip_radius_m: f64,
     pub clip_cameras: usize,
+    pub networks: Networks,
+}
+
+/// How long footage is kept, and what recording may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FootageConfig {
+    pub keep_days: u32,
+    pub keep_gib: u64,
+    pub min_free_mib: u64,
+    pub queue_mib: u64,
+    pub event_memory_s: u64,
+    pub event_memory_mib: u64,
+    pub observation: ClassConfig,
+    pub surveillance: ClassConfig,
+    pub plate_recognition: ClassConfig,
+    pub counting: ClassConfig,
+}
+
+/// What holds for the footage of one class of cameras; 0 is as for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassConfig {
+    pub keep_days: u32,
+    pub keep_gib: u64,
+}
+
+impl FootageConfig {
+    pub fn class(&self, class: CameraClass) -> ClassConfig {
+        match class {
+            CameraClass::Observation => self.observation,
+            CameraClass::Surveillance => self.surveillance,
+            CameraClass::PlateRecognition => self.plate_recognition,
+            CameraClass::Counting => self.counting,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,8 +190,6 @@ impl Default for DataConfig {
             snapshot_every_s: 60,
             log_keep_days: 30,
             log_keep_gib: 40,
-            footage_keep_days: 30,
-            footage_keep_gib: 100,
         }
     }
 }
@@ -215,6 +250,24 @@ impl Default for VideoConfig {
             post_roll_s: 10,
             clip_radius_m: 800.0,
             clip_cameras: 2,
+            networks: Networks::default(),
+        }
+    }
+}
+
+impl Default for FootageConfig {
+    fn default() -> Self {
+        Self {
+            keep_days: 30,
+            keep_gib: 100,
+            min_free_mib: 1_024,
+            queue_mib: 64,
+            event_memory_s: 30,
+            event_memory_mib: 16,
+            observation: ClassConfig::default(),
+            surveillance: ClassConfig::default(),
+            plate_recognition: ClassConfig::default(),
+            counting: ClassConfig::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Start: stores, log, engines, edges, doors. Stop: edges first, so that nothing new enters; then
 //! the recorder writes what it holds; then engines; the doors close last.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,23 +13,27 @@ use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 use vong_decode::{Decoder, SourceConfig};
-use vong_footage::{ClosedSegment, Footage, FootageConfig, FootageMetrics};
+use vong_evidence::{
+    Checkpoints, Desk, DeskConfig, EvidenceMetrics, Exporter, Key, Sealer, SealerConfig,
+};
+use vong_footage::{ClassLimits, ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
 use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
-use vong_media::{AccessUnitSink, StillMaker};
+use vong_media::StillMaker;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Camera, Table};
+use vong_model::{Assets, Camera, CameraClass, CameraId, Table};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
     Sources,
 };
 use vong_recorder::{
-    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderHandle, RecorderMetrics,
+    ClipConfig, ClipFiler, ClipMetrics, Recorder, RecorderConfig, RecorderHandle, RecorderMetrics,
+    RingLimits,
 };
-use vong_rtsp::{CameraStream, ConnectGate, FactSender, FactWriter, RtspIntake, RtspMetrics};
-use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
+use vong_rtsp::{ConnectGate, FactWriter, IntakeGround, RtspMetrics};
+use vong_runtime::{Clock, Current, OnFailure, Shutdown, Tasks};
 use vong_sql::rule::RuleStatement;
 use vong_store::{Store, StoreConfig, StoreMetrics};
 use vong_stream::{
@@ -36,14 +41,14 @@ use vong_stream::{
     StreamMetrics,
 };
 use vong_telemetry::Metrics;
-use vong_vision::CameraSinks;
 
+use crate::cameras::{self, Aligned, Prober, RunningCameras};
 use crate::config::{self, Config};
 use crate::site::Site;
 use crate::vision::{Eyes, Scenes};
 use crate::{log_retention, log_watch, sources, tables};
 
-/// How many cameras connect at the same time.
+/// How many cameras of one host connect at the same time.
 const CONNECTING: usize = 8;
 
 /// How long each phase may take to stop.
@@ -52,6 +57,13 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Where, below the data directory, engine and live views write down what they know.
 const ENGINE_DIR: &str = "engine";
 const LIVE_DIR: &str = "live";
+
+/// Where, below the data directory, checkpoints and packages lie, and the key that signs them.
+pub(crate) const EVIDENCE_DIR: &str = "evidence";
+pub(crate) const KEYS_DIR: &str = "keys";
+
+/// A package that nobody fetched is made again if it is needed: its footage stays on hold.
+const KEEP_PACKAGES: Duration = Duration::from_secs(7 * 86_400);
 
 /// How often footage that is too old is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -64,6 +76,9 @@ pub(crate) struct Installation {
     failed: Shutdown,
     desk: RuleDesk,
     query: QueryEngine,
+    assets: Current<Assets>,
+    footage: Footage,
+    cameras: RunningCameras,
     edges: Tasks,
     engines: Tasks,
     doors: Tasks,
@@ -71,28 +86,42 @@ pub(crate) struct Installation {
     goodbye: Shutdown,
 }
 
+/// How much was changed by reading the files again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reloaded {
+    pub(crate) tables: usize,
+    pub(crate) rules: usize,
+    pub(crate) cameras: Aligned,
+}
+
 /// What every part is built from.
 struct Ground {
     clock: Arc<dyn Clock>,
     registry: Metrics,
     log: Arc<dyn Log>,
-    assets: Arc<Assets>,
+    assets: Current<Assets>,
     readiness: Readiness,
     edges: Tasks,
     engines: Tasks,
 }
 
 impl Installation {
-    /// Brings tables and rule files that were changed into force; gives the number of changes.
+    /// Brings registers, tables and rule files that were changed into force. Cameras that did not
+    /// change are not disturbed. Sensors that are new to the register are known to SQL and screens
+    /// at once, to the decoders of brokers after a restart; scenes too are read at the start only.
     ///
     /// # Errors
     /// When the log does not take a change.
-    pub(crate) async fn reload(&self, site: &Site) -> Result<(usize, usize)> {
-        let Site { config: _, assets, logins: _, sources, scenes: _, tables, areas, rules } = site;
+    pub(crate) async fn reload(&self, site: &Site) -> Result<Reloaded> {
+        let Site { config: _, assets, logins, sources, scenes: _, tables, areas, rules } = site;
+        self.assets.set(Arc::new(assets.clone()));
+        self.footage.set_classes(classes(assets));
+        let cameras = self.cameras.align(assets, logins).await;
         self.query
             .set_dimensions(dimensions(assets, sources, tables).with_areas(Arc::clone(areas)));
         let tables = self.desk.align_tables(tables).await?; // rules may need them,
-        Ok((tables, self.desk.align(rules).await?.len())) // so they come after
+        let rules = self.desk.align(rules).await?.len(); // so they come after
+        Ok(Reloaded { tables, rules, cameras })
     }
 
     /// Opens the stores and starts everything; returns once the door is open, before it is ready.
@@ -107,7 +136,7 @@ impl Installation {
         let log = open_log(&config, &clock, &registry)?;
         let health = log.health();
         let log: Arc<dyn Log> = Arc::new(log);
-        let assets = Arc::new(assets);
+        let assets = Current::new(Arc::new(assets));
         let readiness = Readiness::default();
         let ground =
             Ground { clock, registry, log, assets, readiness: readiness.clone(), edges, engines };
@@ -115,33 +144,38 @@ impl Installation {
         ground.watch_log(health);
         let store = ground.open_store(&config)?;
         let (footage, recovered) = ground.open_footage(&config)?;
+        let evidence = ground.start_evidence(&config, &footage)?;
         let engine = ground.start_engine(&config)?;
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(&config, live.clone());
         let video = VideoHub::new(live);
-        let dimensions = dimensions(&ground.assets, &mappings, &tables).with_areas(areas);
+        let dimensions = dimensions(&ground.assets.now(), &mappings, &tables).with_areas(areas);
         ground.trim_log(&config, store.clone());
-        let query = ground.start_queries(&config, store, dimensions, engine.views())?;
-        let (recorder, recording) = ground.start_recorder(&footage, recovered)?;
-        ground.start_clip_filer(&config.video);
+        let query = ground.start_queries(&config, (store, &footage), dimensions, engine.views())?;
+        let (recorder, recording) = ground.start_recorder(&config.footage, &footage, recovered)?;
+        ground.start_clip_filer(&config.video, &recorder);
         let (eyes, stills) = ground.start_vision(&config, scenes)?;
-        ground.start_cameras(&config.video, &logins, (&recorder, &video, &eyes));
+        let parts = (recorder, video.clone(), eyes);
+        let cameras = ground.start_cameras(&config.video, &logins, parts).await;
         ground.start_brokers(&config, &mappings)?;
         let desk =
             RuleDesk::new(Arc::clone(&ground.log), Arc::clone(&ground.clock), engine.clone())
                 .with_budget(config.rules.budget());
         ground.align_rules(engine, desk.clone(), (tables, rules));
 
-        let parts = (query.clone(), desk.clone(), hub, video, footage, stills);
+        let parts = (query.clone(), desk.clone(), hub, video, (footage.clone(), evidence), stills);
         let app = ground.app(&config, parts, goodbye.clone());
         doors.spawn("http", OnFailure::StopProcess, http.run(app, doors.shutdown()));
-        let Ground { edges, engines, .. } = ground;
+        let Ground { assets, edges, engines, .. } = ground;
         Ok(Self {
             address,
             readiness,
             failed,
             desk,
             query,
+            assets,
+            footage,
+            cameras,
             edges,
             engines,
             doors,
@@ -170,7 +204,8 @@ impl Installation {
     /// Stops in order; what was accepted is on disk when this returns.
     pub(crate) async fn stop(mut self) {
         info!("stopping");
-        self.edges.stop(PATIENCE).await; // nothing new enters, and the cameras' sinks are gone,
+        self.edges.stop(PATIENCE).await; // nothing new enters, and the cameras' sinks are gone
+        drop(self.cameras); // with what could make new ones,
         if let Some(recorder) = self.recorder.take() {
             let joined = tokio::task::spawn_blocking(move || recorder.join()); // so the recorder ends
             match tokio::time::timeout(PATIENCE, joined).await {
@@ -199,15 +234,24 @@ impl Ground {
 
     /// The footage, and the files that a crash had left open.
     fn open_footage(&self, config: &Config) -> Result<(Footage, Vec<ClosedSegment>)> {
+        let settings = &config.footage;
+        let limits = |class: CameraClass| {
+            let config::ClassConfig { keep_days, keep_gib } = settings.class(class);
+            let limits = ClassLimits { keep_days, max_bytes: keep_gib.saturating_mul(1 << 30) };
+            (class.as_str().to_owned(), limits)
+        };
         let footage = FootageConfig {
             dir: config.data.directory.join("footage"),
-            keep_days: config.data.footage_keep_days,
-            max_bytes: config.data.footage_keep_gib.saturating_mul(1 << 30),
+            keep_days: settings.keep_days,
+            max_bytes: settings.keep_gib.saturating_mul(1 << 30),
+            min_free_bytes: settings.min_free_mib.saturating_mul(1 << 20),
+            classes: CameraClass::ALL.into_iter().map(limits).collect(),
             ..FootageConfig::default()
         };
         let opened =
             Footage::open(footage, Arc::clone(&self.clock), FootageMetrics::new(&self.registry));
         let (footage, opened) = opened.context("could not open the footage")?;
+        footage.set_classes(classes(&self.assets.now()));
         if opened.cut_bytes > 0 {
             warn!(bytes = opened.cut_bytes, "cut torn ends of footage files");
         }
@@ -215,6 +259,41 @@ impl Ground {
         let stop = self.engines.shutdown();
         self.engines.spawn("footage/retention", OnFailure::Continue, sweep(sweeper, stop));
         Ok((footage, opened.recovered))
+    }
+
+    /// Seals what is recorded, hour by hour, and makes packages of it.
+    fn start_evidence(&self, config: &Config, footage: &Footage) -> Result<Desk> {
+        let data = &config.data.directory;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).context("the system gives no randomness for a key")?;
+        let key = Key::open(&data.join(KEYS_DIR), || seed);
+        let key = Arc::new(key.context("could not open the key of this installation")?);
+        let dir = data.join(EVIDENCE_DIR);
+        let checkpoints =
+            Checkpoints::open(&dir, &key.public()).context("could not open the checkpoints")?;
+        let metrics = EvidenceMetrics::new(&self.registry);
+        let sealer = Sealer::new(
+            SealerConfig::default(),
+            (footage.clone(), checkpoints.clone()),
+            Arc::clone(&key),
+            Arc::clone(&self.clock),
+            metrics.clone(),
+        );
+        let sealing = sealer.run(Arc::clone(&self.log), self.engines.shutdown());
+        self.engines.spawn("evidence/sealer", OnFailure::Continue, sealing);
+        let exporter = Exporter {
+            footage: footage.clone(),
+            checkpoints,
+            key,
+            clock: Arc::clone(&self.clock),
+            software: format!("vong {}", env!("CARGO_PKG_VERSION")),
+            site_vi: config.city.name_vi.clone(),
+            site_en: config.city.name_en.clone(),
+            verifier: vong_evidence::verifier_page(),
+        };
+        let desk = DeskConfig { dir, keep: KEEP_PACKAGES };
+        Desk::open(desk, exporter, Arc::clone(&self.log), metrics)
+            .context("could not open the evidence packages")
     }
 
     fn start_engine(&self, config: &Config) -> Result<EngineHandle> {
@@ -277,7 +356,7 @@ impl Ground {
     fn start_queries(
         &self,
         config: &Config,
-        store: Store,
+        (store, footage): (Store, &Footage),
         dimensions: Dimensions,
         views: watch::Receiver<ViewTables>,
     ) -> Result<QueryEngine> {
@@ -297,6 +376,7 @@ impl Ground {
             store: store.clone(),
             dimensions,
             clock: Arc::clone(&clock),
+            footage: footage.clone(),
             views,
         };
         let query = QueryEngine::new(limits, sources, QueryMetrics::new(&self.registry))?;
@@ -308,15 +388,26 @@ impl Ground {
 
     fn start_recorder(
         &self,
+        config: &config::FootageConfig,
         footage: &Footage,
         recovered: Vec<ClosedSegment>,
     ) -> Result<(RecorderHandle, JoinHandle<()>)> {
-        let (recorder, handle) = Recorder::new(
+        let settings = RecorderConfig {
+            queue_bytes: config.queue_mib.saturating_mul(1 << 20),
+            ring: RingLimits {
+                keep: Duration::from_secs(config.event_memory_s),
+                bytes: config.event_memory_mib.saturating_mul(1 << 20),
+            },
+        };
+        let (recorder, handle, teller) = Recorder::new(
+            settings,
             footage.clone(),
             Arc::clone(&self.log),
             Arc::clone(&self.clock),
             RecorderMetrics::new(&self.registry),
         );
+        let telling = teller.run(self.engines.shutdown());
+        self.engines.spawn("recorder/losses", OnFailure::Continue, telling);
         let (alive, ended) = tokio::sync::oneshot::channel();
         let thread = vong_runtime::thread::spawn("vong-recorder", move || {
             recorder.run(&recovered);
@@ -330,7 +421,8 @@ impl Ground {
         Ok((handle, thread))
     }
 
-    fn start_clip_filer(&self, config: &config::VideoConfig) {
+    /// Among the edges: it hands footage of cameras of events to the recorder, which ends after them.
+    fn start_clip_filer(&self, config: &config::VideoConfig, recorder: &RecorderHandle) {
         let clips = ClipConfig {
             pre_roll: Duration::from_secs(config.pre_roll_s),
             post_roll: Duration::from_secs(config.post_roll_s),
@@ -338,14 +430,10 @@ impl Ground {
             cameras: config.clip_cameras,
         };
         let (assets, log, clock) =
-            (Arc::clone(&self.assets), Arc::clone(&self.log), Arc::clone(&self.clock));
+            (self.assets.clone(), Arc::clone(&self.log), Arc::clone(&self.clock));
         let metrics = ClipMetrics::new(&self.registry);
-        let filer = ClipFiler::new(clips, assets, log, clock, metrics);
-        self.engines.spawn(
-            "clip-filer",
-            OnFailure::StopProcess,
-            filer.run(self.engines.shutdown()),
-        );
+        let filer = ClipFiler::new(clips, assets, log, clock, recorder.clone(), metrics);
+        self.edges.spawn("clip-filer", OnFailure::StopProcess, filer.run(self.edges.shutdown()));
     }
 
     fn start_vision(&self, config: &Config, scenes: Scenes) -> Result<(Eyes, Arc<dyn StillMaker>)> {
@@ -355,46 +443,33 @@ impl Ground {
         Ok((eyes, stills))
     }
 
-    fn start_cameras(
+    async fn start_cameras(
         &self,
         config: &config::VideoConfig,
         logins: &crate::assets::CameraLogins,
-        (recorder, video, eyes): (&RecorderHandle, &VideoHub, &Eyes),
-    ) {
+        (recorder, video, eyes): (RecorderHandle, VideoHub, Eyes),
+    ) -> RunningCameras {
         let (writer, facts) = FactWriter::new(Arc::clone(&self.log));
         self.edges.spawn("rtsp/facts", OnFailure::StopProcess, writer.run(self.edges.shutdown()));
-        let (gate, metrics) = (ConnectGate::new(CONNECTING), RtspMetrics::new(&self.registry));
-        for camera in self.assets.cameras.values() {
-            let record: Box<dyn AccessUnitSink> = Box::new(recorder.sink(camera.camera_id.clone()));
-            let show: Box<dyn AccessUnitSink> = Box::new(video.sink(&camera.camera_id));
-            let stream = |url: &str| CameraStream {
-                camera_id: camera.camera_id.clone(),
-                unit_code: camera.unit_code.clone(),
-                url: url.to_owned(),
-                login: logins.of(camera.camera_id.as_str()),
-                transport: match config.transport {
-                    config::Transport::Tcp => vong_rtsp::Transport::Tcp,
-                    config::Transport::Udp => vong_rtsp::Transport::Udp,
-                },
-            };
-            let start = |kind: &str, url: &str, sinks, facts: Option<FactSender>| {
-                let (gate, clock) = (gate.clone(), Arc::clone(&self.clock));
-                let intake =
-                    RtspIntake::new(stream(url), sinks, facts, gate, clock, metrics.clone());
-                let name = format!("rtsp/{}/{kind}", camera.camera_id);
-                self.edges.spawn(name, OnFailure::Continue, intake.run(self.edges.shutdown()));
-            };
-            let Camera { url, live_url, .. } = camera;
-            let CameraSinks { health, traffic } = eyes.sinks(camera);
-            let (mut main, mut light) = (vec![record], vec![show]);
-            main.extend(health);
-            light.extend(traffic);
-            match live_url {
-                Some(live_url) => start("live", live_url, light, None),
-                None => main.append(&mut light),
-            }
-            start("main", url, main, Some(facts.clone()));
-        }
+        let cameras = RunningCameras::new(cameras::Shared {
+            tasks: self.edges.clone(),
+            transport: match config.transport {
+                config::Transport::Tcp => vong_rtsp::Transport::Tcp,
+                config::Transport::Udp => vong_rtsp::Transport::Udp,
+            },
+            recorder,
+            video,
+            eyes,
+            facts,
+            ground: IntakeGround {
+                gate: ConnectGate::new(CONNECTING),
+                networks: Arc::new(config.networks.clone()),
+                clock: Arc::clone(&self.clock),
+                metrics: RtspMetrics::new(&self.registry),
+            },
+        });
+        cameras.align(&self.assets.now(), logins).await;
+        cameras
     }
 
     fn start_brokers(&self, config: &Config, mappings: &[SourceConfig]) -> Result<()> {
@@ -404,7 +479,7 @@ impl Ground {
                 warn!(broker = broker.id, "no source names this broker; it is not connected to");
                 continue;
             }
-            let decoder = Decoder::new(&broker.id, mappings, &self.assets)?;
+            let decoder = Decoder::new(&broker.id, mappings, &self.assets.now())?;
             let seed = random_seed(&*self.clock);
             let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
             let intake = MqttIntake::new(broker.clone(), decoder, log, clock, &metrics, seed)?;
@@ -448,10 +523,10 @@ impl Ground {
     fn app(
         &self,
         config: &Config,
-        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, Footage, Arc<dyn StillMaker>),
+        parts: (QueryEngine, RuleDesk, HubHandle, VideoHub, (Footage, Desk), Arc<dyn StillMaker>),
         goodbye: Shutdown,
     ) -> App {
-        let (query, rules, hub, video, footage, stills) = parts;
+        let (query, rules, hub, video, (footage, evidence), stills) = parts;
         let city = CityInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name_vi: config.city.name_vi.clone(),
@@ -461,7 +536,7 @@ impl Ground {
         };
         App {
             city: Arc::new(city),
-            assets: Arc::clone(&self.assets),
+            assets: self.assets.clone(),
             log: Arc::clone(&self.log),
             query,
             rules,
@@ -469,7 +544,12 @@ impl Ground {
             hub,
             video,
             footage,
+            evidence,
             stills: Some(stills),
+            prober: Some(Arc::new(Prober::new(
+                Arc::new(config.video.networks.clone()),
+                Arc::clone(&self.clock),
+            ))),
             clock: Arc::clone(&self.clock),
             readiness: self.readiness.clone(),
             registry: self.registry.clone(),
@@ -477,6 +557,12 @@ impl Ground {
             shutdown: goodbye,
         }
     }
+}
+
+/// The class of every camera's footage.
+fn classes(assets: &Assets) -> BTreeMap<CameraId, String> {
+    let of = |camera: &Camera| (camera.camera_id.clone(), camera.class.as_str().to_owned());
+    assets.cameras.values().map(of).collect()
 }
 
 /// What history SQL can join.
@@ -512,7 +598,12 @@ async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Err
             () = stop.requested() => return Ok(()),
         }
         let worker = footage.clone();
-        match tokio::task::spawn_blocking(move || worker.sweep()).await {
+        let swept = tokio::task::spawn_blocking(move || {
+            let swept = worker.sweep();
+            worker.outlook(); // for its metrics
+            swept
+        });
+        match swept.await {
             Ok(Ok(swept)) => info!(?swept, "old footage looked for"),
             Ok(Err(e)) => warn!(error = %e, "could not delete old footage"),
             Err(e) => warn!(error = %e, "could not look for old footage"),

@@ -5,10 +5,12 @@
 mod areas;
 pub mod assets;
 mod backtest;
+mod cameras;
 mod check;
 pub mod cli;
 pub mod config;
 mod demo;
+mod evidence;
 mod fsck;
 mod installation;
 mod log_retention;

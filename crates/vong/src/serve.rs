@@ -11,8 +11,9 @@ use tracing::{error, info};
 use vong_runtime::{Clock, SystemClock};
 use vong_telemetry::{LogFormat, init_logging};
 
+use crate::cameras::Aligned;
 use crate::cli::tell;
-use crate::installation::Installation;
+use crate::installation::{Installation, Reloaded};
 use crate::site::Site;
 
 pub(crate) fn run(config: &Path) -> Result<ExitCode> {
@@ -48,12 +49,15 @@ async fn reload_when_told(installation: &Installation, config: &Path) -> Result<
     while hangup.recv().await.is_some() {
         match Site::load(config) {
             Ok(site) => match installation.reload(&site).await {
-                Ok((tables, rules)) => info!(tables, rules, "rule files and tables read again"),
+                Ok(Reloaded { tables, rules, cameras }) => {
+                    let Aligned { started, stopped, restarted } = cameras;
+                    info!(tables, rules, started, stopped, restarted, "files read again");
+                }
                 Err(e) => error!(error = %e, "changes could not be put in force"),
             },
             Err(mistakes) => {
                 for mistake in mistakes {
-                    error!(%mistake, "rules stay as they were");
+                    error!(%mistake, "everything stays as it was");
                 }
             }
         }

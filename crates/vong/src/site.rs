@@ -38,8 +38,8 @@ impl Site {
     pub fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
         let config = Config::load(path).map_err(|mistake| vec![mistake])?;
         let mut mistakes = Vec::new();
-        let assets = assets::load(&config.files).unwrap_or_else(|mistake| {
-            mistakes.push(mistake);
+        let assets = assets::load(&config.files).unwrap_or_else(|found| {
+            mistakes.extend(found);
             Assets::default()
         });
         let logins = CameraLogins::load(&config.files.camera_logins).unwrap_or_else(|mistake| {

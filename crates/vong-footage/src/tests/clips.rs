@@ -32,7 +32,7 @@ fn clip_is_exact_to_the_picture(codec: Codec) {
             std::fs::write(&path, bytes_of(&clip)).unwrap();
             let shown = pictures(&path);
             match form {
-                ClipForm::Faststart => {
+                ClipForm::Faststart | ClipForm::WholeGroups => {
                     assert_eq!(shown, expected, "{from_ms}..{to_ms}");
                     let seconds = expected.len() as f64 * 0.04;
                     let name = if codec == Codec::H264 { "h264" } else { "hevc" };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use vong_model::{CameraId, EventTime};
 use vong_runtime::Clock;
+use vong_telemetry::{Classify as _, Kind};
 
 use super::fixture::{Site, at, camera, gops, parameters, push_all, units};
-use crate::{Depth, HoldRequest, ProblemKind, fsck};
+use crate::{ClassLimits, Depth, Error, GopFilter, HoldRequest, ProblemKind, fsck};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -86,8 +87,11 @@ fn clock_set_back_overwrites_nothing() {
 fn old_footage_goes_by_age_and_held_footage_stays() {
     let mut site = Site::new();
     site.config.keep_days = 2;
-    site.config.keep_days_of = [("CAM-02".to_owned(), 9)].into();
+    let class_of = [("CAM-02".into(), "plate_recognition".to_owned())];
+    let plates = ClassLimits { keep_days: 9, max_bytes: 0 };
+    site.config.classes = [("plate_recognition".to_owned(), plates)].into();
     let (footage, _) = site.open();
+    footage.set_classes(class_of.clone().into());
     for name in ["CAM-01", "CAM-02"] {
         let mut writer = footage.writer(&name.into()).unwrap();
         push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
@@ -114,6 +118,7 @@ fn old_footage_goes_by_age_and_held_footage_stays() {
     // Holds outlive the process; lapsed ones protect no more.
     drop(footage);
     let (footage, opened) = site.open();
+    footage.set_classes(class_of.into());
     assert_eq!(opened.files as usize, site.files().len());
     assert_eq!(footage.holds().len(), 1);
     assert_eq!(footage.sweep().unwrap().held_files, 1);
@@ -234,4 +239,133 @@ fn fsck_names_what_was_changed() {
     check("a whole file", &|| std::fs::remove_file(&first).unwrap(), &[ProblemKind::FileMissing]);
     assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
     assert_eq!(site.clock.now(), at(0).micros());
+}
+
+#[test]
+fn listing_reads_what_was_asked_for_and_no_more() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    for name in ["CAM-01", "CAM-02"] {
+        let mut writer = footage.writer(&name.into()).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..10_000)));
+    }
+    let listed = |filter: GopFilter| {
+        let mut listing = footage.list(filter);
+        let mut all = Vec::new();
+        while let Some(step) = listing.next_step().unwrap() {
+            all.extend(step);
+        }
+        (all, listing.files())
+    };
+    let (all, files) = listed(GopFilter::all());
+    assert_eq!((all.len(), files), (4_000, site.files().len() as u64));
+    assert!(all.iter().all(|gop| !gop.held));
+    let (from, to) = (at(100_300), at(108_300));
+    let cameras = Some([camera()].into());
+    footage.hold(hold(104_000, 104_001, None)).unwrap();
+    let (some, files) = listed(GopFilter { cameras, from, to });
+    let same: Vec<_> = footage.gops(&camera(), from, to).unwrap();
+    assert_eq!(
+        some.iter().map(|gop| gop.entry).collect::<Vec<_>>(),
+        same.iter().map(|gop| gop.entry).collect::<Vec<_>>()
+    );
+    assert!(some.iter().zip(&same).all(|(listed, gop)| *listed.file == *gop.file));
+    assert!((2..=4).contains(&files), "{files} files of 4 s for 8 s");
+    let held: std::collections::BTreeSet<_> =
+        some.iter().filter(|gop| gop.held).map(|gop| &gop.file).collect();
+    assert_eq!(held.len(), 1);
+    site.clock.advance(90 * DAY);
+    footage.sweep().unwrap();
+    let (left, _) = listed(GopFilter::all());
+    assert!(left.iter().all(|gop| gop.held) && !left.is_empty(), "{}", left.len());
+}
+
+#[test]
+fn class_over_its_own_size_loses_its_oldest_and_no_other_does() {
+    let mut site = Site::new();
+    let record = |site: &Site| {
+        let (footage, _) = site.open();
+        for name in ["CAM-01", "CAM-02"] {
+            let mut writer = footage.writer(&name.into()).unwrap();
+            push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
+        }
+        footage.sweep().unwrap().kept_bytes
+    };
+    let all = record(&site);
+    let limits = ClassLimits { keep_days: 0, max_bytes: all / 4 };
+    site.config.classes = [("counting".to_owned(), limits)].into();
+    let (footage, _) = site.open();
+    footage.set_classes([("CAM-02".into(), "counting".to_owned())].into());
+    let sweep = footage.sweep().unwrap();
+    assert!(sweep.deleted.iter().all(|file| file.starts_with("CAM-02/")), "{:?}", sweep.deleted);
+    let outlook = footage.outlook();
+    let of: Vec<_> =
+        outlook.classes.iter().map(|class| (class.class.as_str(), class.bytes)).collect();
+    assert_eq!(of[0], ("", all / 2));
+    assert!(of[1].0 == "counting" && of[1].1 <= all / 4 && of[1].1 > 0, "{of:?}");
+    assert_eq!(footage.span(&"CAM-01".into()).unwrap().0, at(0));
+}
+
+#[test]
+fn outlook_tells_the_rate_of_what_was_recorded_lately() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    assert_eq!(footage.outlook().days_until_full, None);
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..3_000)));
+    site.clock.set(at(120_000).micros());
+    let outlook = footage.outlook();
+    let (bytes, per_day) = (outlook.classes[0].bytes, outlook.bytes_per_day.unwrap());
+    assert!((per_day / (bytes as f64 * 720.0) - 1.0).abs() < 1e-9, "{per_day} of {bytes}");
+    assert!(outlook.room_bytes.unwrap() > 0);
+    assert_eq!(outlook.classes[0].keep_days, Some(30));
+    // A day without recording: nothing grows.
+    site.clock.advance(2 * DAY);
+    let later = footage.outlook();
+    assert_eq!((later.classes[0].bytes, later.bytes_per_day), (bytes, None));
+}
+
+#[test]
+fn disk_left_to_others_is_not_recorded_into_and_room_is_made_of_the_oldest() {
+    let mut site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..3_000)));
+    drop((writer, footage));
+    site.config.min_free_bytes = u64::MAX;
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    let more = gops(&parameters(1), &units(3_000..3_005));
+    let refused = writer.push(&more[0]).unwrap_err();
+    assert!(matches!(refused, Error::DiskFull { .. }), "{refused}");
+    assert_eq!(refused.kind(), Kind::Exhausted);
+    footage.hold(hold(50_000, 50_001, None)).unwrap();
+    assert_eq!(footage.make_room().unwrap().deleted_bytes, 0, "the last hour stays");
+    site.clock.advance(Duration::from_secs(7_200));
+    let made = footage.make_room().unwrap();
+    assert_eq!((made.held_files, site.files().len()), (1, 1), "nothing else can give so much");
+    drop((writer, footage));
+    site.config.min_free_bytes = 1;
+    let (footage, _) = site.open();
+    footage.writer(&camera()).unwrap().push(&more[0]).unwrap();
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn group_of_more_frames_than_one_call_takes_is_written_whole() {
+    let mut site = Site::new();
+    site.config.segment_s = 600;
+    let (footage, _) = site.open();
+    let mut units = units(0..2_501);
+    units.iter_mut().for_each(|unit| unit.key = false);
+    units[0].key = true;
+    units[2_500].key = true;
+    let mut writer = footage.writer(&camera()).unwrap();
+    // The group is cut after 30 s, 750 frames; at 100 frames a second none is.
+    units.iter_mut().for_each(|unit| unit.pts_90k /= 4);
+    push_all(&mut writer, &gops(&parameters(1), &units));
+    drop(writer);
+    let recorded = footage.gops(&camera(), at(0), at(600_000)).unwrap();
+    assert_eq!(recorded[0].entry.frames, 2_500);
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
 }

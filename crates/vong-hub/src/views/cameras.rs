@@ -23,6 +23,14 @@ impl Projection for Cameras {
         let (details, times) = (columns.texts("detail")?, columns.times("event_time")?);
         for row in 0..record.batch.num_rows() {
             let Some(camera) = cameras.get(row) else { continue };
+            // Of the disk, not of the camera: its picture goes on.
+            if matches!(states.get(row), Some("recording_lost" | "recording_good")) {
+                continue;
+            }
+            if states.get(row) == Some("removed") {
+                table.remove(camera, record.offset, record.appended_at);
+                continue;
+            }
             let fields = vec![
                 FieldValue::text(Some(camera)),
                 FieldValue::text(states.get(row)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::array::Array as _;
 use vong_log::Record;
 use vong_model::columns::WrongSchema;
 use vong_model::{Columns, Stream};
@@ -19,6 +20,7 @@ pub(crate) const COLUMNS: &[&str] = &[
     "to_time_ms",
     "distance_m",
     "url",
+    "view_quality",
 ];
 
 #[derive(Debug)]
@@ -44,6 +46,7 @@ impl Projection for Clips {
         let (cameras, urls) = (columns.keys("camera_id")?, columns.texts("url")?);
         let (events, distances) = (columns.times("event_time")?, columns.floats("distance_m")?);
         let (from, to) = (columns.times("from_time")?, columns.times("to_time")?);
+        let qualities = columns.floats("view_quality")?;
         for row in 0..record.batch.num_rows() {
             let clip = clips.value(row);
             let fields = vec![
@@ -55,6 +58,10 @@ impl Projection for Clips {
                 FieldValue::millis(Some(to.value(row))),
                 FieldValue::Float(distances.value(row)),
                 FieldValue::text(Some(urls.value(row))),
+                match qualities.is_valid(row) {
+                    true => FieldValue::Float(qualities.value(row)),
+                    false => FieldValue::Null,
+                },
             ];
             table.put(clip, record.offset, 1, fields);
             self.departures.schedule(clip, record.appended_at.saturating_add(self.keep));

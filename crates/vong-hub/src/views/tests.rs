@@ -148,6 +148,14 @@ fn camera_shows_its_latest_state() {
             CAM-01 @1: camera_id=CAM-01 state=connected event_time_ms=2000
         "#]],
     );
+    check(
+        View::Cameras,
+        &[
+            "1 camera_events camera_id=CAM-01 state=connected event_time=1",
+            "2 camera_events camera_id=CAM-01 state=removed event_time=2",
+        ],
+        &expect![""],
+    );
 }
 
 #[test]
@@ -240,10 +248,11 @@ fn suppressed_alert_is_shown_as_such_and_leaves_with_its_end_unless_it_had_fired
 
 #[test]
 fn clip_leaves_after_a_day() {
-    let lines =
-        ["1 clips clip_id=c alert_id=a camera_id=CAM-02 from_time=5 to_time=9 distance_m=12.5"];
+    let lines = [
+        "1 clips clip_id=c alert_id=a camera_id=CAM-02 from_time=5 to_time=9 distance_m=12.5 view_quality=0.5",
+    ];
     let shown = expect![[r#"
-        c @0: clip_id=c alert_id=a camera_id=CAM-02 event_time_ms=0 from_time_ms=5000 to_time_ms=9000 distance_m=12.5
+        c @0: clip_id=c alert_id=a camera_id=CAM-02 event_time_ms=0 from_time_ms=5000 to_time_ms=9000 distance_m=12.5 view_quality=0.5
     "#]];
     check(View::Clips, &lines, &shown);
     let later = [&lines[..], &["86401 watermarks stream=readings"]].concat();

@@ -52,7 +52,8 @@ fn edit(track: &Track) -> Option<(u64, u64)> {
 }
 
 fn media_end(track: &Track) -> u64 {
-    track.edit_start_90k.saturating_add(track.edit_len_90k)
+    let end = |chunk: &Chunk| chunk.media_90k.saturating_add(chunk.duration_90k());
+    track.chunks.last().map_or(0, end)
 }
 
 /// Init segment with edit list, then `moof` + `mdat` per group with times of the clip.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vong_model::EventTime;
 
-use super::{ClipGop, GAP_TOLERANCE, Gap, MAX_CLIP_FRAMES};
+use super::{ClipForm, ClipGop, GAP_TOLERANCE, Gap, MAX_CLIP_FRAMES};
 use crate::timeline::{TICKS_PER_SECOND, ticks_between, wall_after};
 use crate::{Codec, Error, Frame, VideoParameters};
 
@@ -14,6 +14,8 @@ const SAME_90K: u64 = 90;
 /// Frames that lie together in one file.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
+    /// Which of the groups given.
+    pub(super) index: usize,
     pub(super) file: u32,
     pub(super) description: u32,
     pub(super) offset: u64,
@@ -25,8 +27,9 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    fn of(gop: &ClipGop) -> Self {
+    fn of(index: usize, gop: &ClipGop) -> Self {
         Self {
+            index,
             file: gop.file,
             description: gop.description,
             offset: gop.payload_offset,
@@ -65,23 +68,28 @@ pub(super) struct Track {
 }
 
 pub(super) fn select(
+    form: ClipForm,
     parameters: &[Arc<VideoParameters>],
     gops: &[ClipGop],
-    from: EventTime,
-    to: EventTime,
+    (from, to): (EventTime, EventTime),
 ) -> Result<Track, Error> {
     let nothing = || Error::NoFootage { from, to };
     let codec = main_codec(parameters, gops, from, to).ok_or_else(nothing)?;
-    let usable: Vec<&ClipGop> = gops
+    let (numbers, usable): (Vec<usize>, Vec<&ClipGop>) = gops
         .iter()
-        .filter(|gop| codec_of(parameters, gop) == Some(codec) && !gop.frames.is_empty())
-        .collect();
+        .enumerate()
+        .filter(|(_, gop)| codec_of(parameters, gop) == Some(codec) && !gop.frames.is_empty())
+        .unzip();
+    let whole = form == ClipForm::WholeGroups;
     let (first, shown) = first_chunk(&usable, from, to).ok_or_else(nothing)?;
     let mut chunks = Vec::new();
     let mut frames = 0usize;
-    for gop in usable.get(first..).unwrap_or_default().iter().take_while(|gop| gop.start < to) {
-        let mut chunk = Chunk::of(gop);
-        chunk.frames.truncate(frames_before(gop, to));
+    let from_first = numbers.iter().zip(&usable).skip(first);
+    for (index, gop) in from_first.take_while(|(_, gop)| gop.start < to) {
+        let mut chunk = Chunk::of(*index, gop);
+        if !whole {
+            chunk.frames.truncate(frames_before(gop, to));
+        }
         frames = frames.saturating_add(chunk.frames.len());
         if frames > MAX_CLIP_FRAMES {
             let (value, limit) = (frames as u64, MAX_CLIP_FRAMES as u64);
@@ -89,10 +97,19 @@ pub(super) fn select(
         }
         chunks.push(chunk);
     }
+    // What is shown of the last group is the same in every form.
+    let last = chunks.last().and_then(|chunk| gops.get(chunk.index));
+    if let (Some(chunk), Some(gop)) = (chunks.last_mut(), last) {
+        chunk.frames.truncate(frames_before(gop, to));
+    }
     let gaps = gaps(chunks.get(shown.saturating_sub(first)..).unwrap_or_default(), from, to);
     place(&mut chunks);
     cap_last_frame(&mut chunks, to);
-    finish(chunks, shown.saturating_sub(first), from, gaps).ok_or_else(nothing)
+    let mut track = finish(chunks, shown.saturating_sub(first), from, gaps).ok_or_else(nothing)?;
+    if let (true, Some(chunk), Some(gop)) = (whole, track.chunks.last_mut(), last) {
+        chunk.frames.clone_from(&gop.frames);
+    }
+    Ok(track)
 }
 
 /// The codec that covers most of the interval.

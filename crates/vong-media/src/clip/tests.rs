@@ -373,3 +373,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whole_groups_show_the_same_and_hold_every_recorded_byte() {
+    for (text, from, to) in [
+        (TWO, 1_090, 1_130),
+        (TWO, 1_000, 1_240),
+        ("K1000:40,40,40 / K5000:40,40,40,40", 1_050, 5_060),
+        ("K0:40,40,40 K120:40,2000,40", 50, 1_500),
+    ] {
+        let (parameters, gops) = recording(text);
+        let (from, to) = (EventTime(from * 1_000), EventTime(to * 1_000));
+        let plan = |form| plan_clip(form, &parameters, &gops, from, to).unwrap();
+        let (cut, whole) = (plan(ClipForm::Faststart), plan(ClipForm::WholeGroups));
+        let shown = |plan: &ClipPlan| {
+            (plan.start, plan.end, plan.frames, plan.duration_90k, plan.gaps.clone())
+        };
+        assert_eq!(shown(&cut), shown(&whole), "{text}");
+        let edit = |plan: &ClipPlan| {
+            let moov = moov_of(plan);
+            let edit =
+                moov.trak[0].edts.as_ref().unwrap().elst.as_ref().unwrap().entries[0].clone();
+            (edit.media_time.unwrap(), edit.segment_duration)
+        };
+        assert_eq!(edit(&cut), edit(&whole), "{text}");
+        for (piece, gop) in whole.pieces[1..].iter().zip(&whole.gops) {
+            let recorded = &gops[gop.index];
+            let bytes: u64 = recorded.frames.iter().map(|frame| u64::from(frame.size)).sum();
+            let (file, offset) = (recorded.file, recorded.payload_offset);
+            assert_eq!(*piece, Piece::File { file, offset, len: bytes }, "{text}");
+        }
+        assert_eq!(whole.pieces.len(), whole.gops.len() + 1, "{text}");
+    }
+}

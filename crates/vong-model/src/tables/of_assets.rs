@@ -25,7 +25,7 @@ fn some(text: &impl ToString) -> Option<String> {
     Some(text.to_string()).filter(|text| !text.is_empty())
 }
 
-fn degrees(number: f64) -> Option<String> {
+fn number(number: f64) -> Option<String> {
     number.is_finite().then(|| number.to_string())
 }
 
@@ -45,8 +45,8 @@ fn sensors(assets: &Assets) -> Table {
             some(&s.kind),
             some(&s.name_vi),
             some(&s.name_en),
-            degrees(s.place.lon),
-            degrees(s.place.lat),
+            number(s.place.lon),
+            number(s.place.lat),
             some(&s.unit_code),
         ]
     });
@@ -61,6 +61,9 @@ fn cameras(assets: &Assets) -> Table {
         ("lon", Number),
         ("lat", Number),
         ("heading_deg", Number),
+        ("fov_deg", Number),
+        ("range_m", Number),
+        ("class", Text),
         ("unit_code", Text),
     ];
     let rows = assets.cameras.values().map(|c| {
@@ -68,9 +71,12 @@ fn cameras(assets: &Assets) -> Table {
             some(&c.camera_id),
             some(&c.name_vi),
             some(&c.name_en),
-            degrees(c.place.lon),
-            degrees(c.place.lat),
-            degrees(c.heading_deg),
+            number(c.place.lon),
+            number(c.place.lat),
+            number(c.heading_deg),
+            number(c.fov_deg),
+            number(c.range_m),
+            some(&c.class.as_str()),
             some(&c.unit_code),
         ]
     });

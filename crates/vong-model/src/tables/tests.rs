@@ -160,7 +160,7 @@ fn a_unit_code_stands_once_as_it_was_last() {
         sensor_id:key,kind:text,name_vi:text,name_en:text,lon:number,lat:number,unit_code:text
         WL-1,water_level,"Trạm, số 1",Station 1,105.9,18.34,00101
 
-        camera_id:key,name_vi:text,name_en:text,lon:number,lat:number,heading_deg:number,unit_code:text
+        camera_id:key,name_vi:text,name_en:text,lon:number,lat:number,heading_deg:number,fov_deg:number,range_m:number,class:text,unit_code:text
 
         unit_code:key,name_vi:text,name_en:text,level:text,parent_code:text,valid_from:text,valid_to:text
         00101,new,new,commune,,2025-07-01,

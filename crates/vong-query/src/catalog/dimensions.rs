@@ -12,6 +12,7 @@ use vong_sql::functions::Areas;
 pub struct Dimensions {
     tables: BTreeMap<String, RecordBatch>,
     areas: Arc<Areas>,
+    assets: Arc<Assets>,
 }
 
 impl Dimensions {
@@ -21,7 +22,7 @@ impl Dimensions {
         tables.insert("sensors".to_owned(), sensors(assets));
         tables.insert("cameras".to_owned(), cameras(assets));
         tables.insert("units".to_owned(), units(assets));
-        Self { tables, areas: Arc::default() }
+        Self { tables, areas: Arc::default(), assets: Arc::new(assets.clone()) }
     }
 
     /// Adds or replaces a table, as `sources`.
@@ -37,13 +38,13 @@ impl Dimensions {
         Self { areas, ..self }
     }
 
-    pub(crate) fn into_parts(self) -> (BTreeMap<String, RecordBatch>, Arc<Areas>) {
-        (self.tables, self.areas)
+    pub(crate) fn into_parts(self) -> (BTreeMap<String, RecordBatch>, Arc<Areas>, Arc<Assets>) {
+        (self.tables, self.areas, self.assets)
     }
 }
 
 /// Documentation of the columns above; `(table, column, doc)`.
-pub(super) const DOCS: [(&str, &str, &str); 27] = [
+pub(super) const DOCS: [(&str, &str, &str); 28] = [
     ("sensors", "sensor_id", "Device, unique in the city."),
     ("sensors", "kind", "traffic, water_level, rain, air_quality, noise, door or power."),
     ("sensors", "name_vi", "Name, Vietnamese."),
@@ -63,6 +64,7 @@ pub(super) const DOCS: [(&str, &str, &str); 27] = [
     ("cameras", "owner", "Who answers for it."),
     ("cameras", "purpose", "Why it records."),
     ("cameras", "recording", "`continuous`, or `events`: only around alerts."),
+    ("cameras", "grants", "What other agencies may see of it, as in `police:clip;transport:live`."),
     ("cameras", "unit_code", "Administrative unit where it stands."),
     ("units", "unit_code", "Code; reused over the years, so look it up with a day."),
     ("units", "name_vi", "Name, Vietnamese."),
@@ -106,6 +108,8 @@ fn sensors(assets: &Assets) -> RecordBatch {
 
 fn cameras(assets: &Assets) -> RecordBatch {
     let all = || assets.cameras.values();
+    let grants: ArrayRef =
+        Arc::new(StringArray::from_iter_values(all().map(|c| c.grants.to_string())));
     table(vec![
         ("camera_id", text(all().map(|c| c.camera_id.as_str()))),
         ("name_vi", text(all().map(|c| c.name_vi.as_str()))),
@@ -119,6 +123,7 @@ fn cameras(assets: &Assets) -> RecordBatch {
         ("owner", text(all().map(|c| c.owner.as_str()))),
         ("purpose", text(all().map(|c| c.purpose.as_str()))),
         ("recording", text(all().map(|c| c.recording.as_str()))),
+        ("grants", grants),
         ("unit_code", text(all().map(|c| c.unit_code.as_str()))),
     ])
 }

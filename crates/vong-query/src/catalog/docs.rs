@@ -11,6 +11,8 @@ use datafusion::error::Result;
 use vong_model::Stream;
 use vong_store::LOG_OFFSET;
 
+use crate::gops;
+
 use super::{SYSTEM_SCHEMA, Tables, dimensions, system, views};
 
 const LOG_OFFSET_DOC: &str = "Place of the row's record in the log: the same number on a wall, \
@@ -20,7 +22,8 @@ in an audit and in a backtest.";
 const CONTINUOUS_DOC: &str = "As the statement of the view says: vong.tables shows it.";
 
 /// Documentation of tables that are neither stream nor view.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 11] = [
+    (gops::NAME, gops::DOC),
     ("sources", "One configured origin of rows."),
     ("sensors", "One measuring device."),
     ("cameras", "One camera."),
@@ -29,6 +32,10 @@ const TABLES: [(&str, &str); 9] = [
     ("vong.columns", "One column of a table or view."),
     ("vong.streams", "One stream of the log, and how much of it there is."),
     ("vong.files", "One file of the history."),
+    (
+        "vong.footage",
+        "How much footage of one class there is, and how long there is room for more.",
+    ),
     ("vong.queries", "One query that runs, or ended lately."),
 ];
 
@@ -89,6 +96,9 @@ fn doc_of(table: &str, column: &str) -> Option<&'static str> {
     }
     if let Some(stream) = Stream::from_name(table) {
         return doc_in(stream, column);
+    }
+    if table == gops::NAME {
+        return gops::doc_of_column(column);
     }
     if let Some(view) = views::find(table) {
         let own = view.columns.iter().find(|(name, _)| *name == column).map(|(_, doc)| *doc);

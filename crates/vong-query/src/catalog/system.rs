@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::array::{
+    ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
 use arrow::error::ArrowError;
-use vong_model::Stream;
+use vong_footage::Footage;
+use vong_model::{EventTime, Stream};
 
 use crate::registry::Registry;
 use crate::tail::Moment;
 
-pub(super) const NAMES: [&str; 5] = ["tables", "columns", "streams", "files", "queries"];
+pub(super) const NAMES: [&str; 6] = ["tables", "columns", "streams", "files", "queries", "footage"];
 
 /// `(table, column, doc)`.
-pub(super) const DOCS: [(&str, &str, &str); 26] = [
+pub(super) const DOCS: [(&str, &str, &str); 36] = [
     ("vong.tables", "table_name", "Table or view."),
     ("vong.tables", "doc", "What a row is."),
     ("vong.streams", "name", "Stream, and table of the same name."),
@@ -39,6 +42,24 @@ pub(super) const DOCS: [(&str, &str, &str); 26] = [
     ("vong.queries", "started_time", "When its turn came."),
     ("vong.queries", "ended_time", "When it ended; null while it runs."),
     ("vong.queries", "rows", "Rows given out so far."),
+    ("vong.footage", "class", "Class of cameras; null for cameras no register names any more."),
+    ("vong.footage", "cameras", "Cameras of the class with footage."),
+    ("vong.footage", "files", "Their files."),
+    ("vong.footage", "bytes", "Size of these files."),
+    ("vong.footage", "held_bytes", "Size of those that a hold keeps."),
+    ("vong.footage", "oldest_time", "Instant of the oldest frame."),
+    (
+        "vong.footage",
+        "bytes_per_day",
+        "At the rate of the last 24 hours or less; null while too little is recorded to say.",
+    ),
+    ("vong.footage", "keep_days", "Older footage is deleted; null is never."),
+    ("vong.footage", "room_bytes", "Of all classes: bytes that may still be recorded."),
+    (
+        "vong.footage",
+        "days_until_full",
+        "Of all classes: days until footage is deleted before its time; null while it cannot be said, infinite where it never will be.",
+    ),
 ];
 
 fn text<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
@@ -80,6 +101,29 @@ pub(super) fn files(moment: &Moment) -> Result<RecordBatch, ArrowError> {
         ("last_offset", count(all().map(|file| file.last_offset))),
         ("min_time", time(all().map(|file| Some(file.min_time_us)))),
         ("max_time", time(all().map(|file| Some(file.max_time_us)))),
+    ])
+}
+
+pub(super) fn footage(footage: &Footage) -> Result<RecordBatch, ArrowError> {
+    let outlook = footage.outlook();
+    let all = || outlook.classes.iter();
+    let names = all().map(|of| Some(of.class.as_str()).filter(|class| !class.is_empty()));
+    let number = |values: &mut dyn Iterator<Item = Option<f64>>| -> ArrayRef {
+        Arc::new(values.collect::<Float64Array>())
+    };
+    let days = all().map(|of| of.keep_days.map(u64::from));
+    let room = all().map(|_| outlook.room_bytes);
+    table(vec![
+        ("class", Arc::new(names.collect::<StringArray>())),
+        ("cameras", count(all().map(|of| of.cameras))),
+        ("files", count(all().map(|of| of.files))),
+        ("bytes", count(all().map(|of| of.bytes))),
+        ("held_bytes", count(all().map(|of| of.held_bytes))),
+        ("oldest_time", time(all().map(|of| of.oldest.map(EventTime::micros)))),
+        ("bytes_per_day", number(&mut all().map(|of| of.bytes_per_day))),
+        ("keep_days", Arc::new(days.collect::<UInt64Array>())),
+        ("room_bytes", Arc::new(room.collect::<UInt64Array>())),
+        ("days_until_full", number(&mut all().map(|_| outlook.days_until_full))),
     ])
 }
 

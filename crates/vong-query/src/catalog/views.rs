@@ -10,10 +10,10 @@ pub(super) struct View {
     pub(super) columns: &'static [(&'static str, &'static str)],
 }
 
-pub(super) const ALL: [View; 1] = [ALERTS];
+pub(super) const ALL: [View; 2] = [ALERTS, REVIEWS];
 
 pub(super) fn find(name: &str) -> Option<&'static View> {
-    static VIEWS: [View; 1] = ALL;
+    static VIEWS: [View; 2] = ALL;
     VIEWS.iter().find(|view| view.name == name)
 }
 
@@ -53,5 +53,35 @@ FROM alert_transitions GROUP BY alert_id",
         ("acknowledged_by", "Who first acknowledged it."),
         ("ended_time", "When it was resolved or cancelled; null while it is open."),
         ("transitions", "Steps so far."),
+    ],
+};
+
+/// What a reviewer decides is a command whose action says what: the latest one counts.
+const REVIEWS: View = View {
+    name: "reviews",
+    doc: "One row per alert with clips: what a reviewer decided about what they show.",
+    sql: "\
+SELECT a.alert_id, a.rule_id, a.state, a.severity, a.key, a.sensor_id, a.camera_id, a.unit_code,
+  a.value, a.title_vi, a.title_en, a.fired_time, c.clips,
+  d.decision, d.decided_by, d.decided_time, d.note
+FROM alerts a
+JOIN (SELECT alert_id, count(*) AS clips FROM clips GROUP BY alert_id) c ON c.alert_id = a.alert_id
+LEFT JOIN (
+  SELECT alert_id,
+    substr(last_value(CAST(action AS VARCHAR) ORDER BY log_offset), 8) AS decision,
+    last_value(actor ORDER BY log_offset) AS decided_by,
+    last_value(arrival_time ORDER BY log_offset) AS decided_time,
+    last_value(reason ORDER BY log_offset) AS note
+  FROM commands
+  WHERE CAST(action AS VARCHAR) IN ('review_violation', 'review_none', 'review_needs_more')
+  GROUP BY alert_id
+) d ON d.alert_id = a.alert_id",
+    columns: &[
+        ("fired_time", "When it first fired."),
+        ("clips", "How many clips were filed for it."),
+        ("decision", "`violation`, `none` or `needs_more`; null until somebody decided."),
+        ("decided_by", "Who decided last."),
+        ("decided_time", "When it was decided last."),
+        ("note", "In the reviewer's words."),
     ],
 };

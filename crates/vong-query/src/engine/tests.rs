@@ -188,13 +188,17 @@ async fn every_table_and_column_is_documented() {
         | city          | public             | late_events       | BASE TABLE |
         | city          | public             | clips             | BASE TABLE |
         | city          | public             | view_rows         | BASE TABLE |
+        | city          | public             | vehicle_counts    | BASE TABLE |
+        | city          | public             | video_events      | BASE TABLE |
         | city          | public             | watermarks        | BASE TABLE |
         | city          | public             | source_events     | BASE TABLE |
         | city          | public             | rule_changes      | BASE TABLE |
         | city          | public             | commands          | BASE TABLE |
         | city          | public             | alert_transitions | BASE TABLE |
         | city          | public             | config_changes    | BASE TABLE |
+        | city          | public             | video_gops        | BASE TABLE |
         | city          | public             | alerts            | VIEW       |
+        | city          | public             | reviews           | VIEW       |
         | city          | public             | cameras           | BASE TABLE |
         | city          | public             | sensors           | BASE TABLE |
         | city          | public             | units             | BASE TABLE |
@@ -203,6 +207,7 @@ async fn every_table_and_column_is_documented() {
         | city          | vong               | streams           | BASE TABLE |
         | city          | vong               | files             | BASE TABLE |
         | city          | vong               | queries           | BASE TABLE |
+        | city          | vong               | footage           | BASE TABLE |
         | city          | information_schema | tables            | VIEW       |
         | city          | information_schema | views             | VIEW       |
         | city          | information_schema | columns           | VIEW       |
@@ -290,4 +295,35 @@ async fn a_wall_may_not_ask_sql() {
     let wall = Principal::new("wall-1", &[Role::Wall]);
     let denied = city.engine.execute(&wall, "SELECT 1").await.unwrap_err();
     assert!(matches!(denied, Error::Denied(_)), "{denied}");
+}
+
+#[tokio::test]
+async fn cameras_that_show_a_place_are_a_table() {
+    let (city, _log) = TestCity::in_memory();
+    let shown = [
+        "SELECT camera_id, round(distance_m) AS m, round(off_axis_deg) AS off, \
+         round(view_quality, 2) AS q FROM cameras_facing(105.9 + 0.001, 18.34, 300)",
+        "SELECT camera_id FROM cameras_facing(105.9 + 0.001, 18.34, 100)",
+        "SELECT camera_id FROM cameras_facing(105.9 - 0.001, 18.34, 300)",
+        "SELECT camera_id FROM cameras_facing(105.9, 18.34)",
+        "SELECT c.camera_id FROM cameras c, cameras_facing(c.lon, c.lat, 300) f",
+    ];
+    let mut told = String::new();
+    for sql in shown {
+        told.push_str(&city.show(sql).await);
+        told.push('\n');
+    }
+    expect![[r#"
+        +-----------+-------+-----+-----+
+        | camera_id | m     | off | q   |
+        +-----------+-------+-----+-----+
+        | CAM-01    | 106.0 | 0.0 | 0.3 |
+        +-----------+-------+-----+-----+
+        ++
+        ++
+        ++
+        ++
+        cameras_facing takes (lon, lat, radius_m), three numbers written out, as in cameras_facing(105.9, 18.34, 300); for the place of every row use camera_view
+        cameras_facing takes (lon, lat, radius_m), three numbers written out, as in cameras_facing(105.9, 18.34, 300); for the place of every row use camera_view
+    "#]].assert_eq(&told);
 }

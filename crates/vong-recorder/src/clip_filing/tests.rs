@@ -1,12 +1,14 @@
 //! Which clips an alert gets.
 
 use arrow::array::{UInt32Array, UInt64Array};
+use vong_footage::{Footage, FootageConfig, FootageMetrics};
 use vong_log::{FileLog, LogConfig, MemLog};
 use vong_model::{Camera, Place, Sensor};
 use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
 
 use super::*;
+use crate::{Recorder, RecorderConfig, RecorderMetrics};
 
 const LAT: f64 = 18.34;
 
@@ -100,6 +102,43 @@ fn the_nearest_cameras_are_filed_with_pre_and_post_roll() {
     );
 }
 
+/// Gives cameras `id heading range`, east of the sensor; tells which are filed for its alert.
+fn check(cameras: &[(&str, f64, f64)], asset: &str, expected: &[&str]) {
+    let mut assets = Assets::clone(&city());
+    for (id, heading_deg, range_m) in cameras {
+        let camera = assets.cameras.get_mut(*id).unwrap();
+        (camera.heading_deg, camera.range_m, camera.fov_deg) = (*heading_deg, *range_m, 60.0);
+    }
+    let config = ClipConfig { cameras: 3, ..config() };
+    let clips = clips_for(&config, &assets, &transition("a1", "firing", asset)).unwrap();
+    let told = clips.iter().map(|c| match c.view_quality {
+        Some(quality) => format!("{} {quality:.2}", c.camera_id),
+        None => format!("{} {:.0} m", c.camera_id, c.distance_m),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let batch = to_batch(&clips, EventTime(0));
+    let columns = Columns::new(Stream::Clips, &batch);
+    let stored: Vec<_> = columns.floats("view_quality").unwrap().iter().collect();
+    assert_eq!(stored, clips.iter().map(|c| c.view_quality).collect::<Vec<_>>());
+}
+
+#[test]
+fn cameras_that_show_the_place_are_filed_before_nearer_ones_that_do_not() {
+    // CAM-01 looks away; CAM-03 is sharper at 316 m than CAM-02 at 211 m.
+    let views = [("CAM-01", 90.0, 400.0), ("CAM-02", 270.0, 250.0), ("CAM-03", 270.0, 900.0)];
+    check(&views, "TR-001", &["CAM-03 0.65", "CAM-02 0.16"]);
+    // Nobody shows it: the nearest, within the radius.
+    let away = [("CAM-01", 90.0, 400.0), ("CAM-02", 90.0, 400.0), ("CAM-03", 90.0, 400.0)];
+    check(&away, "TR-001", &["CAM-01 106 m", "CAM-02 211 m", "CAM-03 317 m"]);
+}
+
+#[test]
+fn an_alert_about_a_camera_is_told_by_that_camera_first() {
+    let views = [("CAM-01", 90.0, 400.0), ("CAM-02", 270.0, 400.0), ("CAM-03", 90.0, 900.0)];
+    check(&views, "CAM-01", &["CAM-01 1.00", "CAM-02 0.74"]);
+    check(&[("CAM-02", 90.0, 1.0)], "CAM-02", &["CAM-02 1.00"]);
+}
+
 #[tokio::test]
 async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
     let log: Arc<dyn Log> = Arc::new(MemLog::new(Arc::new(SystemClock)));
@@ -124,8 +163,24 @@ async fn an_alert_read_again_after_a_restart_gets_its_clips_once() {
 }
 
 fn filer(log: &Arc<dyn Log>, metrics: &Metrics) -> ClipFiler {
+    filer_with(log, metrics, city(), nowhere())
+}
+
+fn filer_with(
+    log: &Arc<dyn Log>,
+    metrics: &Metrics,
+    assets: Arc<Assets>,
+    recorder: RecorderHandle,
+) -> ClipFiler {
     let metrics = ClipMetrics::new(metrics);
-    ClipFiler::new(config(), city(), Arc::clone(log), Arc::new(SystemClock), metrics)
+    ClipFiler::new(
+        config(),
+        Current::new(assets),
+        Arc::clone(log),
+        Arc::new(SystemClock),
+        recorder,
+        metrics,
+    )
 }
 
 #[tokio::test]
@@ -164,4 +219,17 @@ async fn damage_of_the_log_costs_the_clips_of_the_alerts_it_hit_and_is_counted()
     // Once while looking for clips filed before, once while filing.
     let told = metrics.render();
     assert!(told.contains("vong_clips_lost_records_total 2"), "{told}");
+}
+
+/// A recorder that records nothing.
+fn nowhere() -> RecorderHandle {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Metrics::new());
+    let footage = FootageConfig { dir: dir.path().to_owned(), ..FootageConfig::default() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = FootageMetrics::new(&registry);
+    let (footage, _) = Footage::open(footage, Arc::clone(&clock), metrics).unwrap();
+    let log: Arc<dyn Log> = Arc::new(MemLog::new(Arc::clone(&clock)));
+    let metrics = RecorderMetrics::new(&registry);
+    let (_, handle, _) = Recorder::new(RecorderConfig::default(), footage, log, clock, metrics);
+    handle
 }

@@ -77,7 +77,7 @@ pub(crate) fn film(
         start: stage.anchor.saturating_add(delay),
         fps: i64::try_from(fps).unwrap_or(i64::MAX),
     };
-    let mut painter = Painter::new(spec, stage.seed, Arc::clone(&stage.scene), stage.anchor);
+    let mut painter = Painter::new(spec, stage.seed, Arc::clone(&stage.scene), times.start);
     let mut encoder = Encoder::open(spec)?;
     let mut next = 0;
     let mut last_key: Option<u64> = None;
@@ -107,7 +107,7 @@ pub(crate) fn film(
                 feed.describe(sdp::describe(spec.codec, &sets, spec.fps));
             }
         }
-        let since_anchor = times.due(n) - times.start;
+        let since_anchor = times.due(n) - stage.anchor;
         feed.publish(&Arc::new(MediaFrame {
             key: encoded.key,
             time: rtp::time_after(feed.time_base, since_anchor),

@@ -11,26 +11,26 @@ pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1_024;
 pub(crate) const MAX_HEADERS: usize = 64;
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1_024;
 /// An interleaved packet's length is a 16-bit number.
-pub(crate) const MAX_BUFFERED_BYTES: usize = 4 + 65_535 + MAX_HEAD_BYTES + MAX_BODY_BYTES;
+pub const MAX_BUFFERED_BYTES: usize = 4 + 65_535 + MAX_HEAD_BYTES + MAX_BODY_BYTES;
 
 /// One thing a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Incoming {
+pub enum Incoming {
     Request(Request),
     /// A receiver report or the like inside the connection (RFC 2326 10.12).
     Interleaved,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) uri: String,
+pub struct Request {
+    pub method: String,
+    pub uri: String,
     headers: Vec<(String, String)>,
 }
 
 /// Bytes that are no RTSP; the connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     #[error("request is larger than allowed")]
     TooLarge,
     #[error("request is not RTSP/1.0")]
@@ -38,13 +38,13 @@ pub(crate) enum Malformed {
 }
 
 impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
     /// The path of the address asked for, without host, query and trailing slash.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         let uri = self.uri.as_str();
         let after_host = uri.split_once("://").map_or(uri, |(_, rest)| {
             rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
@@ -56,7 +56,7 @@ impl Request {
 
 /// Takes the next whole request or packet off the front of `buffer`; `None` if it is not there
 /// yet.
-pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Incoming>, Malformed> {
+pub fn take(buffer: &mut BytesMut) -> Result<Option<Incoming>, Malformed> {
     if let [b'$', _channel, high, low, ..] = buffer[..] {
         let whole = 4 + usize::from(u16::from_be_bytes([high, low]));
         if buffer.len() < whole {
@@ -110,14 +110,14 @@ fn parse_head(head: &str) -> Result<Request, Malformed> {
 
 /// An answer in the making.
 #[derive(Clone, Debug)]
-pub(crate) struct Response {
+pub struct Response {
     text: String,
     body: String,
 }
 
 impl Response {
     /// An answer to `request`, or to what could not be read as one.
-    pub(crate) fn new(request: Option<&Request>, status: Status) -> Self {
+    pub fn new(request: Option<&Request>, status: Status) -> Self {
         let (code, reason) = status.line();
         let mut response =
             Self { text: format!("RTSP/1.0 {code} {reason}\r\n"), body: String::new() };
@@ -127,17 +127,17 @@ impl Response {
         response.with("Server", "vong-sim")
     }
 
-    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+    pub fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         write!(self.text, "{name}: {value}\r\n").expect("writing to a string cannot fail");
         self
     }
 
-    pub(crate) fn with_sdp(mut self, sdp: String) -> Self {
+    pub fn with_sdp(mut self, sdp: String) -> Self {
         self.body = sdp;
         self.with("Content-Type", "application/sdp")
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(self) -> Vec<u8> {
         let bytes = self.body.len();
         let Self { text, body } = if bytes > 0 { self.with("Content-Length", bytes) } else { self };
         format!("{text}\r\n{body}").into_bytes()
@@ -145,11 +145,13 @@ impl Response {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub enum Status {
     Ok,
     BadRequest,
+    Unauthorized,
     NotFound,
     EntityTooLarge,
+    NotEnoughBandwidth,
     SessionNotFound,
     MethodNotValidInState,
     UnsupportedTransport,
@@ -162,8 +164,10 @@ impl Status {
         match self {
             Status::Ok => (200, "OK"),
             Status::BadRequest => (400, "Bad Request"),
+            Status::Unauthorized => (401, "Unauthorized"),
             Status::NotFound => (404, "Not Found"),
             Status::EntityTooLarge => (413, "Request Entity Too Large"),
+            Status::NotEnoughBandwidth => (453, "Not Enough Bandwidth"),
             Status::SessionNotFound => (454, "Session Not Found"),
             Status::MethodNotValidInState => (455, "Method Not Valid in This State"),
             Status::UnsupportedTransport => (461, "Unsupported Transport"),
@@ -175,7 +179,7 @@ impl Status {
 
 /// How a viewer wants its packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// Inside the RTSP connection, RTP and RTCP on these channels.
     Interleaved(u8, u8),
     /// As datagrams to these ports of the viewer.
@@ -184,7 +188,7 @@ pub(crate) enum Wanted {
 
 /// The first transport of a `Transport` header that is served here (RFC 2326 12.39). A
 /// `destination` is ignored: packets go to whoever asked, nobody else.
-pub(crate) fn transport(header: &str) -> Option<Wanted> {
+pub fn transport(header: &str) -> Option<Wanted> {
     header.split(',').find_map(|offer| {
         let mut parameters = offer.split(';').map(str::trim);
         let protocol = parameters.next()?;

@@ -7,7 +7,7 @@ use vong_runtime::UnixMicros;
 use super::nal::Codec;
 
 /// Payload type of every stream (dynamic range).
-pub(crate) const PAYLOAD_TYPE: u8 = 96;
+pub const PAYLOAD_TYPE: u8 = 96;
 /// RTP time units a second for video.
 pub(crate) const CLOCK_HZ: i64 = 90_000;
 /// Largest payload, so that a packet with all its headers fits an Ethernet frame.
@@ -16,7 +16,7 @@ pub(crate) const MAX_PAYLOAD_BYTES: usize = 1_400;
 const NTP_OFFSET_S: i64 = 2_208_988_800;
 
 /// The payloads of one access unit, in order; the last one gets the marker bit.
-pub(crate) fn payloads(codec: Codec, nals: &[Bytes]) -> Vec<Bytes> {
+pub fn payloads(codec: Codec, nals: &[Bytes]) -> Vec<Bytes> {
     let mut payloads = Vec::with_capacity(nals.len());
     for nal in nals {
         if nal.len() <= MAX_PAYLOAD_BYTES {
@@ -58,18 +58,18 @@ fn fragment(codec: Codec, nal: &Bytes, into: &mut Vec<Bytes>) {
 
 /// Where one viewer's packet stream stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbering {
-    pub(crate) ssrc: u32,
+pub struct Numbering {
+    pub ssrc: u32,
     /// Of the next packet.
-    pub(crate) sequence: u16,
+    pub sequence: u16,
     /// Sent so far; wrap as RFC 3550 6.4.1 says.
-    pub(crate) packets: u32,
-    pub(crate) payload_bytes: u32,
+    pub packets: u32,
+    pub payload_bytes: u32,
 }
 
 impl Numbering {
     /// Writes the header of the next packet and its payload.
-    pub(crate) fn packet(&mut self, time: u32, marker: bool, payload: &[u8], into: &mut BytesMut) {
+    pub fn packet(&mut self, time: u32, marker: bool, payload: &[u8], into: &mut BytesMut) {
         into.put_u8(0x80);
         into.put_u8(if marker { 0x80 } else { 0 } | PAYLOAD_TYPE);
         into.put_u16(self.sequence);
@@ -83,7 +83,7 @@ impl Numbering {
     }
 
     /// A sender report with its SDES (RFC 3550 6.4.1, 6.5): at `now` the RTP clock shows `time`.
-    pub(crate) fn sender_report(&self, now: UnixMicros, time: u32) -> Bytes {
+    pub fn sender_report(&self, now: UnixMicros, time: u32) -> Bytes {
         const NAME: &[u8] = b"vong-sim";
         let mut report = BytesMut::with_capacity(48);
         report.put_slice(&[0x80, 200]);
@@ -112,7 +112,7 @@ fn ntp(at: UnixMicros) -> u64 {
 }
 
 /// RTP time `micros` after the moment at which it showed `base`.
-pub(crate) fn time_after(base: u32, micros: i64) -> u32 {
+pub fn time_after(base: u32, micros: i64) -> u32 {
     let ticks = i128::from(micros) * i128::from(CLOCK_HZ) / 1_000_000;
     base.wrapping_add(u32::try_from(ticks.rem_euclid(1 << 32)).unwrap_or(0))
 }

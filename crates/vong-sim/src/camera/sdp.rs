@@ -5,14 +5,21 @@ use super::rtp::PAYLOAD_TYPE;
 
 /// Describes a stream; its only track is controlled at `<stream>/track1`.
 pub(crate) fn describe(codec: Codec, sets: &ParameterSets, fps: u32) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=Simulated camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
+         a=tool:vong-sim\r\na=control:*\r\na=range:npt=now-\r\n{}",
+        video_track(codec, sets, fps)
+    )
+}
+
+/// The part of a description that is about the video track, controlled at `track1`.
+pub(crate) fn video_track(codec: Codec, sets: &ParameterSets, fps: u32) -> String {
     let (name, format) = match codec {
         Codec::H264 => ("H264", h264_format(sets)),
         Codec::H265 => ("H265", h265_format(sets)),
     };
     format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=Simulated camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
-         a=tool:vong-sim\r\na=control:*\r\na=range:npt=now-\r\n\
-         m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} {name}/90000\r\n\
+        "m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} {name}/90000\r\n\
          a=fmtp:{PAYLOAD_TYPE} {format}\r\na=framerate:{fps}\r\na=control:track1\r\n"
     )
 }
@@ -40,7 +47,7 @@ fn h265_format(sets: &ParameterSets) -> String {
 }
 
 /// RFC 4648 section 4, with padding.
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

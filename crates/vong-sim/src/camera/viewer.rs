@@ -208,7 +208,8 @@ impl Connection {
             }
             Wanted::Udp(rtp, rtcp) => {
                 let pair = udp_pair(self.local.ip(), self.peer.ip(), (rtp, rtcp)).await;
-                let (transport, ports) = pair.map_err(|_no_ports| Status::Unavailable)?;
+                let (sockets, ports) = pair.map_err(|_no_ports| Status::Unavailable)?;
+                let transport = Transport::Udp { rtp: sockets.0, rtcp: sockets.1 };
                 let line = format!(
                     "RTP/AVP;unicast;client_port={rtp}-{rtcp};server_port={}-{};ssrc={ssrc:08X}",
                     ports.0, ports.1
@@ -339,8 +340,8 @@ fn for_each_packet(numbering: &mut Numbering, frame: &MediaFrame, mut each: impl
     }
 }
 
-/// RFC 2326 10.12.
-fn interleave(channel: u8, packet: &[u8], into: &mut BytesMut) {
+/// Frames a packet of RTP or RTCP for the RTSP connection (RFC 2326 10.12).
+pub fn interleave(channel: u8, packet: &[u8], into: &mut BytesMut) {
     let Ok(bytes) = u16::try_from(packet.len()) else { return };
     into.put_u8(b'$');
     into.put_u8(channel);
@@ -354,11 +355,11 @@ async fn write(tcp: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// An even port for RTP and the next one for RTCP, both tied to the viewer's ports.
-async fn udp_pair(
+pub async fn udp_pair(
     local: IpAddr,
     peer: IpAddr,
     ports: (u16, u16),
-) -> std::io::Result<(Transport, (u16, u16))> {
+) -> std::io::Result<((UdpSocket, UdpSocket), (u16, u16))> {
     for _ in 0..PORT_TRIES {
         let rtp = UdpSocket::bind((local, 0)).await?;
         let first = rtp.local_addr()?.port();
@@ -366,7 +367,7 @@ async fn udp_pair(
         let Ok(rtcp) = UdpSocket::bind((local, second)).await else { continue };
         rtp.connect((peer, ports.0)).await?;
         rtcp.connect((peer, ports.1)).await?;
-        return Ok((Transport::Udp { rtp, rtcp }, (first, second)));
+        return Ok(((rtp, rtcp), (first, second)));
     }
     Err(std::io::ErrorKind::AddrInUse.into())
 }

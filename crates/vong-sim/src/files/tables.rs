@@ -54,6 +54,7 @@ pub(super) fn cameras(world: &World, rtsp: &str) -> Result<String, Error> {
         "owner",
         "purpose",
         "recording",
+        "grants",
     ];
     let rows = world.cameras().iter().map(|c| {
         let c = c.camera(rtsp);
@@ -73,6 +74,7 @@ pub(super) fn cameras(world: &World, rtsp: &str) -> Result<String, Error> {
             c.owner,
             c.purpose,
             c.recording.as_str().to_owned(),
+            c.grants.to_string(),
         ]
     });
     table("cameras", &header, rows)

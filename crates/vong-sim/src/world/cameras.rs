@@ -51,6 +51,7 @@ impl SimCamera {
             owner: "Trung tâm điều hành (mô phỏng)".to_owned(),
             purpose: "Giám sát giao thông".to_owned(),
             recording: Recording::Continuous,
+            grants: "police:clip;transport:live".parse().unwrap_or_default(),
             unit_code: self.unit_code.clone(),
             url: format!("rtsp://{rtsp}/{id}/main"),
             live_url: self.h265.then(|| format!("rtsp://{rtsp}/{id}/sub")),

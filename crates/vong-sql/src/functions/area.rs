@@ -90,6 +90,17 @@ impl Areas {
         Ok(Self { by_id })
     }
 
+    /// Whether a point lies in this area, its border excluded; `None` for one that is not there.
+    pub fn holds(&self, id: &str, lon: f64, lat: f64) -> Option<bool> {
+        self.by_id.get(id).map(|area| area.holds(lon, lat))
+    }
+
+    /// Ids of all areas that a point lies in.
+    pub fn around(&self, lon: f64, lat: f64) -> Vec<&str> {
+        let around = self.by_id.iter().filter(|(_, area)| area.holds(lon, lat));
+        around.map(|(id, _)| id.as_str()).collect()
+    }
+
     fn unknown(&self, id: &str) -> UnknownArea {
         let did_you_mean = nearest(id, &self.by_id.keys().cloned().collect());
         UnknownArea { id: id.to_owned(), did_you_mean, none: self.by_id.is_empty() }

@@ -1,5 +1,7 @@
 //! `st_distance_m(lon1, lat1, lon2, lat2)`: metres between two points on the ground, and
-//! `st_dwithin(lon1, lat1, lon2, lat2, metres)`: whether they are at most so far apart.
+//! `st_dwithin(lon1, lat1, lon2, lat2, metres)`: whether they are at most so far apart;
+//! `camera_view(lon, lat, heading_deg, fov_deg, range_m, place_lon, place_lat)`: how well a camera
+//! shows a place, 0 to 1, null where it does not.
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
-use vong_model::Place;
+use vong_model::{Camera, Place};
 
 /// Great-circle distance, see [`Place::distance_m`].
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -85,6 +87,57 @@ impl ScalarUDFImpl for WithinM {
     }
 }
 
+/// See [`Camera::view_of`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct CameraView {
+    signature: Signature,
+}
+
+impl CameraView {
+    pub(super) fn new() -> Self {
+        let arguments = vec![DataType::Float64; 7];
+        Self { signature: Signature::exact(arguments, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for CameraView {
+    fn name(&self) -> &'static str {
+        "camera_view"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let numbers: Vec<_> = arrays.iter().map(|a| a.as_primitive::<Float64Type>()).collect();
+        let [lon, lat, heading, fov, range, place_lon, place_lat] = numbers.as_slice() else {
+            return exec_err!("{SEVEN}");
+        };
+        let own = lon.iter().zip(*lat).zip(heading.iter().zip(*fov).zip(*range));
+        let quality = own.zip(place_lon.iter().zip(*place_lat)).map(|((own, view), place)| {
+            let ((heading_deg, fov_deg), range_m) = view;
+            let camera = Camera {
+                place: Place { lon: own.0?, lat: own.1? },
+                heading_deg: heading_deg?,
+                fov_deg: fov_deg?,
+                range_m: range_m?,
+                ..Camera::default()
+            };
+            let place = Place { lon: place.0?, lat: place.1? };
+            camera.view_of(place).map(|view| view.quality)
+        });
+        Ok(ColumnarValue::Array(Arc::new(quality.collect::<Float64Array>())))
+    }
+}
+
+const SEVEN: &str =
+    "camera_view takes (lon, lat, heading_deg, fov_deg, range_m, place_lon, place_lat)";
 const FOUR: &str = "st_distance_m takes (lon1, lat1, lon2, lat2)";
 const FIVE: &str = "st_dwithin takes (lon1, lat1, lon2, lat2, metres)";
 

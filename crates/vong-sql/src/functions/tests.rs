@@ -137,6 +137,61 @@ async fn nearness_is_a_distance_compared() {
 }
 
 #[tokio::test]
+async fn a_view_is_as_good_as_it_is_near_and_central() {
+    check(
+        "SELECT heading, round(camera_view(105.9, 18.34, heading, 90, 300, 105.9, 18.341), 2) AS q \
+         FROM (VALUES (0.0), (350.0), (44.0), (46.0), (NULL)) AS t(heading)",
+        expect![[r#"
+            +---------+------+
+            | heading | q    |
+            +---------+------+
+            | 0.0     | 0.63 |
+            | 350.0   | 0.56 |
+            | 44.0    | 0.32 |
+            | 46.0    |      |
+            |         |      |
+            +---------+------+"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_without_areas_says_so() {
     check("SELECT st_within(105.9, 18.3, '99001')", expect!["Execution error: there is no area '99001': areas come from units.geojson and areas.geojson of the map"]).await;
+}
+
+#[tokio::test]
+async fn clip_gives_an_address_and_refuses_what_ends_before_it_begins() {
+    check(
+        "SELECT clip(camera, TIMESTAMP '2026-11-22T03:00:00.0005Z', \
+         TIMESTAMP '2026-11-22T03:00:10.0005Z') AS url \
+         FROM (VALUES ('CAM-01'), ('Cầu Phủ/2'), (NULL)) AS t(camera)",
+        expect![[r#"
+            +--------------------------------------------------------------------------------------------------+
+            | url                                                                                              |
+            +--------------------------------------------------------------------------------------------------+
+            | /api/v1/cameras/CAM-01/clip.mp4?from_ms=1795316400000&to_ms=1795316410001                        |
+            | /api/v1/cameras/C%E1%BA%A7u%20Ph%E1%BB%A7%2F2/clip.mp4?from_ms=1795316400000&to_ms=1795316410001 |
+            |                                                                                                  |
+            +--------------------------------------------------------------------------------------------------+"#]],
+    )
+    .await;
+    check(
+        "SELECT clip(arrow_cast('C', 'Dictionary(Int32, Utf8)'), NULL, now()) AS a, \
+         clip('C', '2026-11-22T10:00:00+07:00', '2026-11-22T10:00:01+07:00') AS b",
+        expect![[r#"
+            +---+----------------------------------------------------------------------+
+            | a | b                                                                    |
+            +---+----------------------------------------------------------------------+
+            |   | /api/v1/cameras/C/clip.mp4?from_ms=1795316400000&to_ms=1795316401000 |
+            +---+----------------------------------------------------------------------+"#]],
+    )
+    .await;
+    let turned =
+        "SELECT clip('CAM-01', TIMESTAMP '2026-11-22T03:00:10', TIMESTAMP '2026-11-22T03:00:10')";
+    check(turned, expect!["Execution error: clip of camera 'CAM-01' must end after it begins: from 2026-11-22T03:00:10.000000Z to 2026-11-22T03:00:10.000000Z"]).await;
+    check("SELECT clip('CAM-01', 5, 6)", expect![[r#"
+        Error during planning: Execution error: Function 'clip' user-defined coercion failed with: Error during planning: clip takes (camera_id, from, to): a camera's id and two timestamps. No function matches the given name and argument types 'clip(Utf8, Int64, Int64)'. You might need to add explicit type casts.
+        	Candidate functions:
+        	clip(UserDefined)"#]]).await;
 }

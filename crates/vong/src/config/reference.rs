@@ -41,12 +41,6 @@ const KEYS: &[Key] = &[
         "Log files older than this are deleted, once history has them; backtests reach back so far.",
     ),
     key("data.log_keep_gib", "40", "Log files beyond this size are deleted in the same way."),
-    key(
-        "data.footage_keep_days",
-        "30",
-        "Footage older than this is deleted, oldest first, never what is on hold.",
-    ),
-    key("data.footage_keep_gib", "100", "Footage beyond this size is deleted in the same way."),
     key("files.rules", "\"rules\"", "Directory of *.sql files with CREATE ALERT RULE statements."),
     key(
         "files.views",
@@ -118,6 +112,53 @@ const KEYS: &[Key] = &[
         "Cameras within this distance of an alert get a clip filed.",
     ),
     key("video.clip_cameras", "2", "At most so many cameras per alert, nearest first."),
+    key(
+        "video.networks",
+        "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"127.0.0.0/8\", \"::1/128\", \"fc00::/7\"]",
+        "Cameras are connected to only inside these networks.",
+    ),
+    key(
+        "footage.keep_days",
+        "30",
+        "Footage older than this is deleted, oldest first, never what is on hold; 0 keeps it until its size says so.",
+    ),
+    key(
+        "footage.keep_gib",
+        "100",
+        "Footage beyond this size is deleted in the same way; 0 is no limit.",
+    ),
+    key(
+        "footage.min_free_mib",
+        "1024",
+        "So much of the disk is left to the log and to others. Where it is reached the oldest footage makes room, but never the last hour.",
+    ),
+    key(
+        "footage.queue_mib",
+        "64",
+        "Memory for footage that waits for the disk, of all cameras; beyond it groups of pictures are dropped and told.",
+    ),
+    key(
+        "footage.event_memory_s",
+        "30",
+        "Cameras with recording \"events\" keep so many last seconds in memory, and record around alerts only.",
+    ),
+    key("footage.event_memory_mib", "16", "... but at most so much for each of them."),
+    key(
+        "footage.observation.keep_days",
+        "0",
+        "By class of camera, instead of keep_days; 0: as all.",
+    ),
+    key(
+        "footage.observation.keep_gib",
+        "0",
+        "By class of camera, besides keep_gib; 0: no limit of its own.",
+    ),
+    key("footage.surveillance.keep_days", "0", "The same for this class."),
+    key("footage.surveillance.keep_gib", "0", "The same for this class."),
+    key("footage.plate_recognition.keep_days", "0", "The same for this class."),
+    key("footage.plate_recognition.keep_gib", "0", "The same for this class."),
+    key("footage.counting.keep_days", "0", "The same for this class."),
+    key("footage.counting.keep_gib", "0", "The same for this class."),
     key(
         "vision.health",
         "true",

@@ -26,8 +26,8 @@ fn a_mistake_is_told_with_its_place() {
 #[test]
 fn an_unknown_key_gets_the_nearest_known_one() {
     let told =
-        from_toml::<Config>(Path::new("vong.toml"), "[data]\nfootage_keep_dys = 1\n").unwrap_err();
-    assert_eq!(told.hint.as_deref(), Some("did you mean `footage_keep_days`?"));
+        from_toml::<Config>(Path::new("vong.toml"), "[footage]\nmin_free_mb = 1\n").unwrap_err();
+    assert_eq!(told.hint.as_deref(), Some("did you mean `min_free_mib`?"));
 }
 
 #[test]

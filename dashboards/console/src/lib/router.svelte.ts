@@ -1,11 +1,14 @@
 /** Paths of the console. Unknown paths are answered by the page itself, as the server sends it everywhere. */
+import { layoutOf } from '../wall/layouts';
 
-export type Page = 'home' | 'wall' | 'console' | 'unknown';
+export type Page = 'home' | 'wall' | 'tiles' | 'console' | 'review' | 'unknown';
 
 function pageOf(path: string): Page {
   if (path === '/' || path === '/index.html') return 'home';
+  if (layoutOf(path) !== null) return 'tiles';
   if (path === '/wall' || path.startsWith('/wall/')) return 'wall';
   if (path === '/console' || path.startsWith('/console/')) return 'console';
+  if (path === '/review' || path.startsWith('/review/')) return 'review';
   return 'unknown';
 }
 

@@ -78,6 +78,8 @@ export type ClipRow = {
   from_time_ms: number;
   to_time_ms: number;
   distance_m: number | null;
+  /** How well the camera shows the place, 0 to 1; null where it is only near. */
+  view_quality: number | null;
   url: string;
 };
 
@@ -156,6 +158,7 @@ export function clipRow(fields: Fields): ClipRow {
     from_time_ms: number(fields['from_time_ms']) ?? 0,
     to_time_ms: number(fields['to_time_ms']) ?? 0,
     distance_m: number(fields['distance_m']),
+    view_quality: number(fields['view_quality']),
     url: text(fields['url']) ?? '',
   };
 }

@@ -188,7 +188,7 @@ fn questions_about_the_engine_are_told_from_sql() {
     check(
         "EXPLAIN WINDOW reading",
         &expect![
-            "syntax error: expected one of readings, camera_events, video_segments, source_events, found 'reading'; did you mean readings? at line 1, column 16"
+            "syntax error: expected one of readings, camera_events, video_segments, vehicle_counts, video_events, source_events, found 'reading'; did you mean readings? at line 1, column 16"
         ],
     );
     check(

@@ -4,7 +4,7 @@ import { chooseCameras, nearestCameras, scoreCameras, type Incident } from './ch
 
 /** Cameras on a line, one kilometre apart. */
 function camera(n: number): CameraInfo {
-  return { camera_id: `C${n}`, name_vi: '', name_en: '', lon: 105.9, lat: 18.3 + n / 111.32, heading_deg: 0, unit_code: '' };
+  return { camera_id: `C${n}`, name_vi: '', name_en: '', lon: 105.9, lat: 18.3 + n / 111.32, heading_deg: 0, fov_deg: 90, range_m: 150, class: 'observation', owner: '', purpose: '', recording: 'continuous', unit_code: '' };
 }
 
 const cameras = [0, 1, 2, 3, 4, 5].map((n) => camera(n * 2));

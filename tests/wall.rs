@@ -1,0 +1,93 @@
+//! Walls of camera tiles in a real browser: sixteen cameras out of the ten streams of the sample city.
+
+use std::fmt::Write as _;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Vong, command, free_port, has_program, wait_until};
+
+/// The sample city alone; ended when dropped.
+struct City {
+    process: Child,
+    directory: tempfile::TempDir,
+}
+
+impl City {
+    fn start() -> Self {
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let directory = tempfile::tempdir().unwrap();
+        let process = command(&["demo", "--mqtt", &at(free_port()), "--rtsp", &at(free_port())])
+            .arg("--data")
+            .arg(directory.path())
+            .arg("city")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { process, directory }
+    }
+
+    /// Sixteen cameras: eight in H.264, two with a sub-stream, five of the eight again, and one in
+    /// H.265 alone. Without places, so that no alert chooses among them.
+    fn cameras(&self) -> String {
+        let file = self.directory.path().join("cameras.csv");
+        wait_until("the city's register", Duration::from_secs(30), || {
+            std::fs::read_to_string(&file).is_ok_and(|text| text.lines().count() >= 11)
+        });
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut lines = text.lines();
+        let head: Vec<_> = lines.next().unwrap().split(',').collect();
+        let column = |name: &str| head.iter().position(|known| *known == name).unwrap();
+        let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+        let (url, live) = (column("url"), column("live_url"));
+        let mut csv =
+            String::from("camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url,live_url\n");
+        for number in 1..=16 {
+            let (source, has_sub) = match number {
+                1..=10 => (number - 1, true),
+                16 => (9, false),
+                _ => (number - 11, true),
+            };
+            let (url, live) = (rows[source][url], if has_sub { rows[source][live] } else { "" });
+            writeln!(
+                csv,
+                "CAM-{number:02},Máy {number},Camera {number},105.9,18.34,0,U1,{url},{live}"
+            )
+            .unwrap();
+        }
+        csv
+    }
+}
+
+impl Drop for City {
+    fn drop(&mut self) {
+        drop(self.process.kill()); // the browser may have ended it
+        drop(self.process.wait());
+    }
+}
+
+#[test]
+fn sixteen_tiles_play_in_a_browser_that_decodes_and_in_one_that_does_not() {
+    let driver = xtask::root().join("tests/browser/wall.mjs");
+    let playwright = xtask::root().join("dashboards/console/node_modules/playwright-core");
+    if !playwright.is_dir() || !has_program("chromium") || !has_program("node") {
+        return println!("skipped: needs chromium, node and `make console`");
+    }
+    let city = City::start();
+    let mut vong = Vong::new("").unwrap();
+    vong.write("cameras.csv", &city.cameras()).unwrap();
+    vong.start().unwrap();
+    let shots = xtask::root().join("target/screenshots");
+    std::fs::create_dir_all(&shots).unwrap();
+    let driven = Command::new("node")
+        .arg(driver)
+        .arg(vong.url(""))
+        .arg(&shots)
+        .arg(city.process.id().to_string())
+        .output()
+        .unwrap();
+    let (seen, why) =
+        (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
+    assert!(driven.status.success(), "{why}\n{seen}\n{}", vong.said());
+    println!("{seen}");
+}
