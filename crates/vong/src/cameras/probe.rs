@@ -84,7 +84,8 @@ fn in_words(seen: &CameraProbe) -> String {
     ];
     if let Some(video) = &seen.video {
         let ProbedVideo { codec, rfc6381, width, height, fps, kilobits_per_s, .. } = video;
-        let key = video.key_interval_s.map_or("?".to_owned(), |seconds| format!("{seconds:.1}"));
+        let key =
+            video.key_interval_s.map_or_else(|| "?".to_owned(), |seconds| format!("{seconds:.1}"));
         lines.push(format!(
             "hình / picture            {codec} ({rfc6381}) {width}x{height}, {fps:.1} fps, \
              {kilobits_per_s:.0} kbit/s, key frame / {key} s"
