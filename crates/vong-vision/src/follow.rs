@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::debug;
+use tracing::{debug, trace};
 use vong_model::EventTime;
 use vong_runtime::Shutdown;
 
 use crate::client::{Question, Worker};
+use crate::detect::{Desk, Found};
 use crate::findings::{Finding, FindingSender, Of};
 use crate::luma::Luma;
 use crate::metrics::VisionMetrics;
@@ -36,6 +37,16 @@ pub(crate) struct TrafficWatch {
     pub(crate) metrics: VisionMetrics,
     /// Whether the camera shows its street, as its health says.
     pub(crate) is_sound: Arc<AtomicBool>,
+    /// Where a picture model tells what it sees, if there is one.
+    pub(crate) desk: Option<Arc<Desk>>,
+}
+
+/// A picture that is to be judged, and when it was taken by the camera's count and by ours.
+#[derive(Debug)]
+struct Look {
+    luma: Luma,
+    pts_90k: i64,
+    at: EventTime,
 }
 
 /// When frames were taken, evenly: our time of receipt jitters, the camera's count does not.
@@ -100,21 +111,33 @@ impl TrafficWatch {
             match self.pictures(&units, &looks).await {
                 Some(pictures) => {
                     is_broken = false;
-                    for (luma, at) in pictures {
-                        self.tell(traffic.observe(&luma, at)).await;
+                    for look in pictures {
+                        let seen = traffic.observe(&look.luma, look.at);
+                        self.recognise(&mut traffic, look.pts_90k);
+                        self.tell(seen).await;
                     }
                 }
-                None => is_broken = true,
+                None => {
+                    is_broken = true;
+                    self.desk.iter().for_each(|desk| desk.set_traffic(false));
+                }
             }
         }
     }
 
+    /// Tells the picture model whether it is wanted, and takes over what it saw.
+    fn recognise(&self, traffic: &mut Traffic, pts_90k: i64) {
+        let Some(desk) = &self.desk else { return };
+        traffic.mark(pts_90k);
+        desk.set_traffic(traffic.has_vehicles());
+        if let Some(Found { pts_90k, detections }) = desk.take(pts_90k) {
+            let told = traffic.recognise(pts_90k, &detections);
+            trace!(camera = %self.of.camera_id, seen = detections.len(), told, "model saw");
+        }
+    }
+
     /// The pictures that are to be judged with their times; `None` when the decoder lost the stream.
-    async fn pictures(
-        &self,
-        units: &[Unit],
-        looks: &[(EventTime, bool)],
-    ) -> Option<Vec<(Luma, EventTime)>> {
+    async fn pictures(&self, units: &[Unit], looks: &[(EventTime, bool)]) -> Option<Vec<Look>> {
         let first = units.first()?;
         let work = Work::Follow {
             camera: self.of.camera_id.to_string(),
@@ -135,8 +158,10 @@ impl TrafficWatch {
                 self.metrics.pictures.inc_by(u64::try_from(seen.len()).unwrap_or(0));
                 let each = seen.iter().zip(pixels.chunks_exact(WIDTH * HEIGHT));
                 let picture = |(unit, pixels): (&u32, &[u8])| {
-                    let (at, _) = looks.get(usize::try_from(*unit).ok()?)?;
-                    Some((Luma::new(WIDTH, HEIGHT, pixels.to_vec())?, *at))
+                    let number = usize::try_from(*unit).ok()?;
+                    let ((at, _), unit) = looks.get(number).zip(units.get(number))?;
+                    let luma = Luma::new(WIDTH, HEIGHT, pixels.to_vec())?;
+                    Some(Look { luma, pts_90k: unit.pts_90k, at: *at })
                 };
                 Some(each.filter_map(picture).collect())
             }

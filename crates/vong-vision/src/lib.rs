@@ -10,6 +10,7 @@
 mod blame;
 mod client;
 mod decode;
+mod detect;
 mod episode;
 mod error;
 mod findings;

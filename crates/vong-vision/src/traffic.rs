@@ -6,6 +6,7 @@
 mod background;
 mod objects;
 mod periods;
+mod sights;
 mod tracks;
 
 use vong_model::EventTime;
@@ -13,10 +14,12 @@ use vong_model::EventTime;
 use crate::episode::Episode;
 use crate::findings::{Count, Event, EventKind};
 use crate::luma::Luma;
+use crate::model::Detection;
 use crate::scene::{Scene, contains, side};
 use background::Background;
 use objects::Finder;
 use periods::{Periods, ZoneNow};
+use sights::Sights;
 use tracks::{Track, Tracks};
 
 /// Size of the pictures that are judged.
@@ -53,6 +56,7 @@ pub struct Traffic {
     finder: Finder,
     background: Background,
     tracks: Tracks,
+    sights: Sights,
     periods: Periods,
     /// Which pixels of the picture lie in each zone.
     zone_pixels: Vec<Vec<usize>>,
@@ -98,6 +102,7 @@ impl Traffic {
             scene,
             background: Background::default(),
             tracks: Tracks::default(),
+            sights: Sights::default(),
             periods: Periods::default(),
             last_at: None,
             last: None,
@@ -123,13 +128,13 @@ impl Traffic {
         }
         if last.is_none_or(|last| is_living(&last, luma)) {
             if at.micros() - self.living_at.micros() > LIVING_US {
-                self.tracks = Tracks::default(); // how long who stood is not known
+                self.tracks.forget(); // how long who stood is not known
             }
             self.living_at = at;
         }
         let Some(dt_s) = self.advance(at) else { return Seen::default() };
         let Some(differing) = self.background.differing(luma, at.micros()) else {
-            self.tracks = Tracks::default();
+            self.tracks.forget();
             return Seen::default();
         };
         let (objects, taken) = self.finder.find(&differing);
@@ -150,8 +155,25 @@ impl Traffic {
     /// lanes are not where the scene says. What is known of vehicles is forgotten.
     pub fn suspend(&mut self, is_suspended: bool) {
         self.is_suspended = is_suspended;
-        self.tracks = Tracks::default();
+        self.tracks.forget();
         self.last_at = None;
+    }
+
+    /// Whether anything moves or stands on the street.
+    pub fn has_vehicles(&self) -> bool {
+        self.tracks.all.iter().any(Track::is_confirmed)
+    }
+
+    /// Notes where everything is in the picture observed last, taken at `pts_90k` of the camera's
+    /// count, for a picture model that looks at it later.
+    pub fn mark(&mut self, pts_90k: i64) {
+        self.sights.mark(pts_90k, &self.tracks.all);
+    }
+
+    /// Takes over what a picture model sees in the picture taken at `pts_90k`: what overlaps a
+    /// vehicle there says of what kind that is. How many vehicles were told.
+    pub fn recognise(&mut self, pts_90k: i64, seen: &[Detection]) -> usize {
+        self.sights.recognise(pts_90k, seen, &mut self.tracks.all)
     }
 
     /// Vehicles that are tracked now: place on the plane of the scene, speed, kind.
@@ -169,7 +191,7 @@ impl Traffic {
             return None;
         }
         if dt_s > LONGEST_GAP_S {
-            self.tracks = Tracks::default();
+            self.tracks.forget();
             return Some(0.1);
         }
         Some(dt_s)

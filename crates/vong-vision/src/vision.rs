@@ -8,6 +8,7 @@ use vong_media::AccessUnitSink;
 use vong_runtime::{Clock, OnFailure, Shutdown, Tasks};
 
 use crate::client::{Worker, WorkerCommand};
+use crate::detect::{Both, Desk, DetectWatch};
 use crate::findings::{FindingSender, FindingWriter, Of};
 use crate::follow::TrafficWatch;
 use crate::metrics::VisionMetrics;
@@ -22,6 +23,9 @@ pub struct Vision {
     tasks: Tasks,
     watching: Arc<Worker>,
     following: Arc<Worker>,
+    /// Has the picture model, where there is one.
+    detecting: Option<Arc<Worker>>,
+    clock: Arc<dyn Clock>,
     findings: FindingSender,
     metrics: VisionMetrics,
     stills: Stills,
@@ -47,7 +51,17 @@ impl Vision {
         let (watching, following) = (worker(), worker());
         let (service, stills) = StillService::new(worker(), metrics.clone());
         tasks.spawn("vision/stills", OnFailure::Continue, service.run(tasks.shutdown()));
-        Self { tasks: tasks.clone(), watching, following, findings, metrics, stills }
+        let (tasks, clock) = (tasks.clone(), Arc::clone(clock));
+        Self { tasks, watching, following, detecting: None, clock, findings, metrics, stills }
+    }
+
+    /// Also asks a picture model of what kind vehicles are: `command` starts a worker that has one.
+    #[must_use]
+    pub fn with_model(mut self, command: WorkerCommand) -> Self {
+        let (clock, findings) = (Arc::clone(&self.clock), self.findings.clone());
+        let worker = Worker::new(command, clock, findings, self.metrics.clone());
+        self.detecting = Some(Arc::new(worker));
+        self
     }
 
     /// Makes stills for whoever asks.
@@ -76,28 +90,57 @@ impl Vision {
             };
             let name = format!("vision/{}/health", of.camera_id);
             self.tasks.spawn(name, OnFailure::Continue, watch.run(stop.clone()));
-            self.sink(Wanted::KeyFrames, waiting)
+            Box::new(self.sink(Wanted::KeyFrames, waiting)) as Box<dyn AccessUnitSink>
         });
-        let traffic = scene.map(|scene| {
-            let waiting = Waiting::new();
-            let watch = TrafficWatch {
-                of: of.clone(),
-                scene,
-                waiting: Arc::clone(&waiting),
-                worker: Arc::clone(&self.following),
-                findings: self.findings.clone(),
-                metrics: self.metrics.clone(),
-                is_sound,
-            };
-            let name = format!("vision/{}/traffic", of.camera_id);
-            self.tasks.spawn(name, OnFailure::Continue, watch.run(stop.clone()));
-            self.sink(Wanted::All, waiting)
-        });
+        let traffic = scene.map(|scene| self.watch_traffic(of, scene, is_sound, stop));
         CameraSinks { health, traffic }
     }
 
-    fn sink(&self, wanted: Wanted, waiting: Arc<Waiting>) -> Box<dyn AccessUnitSink> {
-        Box::new(WatchSink::new(wanted, waiting, self.metrics.clone()))
+    fn watch_traffic(
+        &self,
+        of: &Of,
+        scene: Scene,
+        is_sound: Arc<AtomicBool>,
+        stop: &Shutdown,
+    ) -> Box<dyn AccessUnitSink> {
+        let (waiting, model) = (Waiting::new(), self.watch_detections(of, stop));
+        let watch = TrafficWatch {
+            of: of.clone(),
+            scene,
+            waiting: Arc::clone(&waiting),
+            worker: Arc::clone(&self.following),
+            findings: self.findings.clone(),
+            metrics: self.metrics.clone(),
+            is_sound,
+            desk: model.as_ref().map(|(desk, _)| Arc::clone(desk)),
+        };
+        let name = format!("vision/{}/traffic", of.camera_id);
+        self.tasks.spawn(name, OnFailure::Continue, watch.run(stop.clone()));
+        let sink = self.sink(Wanted::All, waiting);
+        match model {
+            Some((_, key_frames)) => Box::new(Both(sink, key_frames)),
+            None => Box::new(sink),
+        }
+    }
+
+    /// Where the model tells what it sees, and where it gets key frames; `None` without a model.
+    fn watch_detections(&self, of: &Of, stop: &Shutdown) -> Option<(Arc<Desk>, WatchSink)> {
+        let worker = Arc::clone(self.detecting.as_ref()?);
+        let (waiting, desk) = (Waiting::new(), Arc::<Desk>::default());
+        let watch = DetectWatch {
+            of: of.clone(),
+            waiting: Arc::clone(&waiting),
+            worker,
+            desk: Arc::clone(&desk),
+            metrics: self.metrics.clone(),
+        };
+        let name = format!("vision/{}/model", of.camera_id);
+        self.tasks.spawn(name, OnFailure::Continue, watch.run(stop.clone()));
+        Some((desk, self.sink(Wanted::KeyFrames, waiting)))
+    }
+
+    fn sink(&self, wanted: Wanted, waiting: Arc<Waiting>) -> WatchSink {
+        WatchSink::new(wanted, waiting, self.metrics.clone())
     }
 }
 

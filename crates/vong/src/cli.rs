@@ -57,7 +57,11 @@ enum Command {
     Version,
     /// Decode pictures for the vong that started this; it speaks to no person.
     #[command(hide = true)]
-    VisionWorker,
+    VisionWorker {
+        /// The detector's model.
+        #[arg(long)]
+        detector: Option<PathBuf>,
+    },
 }
 
 /// Where the sample city runs.
@@ -235,7 +239,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Fsck { data } => fsck::run(&data),
         Command::Reference { of: ReferenceOf::Vong } => say(config::reference().trim_end()),
         Command::Reference { of: ReferenceOf::Sources } => say(vong_decode::reference().trim_end()),
-        Command::VisionWorker => vision::run_worker(),
+        Command::VisionWorker { detector } => vision::run_worker(detector.as_deref()),
         Command::Version => say(&format!("vong {}", env!("CARGO_PKG_VERSION"))),
     }
 }

@@ -146,6 +146,7 @@ impl FootageConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct VisionConfig {
     pub health: bool,
+    pub detector: PathBuf,
     pub worker_memory_mib: u64,
     pub worker_nice: u8,
 }
@@ -274,7 +275,12 @@ impl Default for FootageConfig {
 
 impl Default for VisionConfig {
     fn default() -> Self {
-        Self { health: true, worker_memory_mib: 1_024, worker_nice: 10 }
+        Self {
+            health: true,
+            detector: Path::new("models").join(vong_detect::MODEL_FILE),
+            worker_memory_mib: 1_024,
+            worker_nice: 10,
+        }
     }
 }
 
@@ -318,7 +324,7 @@ impl Config {
             tables,
             map,
         } = &mut self.files;
-        let registers = [sensors, cameras, camera_logins, units];
+        let registers = [sensors, cameras, camera_logins, units, &mut self.vision.detector];
         let folders = [rules, views, sources, scenes, tables, map, &mut self.data.directory];
         for path in registers.into_iter().chain(folders) {
             *path = base.join(&*path);

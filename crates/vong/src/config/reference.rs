@@ -165,6 +165,11 @@ const KEYS: &[Key] = &[
         "Whether key frames are looked at for cameras that are black, covered, moved, frozen and the like.",
     ),
     key(
+        "vision.detector",
+        "\"models/coco_ssdlite.onnx\"",
+        "The model that tells cars, motorcycles, buses, trucks, bicycles and people apart; without the file they are told by their outlines.",
+    ),
+    key(
         "vision.worker_memory_mib",
         "1024",
         "Address space of each process that decodes; it dies and is started again when it wants more.",
