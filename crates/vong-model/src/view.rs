@@ -309,7 +309,8 @@ pub fn is_taken(name: &str) -> bool {
 }
 
 /// Tables that are no streams.
-const TAKEN: [&str; 7] = ["alerts", "reviews", "sources", "sensors", "cameras", "units", "vong"];
+const TAKEN: [&str; 8] =
+    ["alerts", "reviews", "sources", "sensors", "cameras", "units", "video_gops", "vong"];
 
 #[cfg(test)]
 mod tests;

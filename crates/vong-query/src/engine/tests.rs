@@ -190,6 +190,7 @@ async fn every_table_and_column_is_documented() {
         | city          | public             | view_rows         | BASE TABLE |
         | city          | public             | vehicle_counts    | BASE TABLE |
         | city          | public             | video_events      | BASE TABLE |
+        | city          | public             | evidence_events   | BASE TABLE |
         | city          | public             | watermarks        | BASE TABLE |
         | city          | public             | source_events     | BASE TABLE |
         | city          | public             | rule_changes      | BASE TABLE |

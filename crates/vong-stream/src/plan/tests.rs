@@ -212,7 +212,7 @@ fn what_cannot_be_exact_or_bounded_is_refused() {
         "",
         "SELECT sensor_id FROM alert_transitions WHERE value > 1",
         &expect![
-            "'alert_transitions' does not feed rules; readings, camera_events, video_segments, source_events do at line 2, column 23 "
+            "'alert_transitions' does not feed rules; readings, camera_events, video_segments, vehicle_counts, video_events, source_events do at line 2, column 23 "
         ],
     );
     check(
@@ -373,7 +373,7 @@ fn queries_asked_again_and_again_are_planned() {
         EVERY,
         "SELECT count(*) FROM readings",
         &expect![
-            "the first output names what the alert is about: one of camera_id, metric, sensor_id, source_id, unit, unit_code, by that name at line 2, column 1 "
+            "the first output names what the alert is about: one of camera_id, direction, kind, line, metric, sensor_id, source_id, unit, unit_code, by that name at line 2, column 1 "
         ],
     );
     check(

@@ -152,7 +152,7 @@ fn what_a_rule_cannot_ask_a_view_cannot_either() {
         (
             "SELECT state FROM alert_transitions".to_owned(),
             expect![
-                "'alert_transitions' does not feed rules; readings, camera_events, video_segments, source_events do at line 2, column 19 "
+                "'alert_transitions' does not feed rules; readings, camera_events, video_segments, vehicle_counts, video_events, source_events do at line 2, column 19 "
             ],
         ),
     ] {
