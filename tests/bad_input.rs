@@ -73,7 +73,7 @@ fn faults_of_a_table_are_told_with_line_and_column() {
 fn wrong_camera_address_is_told_with_its_line() {
     let cameras = "camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url\n\
                    C1,a,a,105.9,18.3,0,U1,htp://10.0.0.9/main\n";
-    check(&[("cameras.csv", cameras)], &["cameras.csv:2:1", "htp://10.0.0.9/main", "rtsp://"]);
+    check(&[("cameras.csv", cameras)], &["cameras.csv:2:", "htp://10.0.0.9/main", "rtsp://"]);
 }
 
 #[test]

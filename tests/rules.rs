@@ -220,7 +220,7 @@ fn changed_rule_files_are_read_again_on_sighup() {
     vong.write("rules/low.sql", "CREATE ALERT RULE low").unwrap();
     hang_up();
     wait_until("the mistake is told", Duration::from_secs(20), || {
-        vong.said().contains("rules stay as they were")
+        vong.said().contains("everything stays as it was")
     });
     assert_eq!(rules(&vong).len(), 2);
 }
