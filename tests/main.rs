@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod cameras;
+mod clips;
 mod demo;
 mod disks;
 mod evidence;

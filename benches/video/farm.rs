@@ -86,12 +86,12 @@ impl Farm {
         &self.film
     }
 
-    /// Configuration of a vong that records all of them and does nothing else.
+    /// Configuration of a vong that records all of them and does nothing else: decodes no picture.
     pub(super) fn write_site(&self, site: &Path, http: u16) -> Result<()> {
         for folder in ["rules", "sources", "views"] {
             std::fs::create_dir_all(site.join(folder))?;
         }
-        let config = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n");
+        let config = format!("[http]\nlisten = \"127.0.0.1:{http}\"\n[vision]\nhealth = false\n");
         std::fs::write(site.join("vong.toml"), config)?;
         let mut csv = String::from("camera_id,name_vi,name_en,lon,lat,heading_deg,unit_code,url\n");
         for n in 0..self.cameras {

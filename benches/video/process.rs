@@ -10,10 +10,14 @@ const TICKS: f64 = 100.0;
 /// Since the process began, and now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usage {
-    /// User and system, of all its threads.
-    pub(super) cpu_s: f64,
+    /// Seconds of processor time, user and system, of all its threads; by the length of a span, the
+    /// share of a core.
+    pub(super) core: f64,
     /// Resident memory.
     pub(super) rss_mb: f64,
+    /// Open files and connections.
+    pub(super) descriptors: f64,
+    pub(super) threads: f64,
 }
 
 /// A process that ends with this.
@@ -35,10 +39,14 @@ impl Watched {
         let ticks: f64 =
             fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = rss.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-        let rss_mb = kib.context("the process has ended")? * 1_024.0 / 1e6;
-        Ok(Usage { cpu_s: ticks / TICKS, rss_mb })
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+            value.context("the process has ended")
+        };
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count() as f64;
+        let rss_mb = number("VmRSS:")? * 1_024.0 / 1e6;
+        Ok(Usage { core: ticks / TICKS, rss_mb, descriptors, threads: number("Threads:")? })
     }
 }
 

@@ -144,6 +144,10 @@ impl AccessUnitSink for VideoSink {
         self.feed.change(|frames| frames.push(Arc::new(unit.clone()), watched));
     }
 
+    fn is_prompt(&self) -> bool {
+        self.feed.watched_by.load(Ordering::Relaxed) > 0
+    }
+
     fn interrupted(&mut self) {
         self.feed.change(Frames::interrupt);
     }

@@ -50,7 +50,7 @@ pub struct VideoParameters {
 pub struct AccessUnit {
     /// Presentation time in 1/90000 s as the camera counts it; may jump when the camera restarts.
     pub pts_90k: i64,
-    /// When the first byte reached us, by our clock.
+    /// When it was read whole, by our clock; see [`AccessUnitSink::is_prompt`].
     pub received_at: EventTime,
     /// When it was taken, by the camera's clock, if the camera says so (RTCP sender reports).
     pub camera_time: Option<EventTime>,
@@ -69,6 +69,12 @@ pub trait AccessUnitSink: Send + Sync {
     fn parameters(&mut self, parameters: &Arc<VideoParameters>);
 
     fn access_unit(&mut self, unit: &AccessUnit);
+
+    /// Whether somebody waits for the frames. Those of a camera that is only recorded may be handed
+    /// on a tenth of a second later, several at once, which costs far less.
+    fn is_prompt(&self) -> bool {
+        false
+    }
 
     /// The camera was lost; the next frame belongs to a new stream, its `pts_90k` unrelated.
     fn interrupted(&mut self);

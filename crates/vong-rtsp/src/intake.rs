@@ -165,7 +165,9 @@ impl RtspIntake {
     async fn deliver(&mut self, session: &mut Playing) -> Error {
         let mut known: Option<Arc<VideoParameters>> = None;
         loop {
-            match session.next().await {
+            // The first frame is prompt: the instants of all that follow hang on when it came.
+            let prompt = known.is_none() || self.sinks.iter().any(|sink| sink.is_prompt());
+            match session.next(prompt).await {
                 Ok(Event::Frame { parameters, mut unit }) => {
                     if let Some(parameters) = parameters
                         && known.as_ref() != Some(&parameters)

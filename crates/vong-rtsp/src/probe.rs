@@ -94,7 +94,7 @@ impl Seen {
         self.report.audio = session.offer.tracks.iter().any(|track| track.media == "audio");
         self.report.metadata = session.offer.metadata().is_some();
         let until = tokio::time::Instant::now() + request.watch;
-        while let Ok(event) = tokio::time::timeout_at(until, session.next()).await {
+        while let Ok(event) = tokio::time::timeout_at(until, session.next(true)).await {
             match event? {
                 Event::Frame { parameters, unit } => {
                     if let Some(parameters) = parameters {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt as _, StreamExt};
 use retina::client::{
     Credentials, Demuxed, Described, InitialTimestampPolicy, PlayOptions, Session, SessionGroup,
     SessionIdPolicy, SessionOptions, SetupOptions, TcpTransportOptions, TeardownPolicy,
@@ -40,6 +40,11 @@ pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a session that was left behind may hold up the next one.
 const STALE_LIMIT: Duration = Duration::from_secs(5);
 
+/// Frames that nobody waits for are left to the kernel for so long and taken together: reading each
+/// as it comes costs twice the processor time, most of it the kernel's (see `benches/video.rs`).
+/// Less than a socket holds of 10 Mbit/s, and far below what is taken for drift of a camera's clock.
+const GULP: Duration = Duration::from_millis(100);
+
 /// What is asked of a camera. Its address is pinned: see [`crate::Networks`].
 pub(crate) struct Ask<'a> {
     pub(crate) url: &'a Url,
@@ -54,6 +59,7 @@ pub(crate) struct Ask<'a> {
 /// A session that plays.
 pub(crate) struct Playing {
     frames: Demuxed,
+    transport: Transport,
     pub(crate) offer: Offer,
     video: usize,
     codec: Codec,
@@ -99,6 +105,7 @@ impl Playing {
         let frames = playing.demuxed().map_err(Error::Stream)?;
         Ok(Self {
             frames,
+            transport: ask.transport,
             offer,
             video,
             codec,
@@ -119,16 +126,11 @@ impl Playing {
         self.camera_clock.forget();
     }
 
-    /// The next frame, report or document.
-    pub(crate) async fn next(&mut self) -> Result<Event, Error> {
+    /// The next frame, report or document: as soon as it is here if `prompt`, else by the gulp.
+    /// Over UDP always at once, as nothing waits for a receiver whose buffer is full.
+    pub(crate) async fn next(&mut self, prompt: bool) -> Result<Event, Error> {
         loop {
-            let deadline = self.last_frame + SILENCE_LIMIT;
-            let item = tokio::time::timeout_at(deadline, self.frames.next())
-                .await
-                .map_err(|_elapsed| Error::Silent(SILENCE_LIMIT))?
-                .ok_or(Error::Ended)?
-                .map_err(Error::Stream)?;
-            match item {
+            match self.item(prompt).await? {
                 CodecItem::VideoFrame(frame) if frame.stream_id() == self.video => {
                     self.last_frame = tokio::time::Instant::now();
                     let parameters = self.new_parameters(&frame)?;
@@ -148,6 +150,21 @@ impl Playing {
                 _ => {} // audio is not recorded
             }
         }
+    }
+
+    async fn item(&mut self, prompt: bool) -> Result<CodecItem, Error> {
+        let item = match self.frames.next().now_or_never() {
+            Some(item) => item,
+            None => {
+                if !prompt && self.transport == Transport::Tcp {
+                    tokio::time::sleep(until_gulp(self.clock.now())).await;
+                }
+                let deadline = self.last_frame + SILENCE_LIMIT;
+                let next = tokio::time::timeout_at(deadline, self.frames.next()).await;
+                next.map_err(|_elapsed| Error::Silent(SILENCE_LIMIT))?
+            }
+        };
+        item.ok_or(Error::Ended)?.map_err(Error::Stream)
     }
 
     fn new_parameters(
@@ -195,6 +212,13 @@ impl Playing {
         }
         None
     }
+}
+
+/// Until the next gulp: at the same instants for all cameras, so that one turn of the timer serves
+/// them all.
+fn until_gulp(now_us: i64) -> Duration {
+    let gulp_us = i64::try_from(GULP.as_micros()).unwrap_or(i64::MAX);
+    Duration::from_micros(gulp_us.saturating_sub(now_us.rem_euclid(gulp_us)).unsigned_abs())
 }
 
 /// Asks what the camera offers.
@@ -276,5 +300,17 @@ impl Offer {
             fps: stream.framerate(),
         };
         Self { tracks: streams.iter().map(track).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gulps_of_all_cameras_fall_on_the_same_instants() {
+        for (now_us, wait_us) in [(0, 100_000), (1, 99_999), (1_234_560_000, 40_000), (-1, 1)] {
+            assert_eq!(until_gulp(now_us), Duration::from_micros(wait_us), "at {now_us}");
+        }
     }
 }

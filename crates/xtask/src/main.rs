@@ -1,7 +1,7 @@
 //! `cargo xtask`: the checks of this repository, in the order CI runs them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
@@ -34,8 +34,20 @@ enum Task {
     Check,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+/// Failures are told in one line, last: a record of the end of the output must hold the reason.
+#[expect(clippy::print_stderr, reason = "a command-line tool speaks on standard error")]
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Arch => report("arch", &xtask::arch::violations(&xtask::root())?),
         Task::Tidy => report("tidy", &xtask::tidy::violations(&xtask::root())?),
         Task::Gen => cargo(

@@ -1,0 +1,217 @@
+//! Clips in other makers' players: what ffmpeg, mpv and Chromium show of a clip is exactly the
+//! frames of the recorded files that were on screen in the interval, no more and no less.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::cameras::probe;
+use crate::footage::recorded;
+use crate::support::{Vong, has_program, shared, wait_until};
+
+/// Ticks of a second in a recorded file.
+const TICKS: f64 = 90_000.0;
+
+/// A frame as an independent decoder finds it in a recorded file.
+#[derive(Clone, Debug)]
+struct Shown {
+    /// By our clock, µs since 1970.
+    start_us: f64,
+    /// Hash of its picture.
+    picture: String,
+}
+
+/// Frames of a file as `program` decodes them: ticks of 1/90000 s and the picture's hash.
+fn pictures(program: &mut Command) -> Result<Vec<(f64, String)>> {
+    let output = program.output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && told.is_empty(), "{program:?}: {told}");
+    let mut base = TICKS;
+    let mut frames = Vec::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        if let Some(time_base) = line.strip_prefix("#tb 0: ") {
+            let (over, under) = time_base.split_once('/').context("a time base")?;
+            base = under.parse::<f64>()? / over.parse::<f64>()?;
+        } else if !line.starts_with('#') {
+            let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+            let [_, _, pts, _, _, picture] = fields.as_slice() else { continue };
+            frames.push((pts.parse::<f64>()? * TICKS / base, (*picture).to_owned()));
+        }
+    }
+    Ok(frames)
+}
+
+fn with_ffmpeg(file: &Path) -> Result<Vec<(f64, String)>> {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-i"]).arg(file);
+    pictures(ffmpeg.args(["-fps_mode", "passthrough", "-copyts", "-f", "framemd5", "-"]))
+}
+
+/// mpv playing into a list of its pictures instead of a window. It is told to start at the start:
+/// left alone it ignores what an edit list hides, and shows the frames from the key frame on.
+fn with_mpv(file: &Path) -> Result<Vec<(f64, String)>> {
+    let mut mpv = Command::new("mpv");
+    mpv.args(["--no-config", "--really-quiet", "--no-audio", "--start=0", "--hr-seek=yes"]);
+    mpv.args(["--of=framemd5", "--ovc=rawvideo"]);
+    pictures(mpv.arg("--o=-").arg(file))
+}
+
+/// Every frame that was recorded of a camera, at its instant: the files decoded without our index,
+/// laid on the instants of the groups.
+fn frames_of(vong: &Vong, camera: &str) -> Result<Vec<Shown>> {
+    let groups = vong.sql(&format!(
+        "SELECT file, frames, CAST(to_unixtime(start_time) AS BIGINT) AS s, \
+         CAST(date_part('microsecond', start_time) AS BIGINT) % 1000000 AS us \
+         FROM video_gops WHERE camera_id = '{camera}' ORDER BY file, byte_offset"
+    ))?;
+    let mut by_file: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for group in &groups {
+        by_file.entry(group["file"].as_str().context("a path")?).or_default().push(group);
+    }
+    let mut all = Vec::new();
+    for (file, groups) in by_file {
+        let decoded = with_ffmpeg(&vong.path("data/footage").join(file))?;
+        let mut decoded = decoded.into_iter();
+        for group in groups {
+            let number = |name: &str| group[name].as_u64().context("a number");
+            let start_us = number("s")? as f64 * 1e6 + number("us")? as f64;
+            let count = usize::try_from(number("frames")?)?;
+            let frames: Vec<_> = decoded.by_ref().take(count).collect();
+            ensure!(frames.len() == count, "{file}: {} of {count} frames", frames.len());
+            let first = frames.first().context("a frame")?.0;
+            all.extend(frames.into_iter().map(|(ticks, picture)| Shown {
+                start_us: start_us + (ticks - first) / TICKS * 1e6,
+                picture,
+            }));
+        }
+    }
+    Ok(all)
+}
+
+/// The frames on screen in `[from, to)`: of each, until the next.
+fn on_screen(frames: &[Shown], from_us: f64, to_us: f64) -> &[Shown] {
+    let first = frames.partition_point(|frame| frame.start_us <= from_us).saturating_sub(1);
+    let last = frames.partition_point(|frame| frame.start_us < to_us);
+    &frames[first..last]
+}
+
+/// The same intervals in every run (a linear congruential generator, Knuth's constants).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A clip on disk, and what it must show.
+struct Cut {
+    file: PathBuf,
+    codec: &'static str,
+    expected: Vec<Shown>,
+    seconds: f64,
+}
+
+fn cut(vong: &Vong, camera: &str, frames: &[Shown], dice: &mut Dice) -> Result<Cut> {
+    let (first, last) = (frames.first().context("frames")?, frames.last().context("frames")?);
+    let reach_ms = ((last.start_us - first.start_us) / 1e3) as u64;
+    let length = 200 + dice.below(5_000);
+    let from = (first.start_us / 1e3).ceil() as u64 + dice.below(reach_ms - length);
+    let path = format!("/api/v1/cameras/{camera}/clip.mp4?from_ms={from}&to_ms={}", from + length);
+    let file = vong.path(&format!("{camera}-{from}.mp4"));
+    std::fs::write(&file, vong.get_bytes(&path)?)?;
+    let expected = on_screen(frames, from as f64 * 1e3, (from + length) as f64 * 1e3).to_vec();
+    let start = expected.first().context("a frame on screen")?.start_us;
+    let after = expected.last().context("a frame on screen")?.start_us;
+    let next = frames.iter().find(|frame| frame.start_us > after).map_or(after, |f| f.start_us);
+    let codec = if camera == "CAM-0" { "h264" } else { "hevc" };
+    Ok(Cut { file, codec, expected, seconds: (next - start) / 1e6 })
+}
+
+fn assert_pictures(player: &str, cut: &Cut, shown: &[(f64, String)]) {
+    let name = cut.file.display();
+    let expected: Vec<_> = cut.expected.iter().map(|frame| &frame.picture).collect();
+    let found: Vec<_> = shown.iter().map(|(_, picture)| picture).collect();
+    assert_eq!(found.len(), expected.len(), "{player}, {name}: frames");
+    assert_eq!(found, expected, "{player}, {name}: pictures");
+    let begin = cut.expected[0].start_us;
+    for ((ticks, _), frame) in shown.iter().zip(&cut.expected) {
+        let apart = ticks / TICKS * 1e3 - (frame.start_us - begin) / 1e3;
+        assert!(apart.abs() <= 1.5, "{player}, {name}: a frame {apart} ms off its instant");
+    }
+}
+
+fn assert_exact(cut: &Cut) -> Result<()> {
+    let probed = probe(&cut.file);
+    assert_eq!(probed["streams"][0]["codec_name"], cut.codec);
+    let duration: f64 = probed["format"]["duration"].as_str().context("a duration")?.parse()?;
+    assert!((duration - cut.seconds).abs() < 0.002, "{duration} s, not {} s", cut.seconds);
+    assert_pictures("ffmpeg", cut, &with_ffmpeg(&cut.file)?);
+    if has_program("mpv") {
+        assert_pictures("mpv", cut, &with_mpv(&cut.file)?);
+    }
+    Ok(())
+}
+
+/// Chromium steps through every frame; it must say of H.265 that it cannot.
+fn step_in_chromium(vong: &Vong, cuts: &[Cut]) -> Result<()> {
+    let driver = xtask::root().join("tests/browser/clips.mjs");
+    let playwright = xtask::root().join("dashboards/console/node_modules/playwright-core");
+    if !playwright.is_dir() || !has_program("chromium") || !has_program("node") {
+        println!("skipped the browser: needs chromium, node and `make console`");
+        return Ok(());
+    }
+    let list: Vec<Value> = cuts
+        .iter()
+        .map(|cut| {
+            let begin = cut.expected[0].start_us;
+            let times = cut.expected.iter().map(|frame| (frame.start_us - begin) / 1e6);
+            let times: Vec<f64> = times.collect();
+            json!({ "file": cut.file, "codec": cut.codec, "times": times, "seconds": cut.seconds })
+        })
+        .collect();
+    let todo = vong.path("clips.json");
+    std::fs::write(&todo, serde_json::to_vec(&list)?)?;
+    let driven = Command::new("node").arg(driver).arg(todo).output()?;
+    let told = String::from_utf8_lossy(&driven.stdout);
+    ensure!(driven.status.success(), "{}\n{told}", String::from_utf8_lossy(&driven.stderr));
+    println!("{}", told.trim());
+    Ok(())
+}
+
+#[test]
+fn players_show_exactly_the_frames_that_were_on_screen() {
+    let clips: u64 = std::env::var("VONG_CLIPS").ok().and_then(|n| n.parse().ok()).unwrap_or(16);
+    if shared("tools/gst_rtsp_farm.py").is_none() {
+        return;
+    }
+    let Some((_farm, mut vong)) = recorded(2, "").unwrap() else { return };
+    vong.start().unwrap();
+    wait_until(
+        "seventy seconds are recorded, over the edge of a file",
+        Duration::from_secs(120),
+        || {
+            let sql = "SELECT count(*) AS n FROM (SELECT camera_id FROM video_gops \
+                   GROUP BY camera_id HAVING count(*) >= 70)";
+            vong.number(sql).unwrap() == 2
+        },
+    );
+    let sides = ["CAM-0", "CAM-1"].map(|camera| (camera, frames_of(&vong, camera).unwrap()));
+    let mut dice = Dice(1);
+    let mut cuts = Vec::new();
+    for n in 0..clips {
+        let (camera, frames) = &sides[usize::from(n % 2 == 1)];
+        let cut = cut(&vong, camera, frames, &mut dice).unwrap();
+        assert_exact(&cut).unwrap();
+        cuts.push(cut);
+    }
+    step_in_chromium(&vong, &cuts).unwrap();
+    let frames: usize = cuts.iter().map(|cut| cut.expected.len()).sum();
+    println!("{clips} clips, {frames} frames: exact in ffmpeg and mpv");
+}
