@@ -255,6 +255,8 @@ export const en: Messages = {
     undecided: 'not decided',
     note: 'Note (plate, act, reason)',
     recorded: 'Recorded in the log',
+    recording: 'Recording…',
+    notSeen: 'Not recorded: the picture of this case is not on screen yet.',
     failed: 'Could not be recorded',
     cameras: 'Main camera',
     neighbours: 'The same moment on neighbouring cameras',

@@ -257,6 +257,8 @@ export const vi = {
     undecided: 'chưa kết luận',
     note: 'Ghi chú (biển số, hành vi, lý do)',
     recorded: 'Đã ghi vào nhật ký',
+    recording: 'Đang ghi…',
+    notSeen: 'Chưa ghi: hình của hồ sơ này chưa hiện lên.',
     failed: 'Không ghi được',
     cameras: 'Camera chính',
     neighbours: 'Cùng thời điểm, camera lân cận',
