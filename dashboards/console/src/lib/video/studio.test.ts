@@ -140,6 +140,28 @@ describe('a tile that the page plays', () => {
   });
 });
 
+describe('a player that shows one picture after each beginning', () => {
+  test('is begun anew ever more rarely too', () => {
+    const stage = new Stage('fragments', [0]);
+    let begun = 0;
+    stage.setUp(0);
+    stage.studio.shown(0, 1);
+    stage.pass(120, () => {
+      stage.fragment(0);
+      if (stage.shows.length === 0) return;
+      begun += 1;
+      stage.shows.length = 0;
+      stage.setUp(0);
+      stage.studio.shown(0, 1);
+    });
+    expect(begun).toBeLessThan(9);
+    begun = 0;
+    stage.pass(30, () => stage.studio.shown(0, 2));
+    stage.studio.failed(0);
+    expect(stage.shows).toEqual(['', '0']);
+  });
+});
+
 describe('a camera that the server did not know', () => {
   test('is asked for again when the register is another one', () => {
     const stage = new Stage('frames', [0, 1, 2]);

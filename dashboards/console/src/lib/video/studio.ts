@@ -15,7 +15,7 @@ const LOST_KEYS_MS = 15_000;
 /** A player that broke is begun anew at once, then ever more rarely while it keeps breaking. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
-/** A player that showed pictures for this long has recovered. */
+/** A player that still shows pictures this long after it began has recovered. */
 const RECOVERED_MS = 10_000;
 /** An unknown camera is asked for again after this time, should the page not hear of the register. */
 const UNKNOWN_RETRY_MS = 60_000;
@@ -37,7 +37,6 @@ type Tile = {
   /** Local time of the last data for a player of the page. */
   fedAt: number;
   failures: number;
-  failedAt: number;
   /** When a player that broke is begun anew; null when it is not waiting for that. */
   retryAt: number | null;
   report: TileReport;
@@ -132,7 +131,8 @@ export class Studio {
     const now = Date.now();
     tile.paintedAt = now;
     tile.retryAt = null;
-    if (now - tile.failedAt > RECOVERED_MS) tile.failures = 0;
+    // One picture after each beginning is no recovery.
+    if (now - tile.askedAt > RECOVERED_MS) tile.failures = 0;
     this.#count(tile, receivedUs);
   }
 
@@ -143,7 +143,6 @@ export class Studio {
     const now = Date.now();
     const wait = tile.failures === 0 ? 0 : Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (tile.failures - 1));
     tile.failures += 1;
-    tile.failedAt = now;
     tile.retryAt = now + wait;
     tile.report.condition = 'failed';
     this.#retry(now);
@@ -383,5 +382,5 @@ function fresh(page: PageTile): Tile {
     skipped: 0,
     left: 0,
   };
-  return { page, setup: null, decoder: null, busy: false, askedAt: Date.now(), paintedAt: 0, fedAt: 0, failures: 0, failedAt: 0, retryAt: null, report };
+  return { page, setup: null, decoder: null, busy: false, askedAt: Date.now(), paintedAt: 0, fedAt: 0, failures: 0, retryAt: null, report };
 }
