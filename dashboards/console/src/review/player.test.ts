@@ -46,9 +46,9 @@ describe('pictures from the server', () => {
   });
 
   it('come for the frame at which it stops playing', async () => {
+    vi.spyOn(performance, 'now').mockReturnValue(100_000);
     const { player, seen } = await stills();
     await asked[0]?.answer();
-    vi.spyOn(performance, 'now').mockReturnValue(100_000);
     player.play(1);
     vi.spyOn(performance, 'now').mockReturnValue(100_120);
     player.tick();

@@ -94,6 +94,7 @@ describe('a player of fragments', () => {
       const { video, seen, player: made, append } = player();
       made.begin('video/mp4', new ArrayBuffer(4));
       run(video);
+      expect([way, seen]).toEqual([way, ['broken']]);
       append(1);
       video.present(1);
       video.dispatchEvent(new Event('error'));
