@@ -1,5 +1,6 @@
 /**
- * What stands where: fetched once, again when it failed, and again when the server is another one.
+ * What stands where: fetched once, again when it failed, and again when the server or its register is
+ * another one.
  * A screen works without it (ids instead of names), so it never blocks the first paint.
  */
 import * as api from './api';
@@ -26,6 +27,8 @@ class Assets {
   maps = $state.raw<Maps | null>(null);
   units = $state.raw<ReadonlyMap<string, Unit>>(new Map());
 
+  #has = { sensors: false, cameras: false };
+
   constructor() {
     this.reload();
   }
@@ -34,19 +37,31 @@ class Assets {
     keepTrying(async () => {
       this.about = await api.about();
     });
-    keepTrying(async () => {
-      const list = await api.sensors();
-      this.sensors = new Map(list.map((sensor) => [sensor.sensor_id, sensor]));
-    });
-    keepTrying(async () => {
-      const list = await api.cameras();
-      this.cameras = new Map(list.map((camera) => [camera.camera_id, camera]));
-    });
+    this.reloadRegister();
     keepTrying(async () => {
       const [units, streets, river] = await Promise.all(['units', 'streets', 'river'].map((name) => api.geojson(name)));
       this.maps = { units: units ?? EMPTY, streets: streets ?? EMPTY, river: river ?? EMPTY };
       this.units = unitsOf(this.maps.units);
     });
+  }
+
+  /** Sensors and cameras alone. */
+  reloadRegister(): void {
+    keepTrying(async () => {
+      const list = await api.sensors();
+      this.sensors = new Map(list.map((sensor) => [sensor.sensor_id, sensor]));
+      this.#has.sensors = true;
+    });
+    keepTrying(async () => {
+      const list = await api.cameras();
+      this.cameras = new Map(list.map((camera) => [camera.camera_id, camera]));
+      this.#has.cameras = true;
+    });
+  }
+
+  /** Both are there, however short they are. */
+  get isLoaded(): boolean {
+    return this.#has.sensors && this.#has.cameras;
   }
 
   cityName(): string {

@@ -7,6 +7,7 @@
 import { explain, frames, spanUrl, stillUrl } from '../lib/api';
 import type { FrameTable } from '../lib/wire';
 import { covers, frameAt, lengthOf, mediaAt, middleOf, startOf, wallAt } from './frames';
+import { Stills, type Still } from './stills.svelte';
 
 /** Pictures from the server while it plays: more than these nobody can follow, milliseconds. */
 const STILL_EVERY_MS = 700;
@@ -18,14 +19,13 @@ export type Mode = 'loading' | 'video' | 'stills' | 'none';
 
 export class Player {
   mode = $state<Mode>('loading');
-  error = $state<string | null>(null);
+  #failed = $state<string | null>(null);
   table = $state.raw<FrameTable | null>(null);
-  /** The frame on screen. */
+  /** The frame on screen; of stills, the one that is asked for: `shown` says which one is there. */
   frame = $state(0);
   /** Media time that the browser says the frame on screen has, seconds. */
   mediaTime = $state(-1);
   url = $state('');
-  still = $state('');
   /** The leading picture's moment lies outside of this footage. */
   outside = $state(false);
   duration = $state(0);
@@ -36,13 +36,12 @@ export class Player {
   /** What was asked for last, while it stands: what is presented may lag behind. */
   #target: number | null = null;
   #lagging = 0;
-  #playing = false;
+  #playing = $state(false);
   #rate = 1;
   /** Of stills: where playing began. */
   #begun = { at: 0, seconds: 0 };
   #lastStill = 0;
-  #shown = '';
-  #waiting: string | null = null;
+  #stills = new Stills();
   #closed = false;
 
   constructor(readonly camera: string) {}
@@ -59,13 +58,15 @@ export class Player {
       this.url = spanUrl(this.camera, fromMs, toMs);
       this.show(this.frame);
     } catch (failure) {
+      if (this.#closed) return;
       this.mode = 'none';
-      this.error = explain(failure);
+      this.#failed = explain(failure);
     }
   }
 
   close(): void {
     this.#closed = true;
+    this.#stills.close();
     this.#video?.removeAttribute('src');
     this.#video?.load();
     this.#video = null;
@@ -94,6 +95,37 @@ export class Player {
     this.show(this.frame);
   }
 
+  /** What went wrong with the footage, or with the last picture. */
+  get error(): string | null {
+    return this.#failed ?? this.#stills.error;
+  }
+
+  /** The server's picture on screen. */
+  get still(): Still | null {
+    return this.#stills.shown;
+  }
+
+  /** The frame that is really on screen; null before there is one. */
+  get shown(): number | null {
+    if (this.mode === 'stills') return this.still?.frame ?? null;
+    return this.mode === 'video' && this.mediaTime >= 0 ? this.frame : null;
+  }
+
+  /** Its wall clock, microseconds. */
+  get shownUs(): number | null {
+    return this.table === null || this.shown === null ? null : wallAt(this.table, startOf(this.table, this.shown));
+  }
+
+  /** The picture on screen is an older one than what was asked for; while it plays it always is a little. */
+  get isBehind(): boolean {
+    return this.mode === 'stills' && !this.#playing && this.shown !== this.frame;
+  }
+
+  /** Somebody can judge: the picture is there, or it is said that there is none. */
+  get isSettled(): boolean {
+    return this.mode === 'none' || (this.shown !== null && !this.isBehind) || (this.mode === 'stills' && this.error !== null);
+  }
+
   get video(): HTMLVideoElement | null {
     return this.#video;
   }
@@ -105,7 +137,7 @@ export class Player {
     return this.#begun.seconds + ((performance.now() - this.#begun.at) / 1000) * this.#rate;
   }
 
-  /** Wall clock of the frame on screen, microseconds. */
+  /** Wall clock of `frame`, microseconds. */
   get wallUs(): number {
     return this.table ? wallAt(this.table, startOf(this.table, this.frame)) : 0;
   }
@@ -163,6 +195,8 @@ export class Player {
     if (this.mode === 'stills') this.tick();
     this.#playing = false;
     this.#target = null;
+    // The picture of the frame it stands at, which playing may have passed over.
+    if (this.mode === 'stills') this.#fetchStill();
     this.#video?.pause();
   }
 
@@ -200,39 +234,9 @@ export class Player {
     video.currentTime = middleOf(this.table, frame);
   }
 
-  /** One picture at a time: the newest that was asked for follows the one on its way. */
   #fetchStill(): void {
     if (this.table === null) return;
     const middle = wallAt(this.table, middleOf(this.table, this.frame));
-    const url = stillUrl(this.camera, Math.round(middle));
-    if (url === this.#shown) return;
-    if (this.#waiting !== null) {
-      this.#waiting = url;
-      return;
-    }
-    this.#waiting = url;
-    this.#lastStill = performance.now();
-    void this.#load(url);
-  }
-
-  async #load(url: string): Promise<void> {
-    try {
-      const response = await fetch(url);
-      if (!response.ok) throw new Error(((await response.json()) as { message?: string }).message ?? `HTTP ${response.status}`);
-      const picture = URL.createObjectURL(await response.blob());
-      if (this.still) URL.revokeObjectURL(this.still);
-      this.still = picture;
-      this.#shown = url;
-      this.error = null;
-    } catch (failure) {
-      this.error = explain(failure);
-      this.#shown = url;
-    }
-    const next = this.#waiting;
-    this.#waiting = null;
-    if (next !== null && next !== url && !this.#closed) {
-      this.#waiting = next;
-      void this.#load(next);
-    }
+    if (this.#stills.want(stillUrl(this.camera, Math.round(middle)), this.frame)) this.#lastStill = performance.now();
   }
 }

@@ -2,6 +2,7 @@
 import { assets } from '../lib/assets.svelte';
 import { live } from '../lib/live/store.svelte';
 import { isActive, standing } from '../lib/queue';
+import { disconnected } from '../lib/states';
 import type { Incident } from '../lib/video/choice';
 
 export function incidents(): Incident[] {
@@ -14,7 +15,8 @@ export function incidents(): Incident[] {
   });
 }
 
+/** Those of the register that are not connected; none before that can be told. */
 export function lostCameras(): Set<string> {
-  const rows = [...live().cameras.rows.values()];
-  return new Set(rows.filter(({ state }) => state === 'lost' || state === 'refused').map(({ camera_id }) => camera_id));
+  const { rows, ready } = live().cameras;
+  return new Set(ready ? disconnected(assets().cameras.keys(), rows) : []);
 }

@@ -1,7 +1,8 @@
 /**
  * One live camera through Media Source, where the browser has no decoder for pages: fragments into a
  * media element. Invariants: what is held is bounded (`QUEUE_BYTES` waiting, `KEEP_S` seconds played),
- * and playback stays close to the newest frame.
+ * playback stays close to the newest frame, and only what the element says is on the screen is told
+ * as shown. Whatever breaks is told once for each `begin`.
  */
 import type { PictureHeader } from './picture';
 
@@ -27,24 +28,29 @@ export class FragmentPlayer {
   #queued = 0;
   #address: string | null = null;
   #times: { media: number; shown: Shown }[] = [];
+  #broken = false;
   #closed = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
     /** Full or broken: a new set-up brings a new buffer and a key frame. */
     private readonly onTrouble: () => void,
-    private readonly onShown: (shown: Shown) => void = () => undefined,
+    /** A frame is on the screen; null where it is not known which. */
+    private readonly onShown: (shown: Shown | null) => void = () => undefined,
   ) {
     this.#nextFrame();
+    video.addEventListener('error', this.#onError);
   }
 
   close(): void {
     this.#closed = true;
+    this.video.removeEventListener('error', this.#onError);
     this.#discard();
   }
 
   begin(mime: string, init: ArrayBuffer): void {
     this.#discard();
+    this.#broken = false;
     const media = new MediaSource();
     this.#media = media;
     this.#queue.push(init);
@@ -55,34 +61,62 @@ export class FragmentPlayer {
       () => {
         if (media !== this.#media) return;
         try {
-          this.#buffer = media.addSourceBuffer(mime);
-          this.#buffer.addEventListener('updateend', () => {
-            this.#follow();
-            this.#feed();
-          });
+          this.#buffer = this.#addBuffer(media, mime);
         } catch {
-          return; // the tile then says that nothing comes
+          this.#break();
+          return;
         }
         this.#feed();
       },
       { once: true },
     );
+    // What we close ourselves is no longer ours by then.
+    for (const end of ['sourceclose', 'sourceended']) media.addEventListener(end, () => media === this.#media && this.#break());
   }
 
   append(header: PictureHeader, data: ArrayBuffer): void {
-    if (this.#media === null) return;
+    if (this.#media === null || this.#broken) return;
     this.#queue.push(data);
     this.#queued += data.byteLength;
     const { receivedUs, cameraUs } = header;
     this.#times.push({ media: header.pts90k / TICKS, shown: { receivedUs, cameraUs } });
     if (this.#times.length > REMEMBERED) this.#times.shift();
-    if (this.#queued > QUEUE_BYTES) this.onTrouble();
+    if (this.#queued > QUEUE_BYTES) this.#break();
     else this.#feed();
+  }
+
+  #addBuffer(media: MediaSource, mime: string): SourceBuffer {
+    const buffer = media.addSourceBuffer(mime);
+    buffer.addEventListener('updateend', () => {
+      if (buffer !== this.#buffer) return;
+      this.#follow();
+      this.#feed();
+    });
+    buffer.addEventListener('error', () => buffer === this.#buffer && this.#break());
+    return buffer;
+  }
+
+  readonly #onError = (): void => {
+    // Of a source of ours; an element without one has nothing to fail.
+    if (this.#media !== null) this.#break();
+  };
+
+  /** Nothing more comes of this source. */
+  #break(): void {
+    if (this.#broken || this.#closed) return;
+    this.#broken = true;
+    this.#queue = [];
+    this.#queued = 0;
+    this.onTrouble();
   }
 
   #feed(): void {
     const buffer = this.#buffer;
-    if (buffer === null || buffer.updating || this.#media?.readyState !== 'open') return;
+    if (buffer === null || buffer.updating || this.#broken) return;
+    if (this.#media?.readyState !== 'open') {
+      this.#break();
+      return;
+    }
     try {
       if (this.#trim(buffer)) return;
       if (this.#queue.length === 0) return;
@@ -91,7 +125,7 @@ export class FragmentPlayer {
       this.#queued = 0;
       buffer.appendBuffer(data);
     } catch {
-      this.onTrouble();
+      this.#break();
     }
   }
 
@@ -121,16 +155,19 @@ export class FragmentPlayer {
   }
 
   #nextFrame(): void {
-    if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback((_now, { mediaTime }) => this.#onFrame(mediaTime));
+    const { video } = this;
+    if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback((_now, { mediaTime }) => this.#onFrame(mediaTime));
+    // An older browser tells only that time went on, some four times a second.
+    else (video as HTMLVideoElement).addEventListener('timeupdate', () => this.#onFrame((video as HTMLVideoElement).currentTime), { once: true });
   }
 
   #onFrame(mediaTime: number): void {
     if (this.#closed) return;
     this.#nextFrame();
+    if (this.#media === null || this.#broken) return;
     const known = this.#times.findLast(({ media }) => Math.abs(media - mediaTime) < 0.002);
-    if (known === undefined) return;
-    this.shown = known.shown;
-    this.onShown(known.shown);
+    if (known !== undefined) this.shown = known.shown;
+    this.onShown(known?.shown ?? null);
   }
 
   #discard(): void {

@@ -3,6 +3,7 @@
  * One worker and one connection for the whole page, made when the first tile is opened. A page that
  * cannot be seen, and a tile outside of it, asks for nothing.
  */
+import { assets } from '../assets.svelte';
 import { graphicsHardware } from '../map/hardware';
 import type { VideoCodec, VideoStreamName } from '../wire';
 import { FragmentPlayer } from './fragments';
@@ -99,8 +100,11 @@ export class LiveTile {
   play(video: HTMLVideoElement): () => void {
     const player = new FragmentPlayer(
       video,
-      () => this.pictures.tell({ type: 'again', tile: this.number }),
-      (shown) => this.pictures.sample([this.number, shown.cameraUs, shown.receivedUs, (performance.timeOrigin + performance.now()) * 1_000]),
+      () => this.pictures.tell({ type: 'failed', tile: this.number }),
+      (shown) => {
+        this.pictures.tell({ type: 'shown', tile: this.number, receivedUs: shown?.receivedUs ?? null });
+        if (shown !== null) this.pictures.sample([this.number, shown.cameraUs, shown.receivedUs, (performance.timeOrigin + performance.now()) * 1_000]);
+      },
     );
     this.#player = player;
     this.pictures.tell({ type: 'again', tile: this.number });
@@ -156,6 +160,13 @@ class Pictures {
     this.tell({ type: 'start', url: `${scheme}//${location.host}/api/v1/video`, fragments, measure });
     document.addEventListener('visibilitychange', () => this.rearrange());
     window.addEventListener('scroll', () => this.rearrange(), { passive: true });
+    // As long as the page: another register may know what the server did not.
+    $effect.root(() => {
+      $effect(() => {
+        void assets().cameras;
+        this.tell({ type: 'registered' });
+      });
+    });
   }
 
   addSurface(canvas: HTMLCanvasElement): PictureSurface {

@@ -24,10 +24,17 @@ export type ToWorker =
   | { type: 'resize'; surface: number; width: number; height: number }
   | { type: 'drop'; surface: number }
   | { type: 'tiles'; tiles: PageTile[] }
-  /** The tile's player failed: begin anew with a set-up and a key frame. */
-  | { type: 'again'; tile: number };
+  /** The tile has a player now: begin anew with a set-up and a key frame. */
+  | { type: 'again'; tile: number }
+  /** The tile's player put a picture on the screen; when the server got it, null where that is not known. */
+  | { type: 'shown'; tile: number; receivedUs: number | null }
+  /** The tile's player broke. */
+  | { type: 'failed'; tile: number }
+  /** The register of cameras is another one: what was unknown may be known. */
+  | { type: 'registered' };
 
-export type Condition = 'connecting' | 'live' | 'lost' | 'refused';
+/** `failed`: pictures come and this browser cannot play them; it is tried again. */
+export type Condition = 'connecting' | 'live' | 'lost' | 'failed' | 'refused';
 
 /** How a tile is doing. */
 export type TileReport = {

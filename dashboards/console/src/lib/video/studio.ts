@@ -12,8 +12,16 @@ import { Surface } from './surface';
 /** Without a picture for this long a tile is no longer called live; key frames come rarely. */
 const LOST_MS = 5_000;
 const LOST_KEYS_MS = 15_000;
+/** A player that broke is begun anew at once, then ever more rarely while it keeps breaking. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 30_000;
+/** A player that still shows pictures this long after it began has recovered. */
+const RECOVERED_MS = 10_000;
+/** An unknown camera is asked for again after this time, should the page not hear of the register. */
+const UNKNOWN_RETRY_MS = 60_000;
 /** Measured pictures between two reports. */
 const SAMPLES = 2_000;
+const NONE: ReadonlySet<number> = new Set();
 
 type Setup = Extract<VideoServerMessage, { type: 'setup' }>;
 
@@ -26,6 +34,11 @@ type Tile = {
   askedAt: number;
   /** Local time of the last picture; 0 before the first. */
   paintedAt: number;
+  /** Local time of the last data for a player of the page. */
+  fedAt: number;
+  failures: number;
+  /** When a player that broke is begun anew; null when it is not waiting for that. */
+  retryAt: number | null;
   report: TileReport;
 };
 
@@ -91,7 +104,7 @@ export class Studio {
       const tile = same ? known : fresh(page);
       if (known !== undefined && !same) known.decoder?.close();
       if (page.off !== tile.page.off) {
-        this.#reset(tile);
+        this.#begin(tile);
         tile.askedAt = Date.now();
         tile.report.startMs = null;
       }
@@ -107,9 +120,37 @@ export class Studio {
   again(number: number): void {
     const tile = this.#tiles.get(number);
     if (tile === undefined) return;
-    this.#reset(tile);
-    this.#say(number);
-    this.#say();
+    this.#begin(tile);
+    this.#sayAnew([number]);
+  }
+
+  /** The page's player of a tile put a picture on the screen. */
+  shown(number: number, receivedUs: number | null): void {
+    const tile = this.#tiles.get(number);
+    if (tile?.setup?.form !== 'fragments' || tile.page.off) return;
+    const now = Date.now();
+    tile.paintedAt = now;
+    tile.retryAt = null;
+    // One picture after each beginning is no recovery.
+    if (now - tile.askedAt > RECOVERED_MS) tile.failures = 0;
+    this.#count(tile, receivedUs);
+  }
+
+  /** The page's player of a tile broke: said on the tile, and begun anew. */
+  failed(number: number): void {
+    const tile = this.#tiles.get(number);
+    if (tile === undefined || tile.page.off || tile.retryAt !== null) return;
+    const now = Date.now();
+    const wait = tile.failures === 0 ? 0 : Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (tile.failures - 1));
+    tile.failures += 1;
+    tile.retryAt = now + wait;
+    tile.report.condition = 'failed';
+    this.#retry(now);
+  }
+
+  /** The register of cameras is another one: what was unknown is asked for again. */
+  registered(): void {
+    this.#askAgain(() => true);
   }
 
   // ---- what the server says ----
@@ -117,7 +158,7 @@ export class Studio {
   /** A new connection knows no tiles yet. */
   opened(): void {
     for (const tile of this.#tiles.values()) {
-      this.#reset(tile);
+      this.#begin(tile);
       if (tile.paintedAt === 0) tile.askedAt = Date.now();
     }
     this.#say();
@@ -156,8 +197,8 @@ export class Studio {
     this.#link?.taken(payload.byteLength);
     if (tile.setup.form === 'stills') this.#still(tile, header, payload);
     else {
-      tile.paintedAt = Date.now();
-      this.#count(tile, header);
+      // Live once the page's player has it on the screen, not before.
+      tile.fedAt = Date.now();
       const data = payload.slice().buffer;
       this.post({ type: 'fragment', tile: header.tile, header, data }, [data]);
     }
@@ -167,6 +208,8 @@ export class Studio {
   report(): void {
     const now = Date.now();
     for (const tile of this.#tiles.values()) this.#judge(tile, now);
+    this.#retry(now);
+    this.#askAgain((tile) => now - tile.askedAt > UNKNOWN_RETRY_MS);
     const tiles = [...this.#tiles.values()].map(({ report, decoder }) => ({ ...report, left: report.left + (decoder?.left ?? 0) }));
     this.post({ type: 'report', serverOffsetMs: Math.max(...this.#offsets.map(({ ms }) => ms), Number.NEGATIVE_INFINITY), tiles, samples: this.#samples });
     this.#samples = [];
@@ -174,8 +217,14 @@ export class Studio {
 
   // ---- inside ----
 
-  #say(without?: number): void {
-    const shown = [...this.#tiles.values()].filter(({ page }) => page.tile !== without);
+  /** Without these tiles, then with them: so they begin anew. */
+  #sayAnew(tiles: readonly number[]): void {
+    this.#say(new Set(tiles));
+    this.#say();
+  }
+
+  #say(without: ReadonlySet<number> = NONE): void {
+    const shown = [...this.#tiles.values()].filter(({ page }) => !without.has(page.tile));
     const tiles = shown.map(({ page }) => {
       const mode: VideoMode = page.off ? 'off' : 'full';
       return { tile: page.tile, camera_id: page.cameraId, stream: page.stream, mode, keep: page.keep };
@@ -193,6 +242,35 @@ export class Studio {
 
   #surface(tile: Tile): Surface | undefined {
     return this.#surfaces.get(tile.page.surface)?.surface;
+  }
+
+  #retry(now: number): void {
+    const due = [...this.#tiles.values()].filter(({ retryAt }) => retryAt !== null && retryAt <= now);
+    if (due.length === 0) return;
+    for (const tile of due) {
+      tile.retryAt = null;
+      this.#begin(tile);
+      tile.askedAt = now;
+    }
+    this.#sayAnew(due.map(({ page }) => page.tile));
+  }
+
+  /** Of the tiles whose camera the server did not know, those that `isDue`. */
+  #askAgain(isDue: (tile: Tile) => boolean): void {
+    const due = [...this.#tiles.values()].filter((tile) => tile.report.why === 'unknown' && isDue(tile));
+    if (due.length === 0) return;
+    for (const tile of due) {
+      this.#begin(tile);
+      tile.askedAt = Date.now();
+      Object.assign(tile.report, { condition: 'connecting', why: null });
+    }
+    this.#sayAnew(due.map(({ page }) => page.tile));
+  }
+
+  /** Nothing that was said of it holds any longer; the server says anew what mode it gets. */
+  #begin(tile: Tile): void {
+    this.#reset(tile);
+    tile.report.slow = false;
   }
 
   #reset(tile: Tile): void {
@@ -248,7 +326,7 @@ export class Studio {
     }
     surface.put(header.tile, picture, () => {
       tile.paintedAt = Date.now();
-      this.#count(tile, header);
+      this.#count(tile, header.receivedUs);
       // By the next frame of the screen what was drawn is on it.
       if (this.measure) this.nextFrame(() => this.#sample(header));
     });
@@ -259,9 +337,9 @@ export class Studio {
     if (this.#samples.length < SAMPLES) this.#samples.push([tile, cameraUs, receivedUs, paintedUs]);
   }
 
-  #count(tile: Tile, header: PictureHeader): void {
+  #count(tile: Tile, receivedUs: number | null): void {
     tile.report.startMs ??= Date.now() - tile.askedAt;
-    tile.report.shownUs = header.receivedUs;
+    if (receivedUs !== null) tile.report.shownUs = receivedUs;
     tile.report.painted += 1;
     tile.report.condition = 'live';
   }
@@ -276,7 +354,10 @@ export class Studio {
     if (tile.page.off || tile.report.condition === 'refused') return;
     const rare = tile.report.slow || tile.setup?.form === 'stills';
     const since = Math.max(tile.paintedAt, tile.askedAt);
-    if (now - since > (rare ? LOST_KEYS_MS : LOST_MS)) this.#lose(tile);
+    if (now - since <= (rare ? LOST_KEYS_MS : LOST_MS)) return;
+    // Data come and no picture does: the player stands still.
+    if (tile.setup?.form === 'fragments' && now - tile.fedAt < LOST_MS) this.failed(tile.page.tile);
+    else this.#lose(tile);
   }
 
   #compareClocks(serverMs: number): void {
@@ -301,5 +382,5 @@ function fresh(page: PageTile): Tile {
     skipped: 0,
     left: 0,
   };
-  return { page, setup: null, decoder: null, busy: false, askedAt: Date.now(), paintedAt: 0, report };
+  return { page, setup: null, decoder: null, busy: false, askedAt: Date.now(), paintedAt: 0, fedAt: 0, failures: 0, retryAt: null, report };
 }

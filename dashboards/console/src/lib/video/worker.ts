@@ -30,7 +30,10 @@ scope.onmessage = ({ data }) => {
   else if (data.type === 'resize') studio.resize(data.surface, data.width, data.height);
   else if (data.type === 'drop') studio.drop(data.surface);
   else if (data.type === 'tiles') studio.arrange(data.tiles);
-  else studio.again(data.tile);
+  else if (data.type === 'again') studio.again(data.tile);
+  else if (data.type === 'shown') studio.shown(data.tile, data.receivedUs);
+  else if (data.type === 'failed') studio.failed(data.tile);
+  else studio.registered();
 };
 
 function start({ url, fragments, measure }: Extract<ToWorker, { type: 'start' }>): void {
