@@ -4,6 +4,7 @@
 //! Pure: small grey pictures and their times in, events and counts out.
 
 mod background;
+mod looks;
 mod objects;
 mod periods;
 mod sights;
@@ -140,6 +141,7 @@ impl Traffic {
         let (objects, taken) = self.finder.find(&differing);
         self.background.follow(luma, &differing, &taken, dt_s as f32);
         self.tracks.observe(&objects, &self.scene, dt_s, at.micros());
+        self.tracks.look_again(luma, at.micros());
         self.count_crossings();
         let zones = self.zones_now(&differing);
         let counts = self.periods.observe(&self.scene, at, dt_s, &zones);
