@@ -21,11 +21,10 @@ const FLICKER_LEVELS: u8 = 8;
 const FOLLOW: f32 = 0.02;
 /// Pairs of pictures from which a clock is learned.
 const LEARNING: u32 = 60;
-/// A clock changes in more than this share of them ...
+/// A clock changes in more than this share of them, and at one side of it there is at once what
+/// changes in less than this share: the date, or the plate it is written on. Vehicles and leaves at
+/// the rim are neither so steady nor so sharply bounded.
 const TICKS: f32 = 0.98;
-/// ... in so few columns of cells, and beside it there is what changes in less than this share: the
-/// date, or nothing. Vehicles and leaves at the rim are neither so steady nor so narrow.
-const WIDEST: usize = 8;
 const STEADY: f32 = 0.5;
 
 /// What differs between two pictures.
@@ -140,10 +139,10 @@ impl Cells {
     fn is_clock(&self, at: usize) -> bool {
         let (row, column) = (at / COLUMNS, at % COLUMNS);
         let of = |column: usize| self.restless.get(row * COLUMNS + column).copied().unwrap_or(0.0);
-        let is_steady = |column: &usize| of(*column) < STEADY;
-        // The rim of the picture is as good as something steady.
-        let left = (0..column).rev().find(is_steady).map_or(0, |steady| steady + 1);
-        let right = (column + 1..COLUMNS).find(is_steady).unwrap_or(COLUMNS);
-        of(column) > TICKS && right - left <= WIDEST
+        let ends = |column: usize| of(column) <= TICKS;
+        let left = (0..column).rev().find(|column| ends(*column));
+        let right = (column + 1..COLUMNS).find(|column| ends(*column));
+        let is_steady = |column: usize| of(column) < STEADY;
+        of(column) > TICKS && (left.is_some_and(is_steady) || right.is_some_and(is_steady))
     }
 }
