@@ -1,5 +1,5 @@
 -- A vehicle that drove and then stands on a lane. Not among the shipped rules: on drawn streets about
--- two of ten were right, most others crept in a jam. Copy this file into rules/ for cameras on
+-- four of ten were right, most others a trace that one which stood for long left behind. Copy this file into rules/ for cameras on
 -- roads where nobody stops, with stopped_s of their scenes a minute or more; then send SIGHUP.
 CREATE ALERT RULE stopped_vehicle
   SEVERITY low

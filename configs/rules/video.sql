@@ -10,7 +10,7 @@ AS SELECT camera_id, value AS metres
    FROM video_events
    WHERE kind = 'wrong_way' AND state IN ('began', 'going_on');
 
--- On a drawn street about half of these were right, and a queue is measured too short: one that
+-- On drawn streets about three in four of these were right, and a queue is measured too short: one that
 -- lasts is worth a look, no more. The alert waits so that a red light does not raise it.
 CREATE ALERT RULE traffic_queue
   SEVERITY low

@@ -4,6 +4,7 @@
 //! repository. What is too far to be told apart, and glare, is marked to be ignored: nothing found
 //! there counts, for or against.
 
+mod crossings;
 mod score;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
+pub use crossings::{Crossed, CrossingClip, crossing_clips};
 pub use score::{Found, Tally, tally};
 
 /// Left, top, right, bottom in pixels.
@@ -82,6 +84,7 @@ pub fn labelled_clips() -> Result<Vec<LabelledClip>> {
     for entry in std::fs::read_dir(&dir).context("could not list tests/labels")? {
         files.push(entry?.path());
     }
+    files.retain(|file| file.is_file());
     files.sort();
     files.iter().map(|file| read(file)).collect()
 }
@@ -113,11 +116,16 @@ fn checkout() -> Result<&'static Path> {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no checkout around testkit")
 }
 
+/// A real clip, when they lie beside the checkout.
+fn beside(clip: &str) -> Option<PathBuf> {
+    let beside = checkout().ok()?.parent()?.join("shared/data/video").join(clip);
+    beside.is_file().then_some(beside)
+}
+
 impl LabelledClip {
     /// The clip, when the real videos lie beside the checkout.
     pub fn video(&self) -> Option<PathBuf> {
-        let beside = checkout().ok()?.parent()?.join("shared/data/video").join(&self.clip);
-        beside.is_file().then_some(beside)
+        beside(&self.clip)
     }
 
     /// The pixels of one frame, by the program ffmpeg: rows of red, green, blue.

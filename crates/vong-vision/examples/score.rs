@@ -17,7 +17,7 @@ use vong_vision::health::{Health, Look};
 use vong_vision::offline::StreamDecoder;
 use vong_vision::scene::{Scene, SceneFile};
 use vong_vision::traffic::Traffic;
-use vong_vision::{Event, EventState, Luma};
+use vong_vision::{Event, EventKind, EventState, Luma};
 
 /// Frames a second, and frames between key frames.
 const FPS: u64 = 10;
@@ -117,6 +117,9 @@ fn run(
             }
         }
         let seen = traffic.observe(large, at);
+        for event in seen.events.iter().filter(|e| e.kind == EventKind::StoppedVehicle) {
+            truth.explain(at_s, event, &studio.truth(n));
+        }
         events.extend(seen.events.into_iter().map(|event| (at_s, event)));
         counts.extend(seen.counts);
     }
@@ -197,6 +200,28 @@ impl Truth {
         });
         extend(&mut self.stopped, at_s, stands && !blind);
         extend(&mut self.queue, at_s, queues && !blind);
+    }
+}
+
+impl Truth {
+    /// Prints who truly is where a vehicle was told to stand, and for how long they have stood.
+    fn explain(&self, at_s: f64, event: &Event, now: &[TrueVehicle]) {
+        let Some((_, place)) = event.detail.as_deref().and_then(|d| d.split_once(" at ")) else {
+            return;
+        };
+        let metres = place.split(", ").map(|part| part.trim_end_matches(" m").parse::<f64>());
+        let Ok(place) = metres.collect::<Result<Vec<_>, _>>() else { return };
+        let [x, z] = place.as_slice() else { return };
+        let near = now.iter().filter_map(|vehicle| {
+            let (dx, dz) = (f64::from(vehicle.x_m) - x, f64::from(vehicle.z_m) - z);
+            let stood = self.standing_since.get(&vehicle.number).map_or(0.0, |since| at_s - since);
+            (dx.abs() < 3.0 && dz.abs() < 9.0).then(|| {
+                let (kind, speed) = (vehicle.kind, vehicle.speed_kmh);
+                format!("{kind} {dx:+.1} {dz:+.1} m {speed:.0} km/h, stood {stood:.0} s")
+            })
+        });
+        let near: Vec<String> = near.collect();
+        println!("    {at_s:.1} s {} near {x} {z}: {}", event.state.as_str(), near.join("; "));
     }
 }
 

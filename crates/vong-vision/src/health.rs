@@ -129,8 +129,7 @@ impl Health {
         }
         if judged.is_blind() {
             self.stillness.interrupted(); // a covered street does not tell how still it can be
-        } else {
-            let still = self.stillness.observe(luma, at);
+        } else if let Some(still) = self.stillness.observe(luma, at) {
             let still_s = still.for_us as f64 / 1e6;
             self.tell(&mut events, at, (EventKind::Frozen, still.is_frozen), Some(still_s as f32));
         }

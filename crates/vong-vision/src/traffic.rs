@@ -4,6 +4,7 @@
 //! Pure: small grey pictures and their times in, events and counts out.
 
 mod background;
+mod looks;
 mod objects;
 mod periods;
 mod sights;
@@ -140,6 +141,7 @@ impl Traffic {
         let (objects, taken) = self.finder.find(&differing);
         self.background.follow(luma, &differing, &taken, dt_s as f32);
         self.tracks.observe(&objects, &self.scene, dt_s, at.micros());
+        self.tracks.look_again(luma, at.micros());
         self.count_crossings();
         let zones = self.zones_now(&differing);
         let counts = self.periods.observe(&self.scene, at, dt_s, &zones);
@@ -329,7 +331,9 @@ impl Traffic {
         for (number, (limit, now)) in limits.iter().zip(zones).enumerate() {
             let Some((limit, state)) = limit.zip(self.zones.get_mut(number)) else { continue };
             state.queue_s = held(state.queue_s, now.queue_m >= limit, dt_s, QUEUE_S);
-            if state.queue_s >= QUEUE_S && told.is_none_or(|(_, most)| now.queue_m > most) {
+            if state.queue_s >= needed_s(&self.queue, QUEUE_S)
+                && told.is_none_or(|(_, most)| now.queue_m > most)
+            {
                 told = Some((number, now.queue_m));
             }
         }
@@ -344,7 +348,9 @@ impl Traffic {
         for (number, (limit, now)) in limits.iter().zip(zones).enumerate() {
             let Some((limit, state)) = limit.zip(self.zones.get_mut(number)) else { continue };
             state.crowd_s = held(state.crowd_s, now.covered >= limit, dt_s, CROWD_S);
-            if state.crowd_s >= CROWD_S && told.is_none_or(|(_, most)| now.covered > most) {
+            if state.crowd_s >= needed_s(&self.crowd, CROWD_S)
+                && told.is_none_or(|(_, most)| now.covered > most)
+            {
                 told = Some((number, now.covered));
             }
         }
@@ -375,10 +381,15 @@ fn is_living(last: &Luma, now: &Luma) -> bool {
 }
 
 /// Seconds for which something has been so: rises while it is, falls while it is not, between 0 and
-/// twice what is needed, so that it is told late and let go late.
+/// half more than is needed to tell it.
 fn held(so_far_s: f64, is_so: bool, dt_s: f64, needed_s: f64) -> f64 {
     let by = if is_so { dt_s } else { -dt_s };
     (so_far_s + by).clamp(0.0, 1.5 * needed_s)
+}
+
+/// What [`held`] must reach: what is told is let go late, or it would come and go at the limit.
+fn needed_s(told: &Episode, needed_s: f64) -> f64 {
+    if told.is_on() { needed_s / 4.0 } else { needed_s }
 }
 
 /// Whether a point lies beside the line, rather than beyond one of its ends by more than a tenth.

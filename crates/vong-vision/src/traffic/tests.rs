@@ -204,3 +204,26 @@ fn what_the_model_saw_in_a_picture_nobody_remembers_tells_nothing() {
     traffic.mark(0);
     assert_eq!(traffic.recognise(90_000, &[car]), 0);
 }
+
+#[test]
+fn queue_that_comes_and_goes_by_the_second_is_told_once() {
+    let zone = "[ground]\npicture = [[0.1, 0.9], [0.9, 0.9], [0.6, 0.4], [0.4, 0.4]]\n\
+                metres = [[0, 0], [9, 0], [9, 40], [0, 40]]\n[[zone]]\nname = \"z\"\n\
+                polygon = [[0.1, 0.9], [0.9, 0.9], [0.5, 0.4]]\nqueue_m = 20.0\n";
+    let scene = Scene::new(toml::from_str(zone).unwrap(), 16.0 / 9.0).unwrap();
+    let mut traffic = Traffic::new(scene);
+    let mut told = Vec::new();
+    for n in 0..600_i64 {
+        // Long enough for 30 s, but for every other second; then gone.
+        let queue_m = if n < 300 && (n < 100 || n / 10 % 2 == 0) { 30.0 } else { 0.0 };
+        let now = ZoneNow { vehicles: 3, queue_m, covered: 0.0 };
+        let event = traffic.queue(EventTime(n * 100_000), 0.1, &[now]);
+        told.extend(event.map(|event| (event.state, n / 10)));
+    }
+    // The first word only says that nothing is wrong.
+    let states: Vec<_> = told.iter().skip(1).collect();
+    let [(EventState::Began, 7 | 8), (EventState::Ended, ended)] = states[..] else {
+        panic!("{told:?}")
+    };
+    assert!((36..46).contains(ended), "{told:?}");
+}

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::looks::Looks;
 use super::objects::{Kind, Object};
 use super::sights::Region;
+use crate::luma::Luma;
 use crate::scene::{Point, Scene};
 
 /// Sightings that make a track.
@@ -31,6 +33,9 @@ const STEP_M: f64 = 0.08;
 const DRIVEN_M: f64 = 3.0;
 /// A vehicle stands when it stays within this distance, metres.
 const STANDING_M: f64 = 1.2;
+
+/// A vehicle has come to rest so long after it stands.
+const SETTLED_US: i64 = 1_000_000;
 
 /// One vehicle over time.
 #[derive(Clone, Debug)]
@@ -61,6 +66,8 @@ pub(crate) struct Track {
     last_seen_at: Point,
     /// Where it came to stand, and when.
     stood: (Point, i64),
+    /// What it looked like there.
+    looks: Option<Looks>,
     /// Side of each line, and whether it was counted there.
     pub(crate) sides: Vec<f64>,
     pub(crate) counted: Vec<bool>,
@@ -85,6 +92,7 @@ impl Track {
             steps: (0, 0),
             last_seen_at: object.at,
             stood: (object.at, at_us),
+            looks: None,
             sides: Vec::new(),
             counted: vec![false; scene.lines.len()],
         };
@@ -183,7 +191,23 @@ impl Track {
         self.has_driven |= self.is_confirmed() && gone > DRIVEN_M;
         let (stood, _) = self.stood;
         if (self.at[0] - stood[0]).hypot(self.at[1] - stood[1]) > STANDING_M {
-            self.stood = (self.at, now_us);
+            (self.stood, self.looks) = ((self.at, now_us), None);
+        }
+    }
+
+    /// Compares it with what stood there before, once it has stood for a while: in a queue that
+    /// creeps one vehicle takes the place of another, and only their looks tell.
+    fn look_again(&mut self, luma: &Luma, now_us: i64) {
+        if self.standing_us(now_us) < SETTLED_US {
+            return;
+        }
+        let Some(looks) = &mut self.looks else {
+            self.looks = Some(Looks::new(luma, self.region));
+            return;
+        };
+        looks.compare(luma);
+        if looks.is_another() {
+            (self.stood, self.looks) = ((self.at, now_us), None);
         }
     }
 
@@ -207,6 +231,11 @@ impl Tracks {
     /// Lets go of all; numbers go on, so that nobody is taken for one who was.
     pub(crate) fn forget(&mut self) {
         *self = Self { begun: self.begun, ..Self::default() };
+    }
+
+    /// Looks whether those who stand are still the same.
+    pub(crate) fn look_again(&mut self, luma: &Luma, now_us: i64) {
+        self.all.iter_mut().for_each(|track| track.look_again(luma, now_us));
     }
 
     /// Moves everything on by `dt_s` and takes in what was found at `now_us`.
