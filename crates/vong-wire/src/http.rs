@@ -351,6 +351,21 @@ pub struct EvidencePackage {
     pub asked_ms: i64,
 }
 
+/// `GET /api/v1/holds`: footage that is kept from being deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FootageHold {
+    pub hold_id: u64,
+    pub camera_id: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    /// Number or name of the case.
+    pub case: String,
+    pub reason: String,
+    /// When it lapses; without, it holds until it is released.
+    pub until_ms: Option<i64>,
+    pub created_ms: i64,
+}
+
 /// `GET /api/v1/evidence/key`: whose signature packages carry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceKey {
