@@ -42,7 +42,7 @@ impl AgeClock {
     pub(crate) fn open(path: PathBuf, newest: Option<EventTime>, clock: &dyn Clock) -> Self {
         let text = std::fs::read_to_string(&path).ok();
         let written = text.and_then(|text| text.trim().parse().ok()).map(EventTime);
-        let reached = written.or(newest).unwrap_or(EventTime(clock.now()));
+        let reached = written.or(newest).unwrap_or_else(|| EventTime(clock.now()));
         Self { path, reached, written, asked: clock.elapsed(), unquestioned: RESTART }
     }
 

@@ -304,8 +304,8 @@ impl Gather {
 
 /// The frame table of a group, if its head is still what the index knows.
 fn read_group(open: &File, path: &Path, entry: &GopEntry) -> Result<Vec<Frame>, Error> {
-    let (found, frames) = read_gop_head(&mut reader(open), entry.offset)
-        .map_err(|error| Error::read(path, error))?;
+    let (found, frames) =
+        read_gop_head(&mut reader(open), entry.offset).map_err(|error| Error::read(path, error))?;
     if found == *entry { Ok(frames) } else { Err(Error::Contradiction { path: path.to_owned() }) }
 }
 

@@ -97,7 +97,8 @@ impl Footage {
                 continue;
             };
             let state = Mutex::new(recover::open_camera(&camera, &dir, &mut repairs));
-            let store = CameraStore { camera: camera.clone(), dir, state, metrics: metrics.clone() };
+            let store =
+                CameraStore { camera: camera.clone(), dir, state, metrics: metrics.clone() };
             cameras.insert(camera, Arc::new(store));
         }
         metrics.bytes_cut.inc_by(repairs.cut_bytes);

@@ -69,7 +69,8 @@ pub(crate) fn read_all(path: &Path) -> io::Result<(Vec<Record>, bool)> {
 /// Reads the records numbered `range` that are sound; the flag says whether that was all of them.
 pub(crate) fn read_range(path: &Path, range: Range<u64>) -> io::Result<(Vec<Record>, bool)> {
     let count = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-    let bytes = read_at(&File::open(path)?, position(range.start), count.saturating_mul(RECORD_LEN))?;
+    let bytes =
+        read_at(&File::open(path)?, position(range.start), count.saturating_mul(RECORD_LEN))?;
     let (chunks, _torn) = bytes.as_chunks::<RECORD_LEN>();
     let records: Vec<Record> = chunks.iter().filter_map(decode).collect();
     let whole = records.len() == count;

@@ -98,8 +98,7 @@ fn run(shared: &Shared, retention: &mut Retention, needed: u64) -> Result<Sweep,
     retention.tell(behind);
     shared.metrics.age_held_back.set(i64::try_from(behind.as_secs()).unwrap_or(i64::MAX));
     let mut kept = Kept::of(shared, wall);
-    let mut sweep =
-        Sweep { kept_bytes: kept.all, age_held_back: behind, ..Sweep::default() };
+    let mut sweep = Sweep { kept_bytes: kept.all, age_held_back: behind, ..Sweep::default() };
     let mut queues = Queues::of(shared);
     while let Some((queue, file)) = queues.pop() {
         let (store, class) = queue;

@@ -51,9 +51,8 @@ pub(crate) async fn release(
     }
     let who = format!("{} ({})", by.trim(), caller.name());
     let (footage, log, clock) = (app.footage.clone(), Arc::clone(&app.log), Arc::clone(&app.clock));
-    let released = blocking(move || {
-        vong_evidence::release_hold(&footage, (&*log, &*clock), hold_id, &who)
-    });
+    let released =
+        blocking(move || vong_evidence::release_hold(&footage, (&*log, &*clock), hold_id, &who));
     let hold = released.await?.map_err(|e| Problem::from_error(&e))?;
     Ok(Json(told(&hold)))
 }

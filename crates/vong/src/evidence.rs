@@ -216,7 +216,7 @@ fn line(hold: &FootageHold) -> String {
     let FootageHold { hold_id, camera_id, from_ms, to_ms, case, reason, until_ms, created_ms: _ } =
         hold;
     let time = |ms: &i64| EventTime(ms.saturating_mul(1_000)).to_string();
-    let until = until_ms.as_ref().map_or("released".to_owned(), time);
+    let until = until_ms.as_ref().map_or_else(|| "released".to_owned(), time);
     let (from, to) = (time(from_ms), time(to_ms));
     format!("{hold_id}: {camera_id} {from} to {to}, case {case}, {reason}; until {until}")
 }

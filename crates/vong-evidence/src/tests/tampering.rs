@@ -157,11 +157,8 @@ fn clip_cases(files: &Files) -> Vec<Case> {
 fn manifest_cases(files: &Files) -> Vec<Case> {
     let manifest = "manifest.json";
     let start = |ms: i64| format!("\"start_us\":{}", at(ms).micros());
-    let hole = format!(
-        "{{\"from_us\":{},\"to_us\":{}}},",
-        at(3_596_800).micros(),
-        at(3_597_600).micros()
-    );
+    let hole =
+        format!("{{\"from_us\":{},\"to_us\":{}}},", at(3_596_800).micros(), at(3_597_600).micros());
     let path_digit = find(&files[manifest], "\"path\":[\"") + 9;
     vec![
         ("date changed", vec![replaced(files, manifest, &start(3_596_000), &start(3_596_001))]),
