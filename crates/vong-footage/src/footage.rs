@@ -88,7 +88,7 @@ impl Footage {
         std::fs::create_dir_all(&config.dir)
             .map_err(|source| Error::io("create", &config.dir, source))?;
         let lock = lock(&config)?;
-        let holds = Holds::open(config.dir.join(layout::HOLDS_NAME))?;
+        let holds = Holds::open(config.dir.join(layout::HOLDS_NAME));
         let mut repairs = Repairs::default();
         let mut cameras = BTreeMap::new();
         for dir in recover::list(&config.dir)? {
@@ -210,9 +210,15 @@ impl Footage {
         self.shared.holds.lock().remove(hold_id)
     }
 
-    /// All holds, expired ones included, oldest first.
+    /// All holds, expired ones included, oldest first. None while their list cannot be read; see
+    /// [`Self::holds_known`].
     pub fn holds(&self) -> Vec<Hold> {
         self.shared.holds.lock().list().to_vec()
+    }
+
+    /// An error while the list of holds is damaged: then nothing is deleted, held or released.
+    pub fn holds_known(&self) -> Result<(), Error> {
+        self.shared.holds.lock().known()
     }
 
     /// Deletes what need not be kept: by age, then by size, oldest first, never a held file and

@@ -162,46 +162,51 @@ impl DayFiles<'_> {
                 (Vec::new(), false)
             }
         };
-        let mut known: BTreeMap<i64, Vec<Record>> = BTreeMap::new();
+        let mut known: BTreeMap<i64, Vec<&Record>> = BTreeMap::new();
         for record in &read {
-            known.entry(record.name_ms).or_default().push(record.clone());
+            known.entry(record.name_ms).or_default().push(record);
         }
         let any_name = self.names.first().or_else(|| known.keys().next()).copied();
         let Some(day) = any_name.map(Day::of_name) else {
             return Ok((Vec::new(), None, BTreeSet::new()));
         };
-        let (mut dirty, mut unreadable) = (!complete, BTreeSet::new());
+        let (mut found, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         for name_ms in self.names.iter().copied() {
-            let before = known.remove(&name_ms).unwrap_or_default();
-            let after = match self.open_file(name_ms, &before, repairs) {
-                Ok(after) => after,
+            let before = known.get(&name_ms).map(Vec::as_slice).unwrap_or_default();
+            match self.open_file(name_ms, before, repairs) {
+                Ok(None) => {}
+                Ok(Some(after)) => drop(found.insert(name_ms, after)),
                 Err(error) => {
                     // What the index knows of it stays there, for the day when it can be read.
                     repairs.cannot_read(&layout::file_path(self.dir, name_ms), &error);
                     unreadable.insert(name_ms);
-                    before.clone()
                 }
-            };
-            dirty |= before != after;
-            known.insert(name_ms, after);
+            }
         }
-        if !dirty {
+        let changed = found.iter().any(|(name_ms, after)| {
+            let before = known.get(name_ms).map(Vec::as_slice).unwrap_or_default();
+            !before.iter().copied().eq(after)
+        });
+        if complete && !changed {
             return Ok((read, Some(day), unreadable));
         }
-        let records: Vec<Record> = known.into_values().flatten().collect();
+        for (name_ms, before) in known {
+            found.entry(name_ms).or_insert_with(|| before.into_iter().cloned().collect());
+        }
+        let records: Vec<Record> = found.into_values().flatten().collect();
         index_file::replace(self.index_path, &records)
             .map_err(|source| Error::io("replace", self.index_path, source))?;
         repairs.rebuilt_days = repairs.rebuilt_days.saturating_add(1);
         Ok((records, Some(day), unreadable))
     }
 
-    /// What the index must say of one file, given what it says.
+    /// What the index must say of one file, given what it says; `None` if it says it.
     fn open_file(
         &self,
         name_ms: i64,
-        known: &[Record],
+        known: &[&Record],
         repairs: &mut Repairs,
-    ) -> Result<Vec<Record>, Error> {
+    ) -> Result<Option<Vec<Record>>, Error> {
         let path = layout::file_path(self.dir, name_ms);
         if known.iter().any(|record| record.fact == Fact::Deleted) {
             // Retention was interrupted between saying so and doing it.
@@ -211,16 +216,16 @@ impl DayFiles<'_> {
                 let day = (self.camera.clone(), Day::of_name(name_ms));
                 repairs.doomed.entry(day).or_default().push(name_ms);
             }
-            return Ok(known.to_vec());
+            return Ok(None);
         }
         let metadata = path.metadata().map_err(|source| Error::io("look at", &path, source))?;
-        let end = known.iter().filter_map(gop_of).map(GopEntry::end_offset).max();
+        let end = known.iter().filter_map(|record| gop_of(record)).map(GopEntry::end_offset).max();
         let closed = known.iter().any(|record| record.fact == Fact::Closed);
         if closed && end == Some(metadata.len()) {
-            return Ok(known.to_vec());
+            return Ok(None);
         }
         let found = self.scan(&path, name_ms, metadata.len(), known, repairs)?;
-        Ok(found.into_iter().map(|fact| Record { name_ms, fact }).collect())
+        Ok(Some(found.into_iter().map(|fact| Record { name_ms, fact }).collect()))
     }
 
     fn scan(
@@ -228,7 +233,7 @@ impl DayFiles<'_> {
         path: &Path,
         name_ms: i64,
         len: u64,
-        known: &[Record],
+        known: &[&Record],
         repairs: &mut Repairs,
     ) -> Result<Vec<Fact>, Error> {
         let io = |operation, source| Error::io(operation, path, source);
@@ -279,7 +284,7 @@ impl DayFiles<'_> {
         &self,
         path: &Path,
         len: u64,
-        known: &[Record],
+        known: &[&Record],
         repairs: &mut Repairs,
     ) -> Result<(), Error> {
         if known.is_empty() && len < vong_media::MAX_FILE_HEAD as u64 {
@@ -306,8 +311,8 @@ fn gop_of(record: &Record) -> Option<&GopEntry> {
 
 /// Groups the index knows behind the place where scanning stopped, if their heads are still there:
 /// then the place is damaged, not the end, and nothing may be cut.
-fn readable_beyond(file: &File, valid_end: u64, len: u64, known: &[Record]) -> Vec<GopEntry> {
-    let later = known.iter().filter_map(gop_of).filter(|gop| gop.offset > valid_end);
+fn readable_beyond(file: &File, valid_end: u64, len: u64, known: &[&Record]) -> Vec<GopEntry> {
+    let later = known.iter().filter_map(|record| gop_of(record)).filter(|gop| gop.offset > valid_end);
     let whole = later.filter(|gop| gop.end_offset() <= len);
     whole
         .filter(|gop| {

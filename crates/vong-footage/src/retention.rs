@@ -78,10 +78,14 @@ impl Retention {
 }
 
 pub(crate) fn sweep(shared: &Shared) -> Result<Sweep, Error> {
+    shared.holds.lock().known()?; // else it would delete what is on hold
     run(shared, &mut shared.retention.lock(), 0)
 }
 
 pub(crate) fn make_room(shared: &Shared) -> Result<Sweep, Error> {
+    if shared.holds.lock().known().is_err() {
+        return Ok(Sweep::default()); // the disk stays full, and that is told
+    }
     let mut retention = shared.retention.lock();
     let missing = shared.config.min_free_bytes.saturating_sub(shared.free_bytes()?);
     *shared.looked.lock() = None;

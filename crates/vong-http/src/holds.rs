@@ -28,7 +28,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Vec<FootageHold>>, Problem> {
     authorize(&caller, Action::ExportClip, "*")?;
     let footage = app.footage.clone();
-    let holds = blocking(move || footage.holds()).await?; // waits for a disk that another hold waits for
+    let holds = blocking(move || footage.holds_known().map(|()| footage.holds()));
+    let holds = holds.await?.map_err(|e| Problem::from_error(&e))?; // waits for a disk that another hold waits for
     Ok(Json(holds.iter().map(told).collect()))
 }
 

@@ -211,6 +211,29 @@ fn interrupted_deletion_is_finished_at_the_next_start() {
 }
 
 #[test]
+fn nothing_is_deleted_while_it_is_not_known_what_is_on_hold() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    footage.hold(hold(0, 1, None)).unwrap();
+    drop((writer, footage));
+    let list = site.config.dir.join("holds.json");
+    let whole = std::fs::read(&list).unwrap();
+    std::fs::write(&list, &whole[..20]).unwrap();
+    let (footage, _) = site.open();
+    site.clock.advance(90 * DAY);
+    assert!(matches!(footage.sweep(), Err(Error::HoldsUnknown { .. })));
+    assert_eq!(footage.make_room().unwrap().deleted, Vec::<String>::new());
+    footage.writer(&camera()).unwrap().push(&gops(&parameters(1), &units(250..255))[0]).unwrap();
+    drop(footage);
+    std::fs::write(&list, whole).unwrap();
+    let (footage, _) = site.open();
+    site.clock.advance(90 * DAY);
+    assert!(footage.sweep().unwrap().deleted.len() > 1 && footage.holds().len() == 1);
+}
+
+#[test]
 fn clock_that_is_once_years_ahead_takes_no_footage() {
     let mut site = Site::new();
     site.config.keep_days = 2;
