@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use vong_media::{Codec, GopEntry, VideoParameters, read_file_head, scan_gops};
 use vong_model::{CameraId, EventTime};
+use vong_telemetry::{Classify as _, Kind};
 
 use crate::holds::Hold;
 use crate::index_file::{self, Fact, Record};
@@ -241,9 +242,19 @@ impl CameraStore {
         if !whole {
             self.metrics.damage.with_label_values(&["index"]).inc();
             let known: BTreeSet<u64> = gops.iter().map(|gop| gop.offset).collect();
-            let found = self.scan(segment)?.into_iter();
-            gops.extend(found.filter(|gop| !known.contains(&gop.offset)));
-            gops.sort_by_key(|gop| gop.offset);
+            match self.scan(segment) {
+                Ok(found) => {
+                    let missing = found.into_iter().filter(|gop| !known.contains(&gop.offset));
+                    gops.extend(missing);
+                    gops.sort_by_key(|gop| gop.offset);
+                }
+                Err(error) if error.kind() == Kind::NotFound => return Err(error),
+                Err(error) => {
+                    // The rest of the camera's footage must not be lost for it.
+                    self.metrics.damage.with_label_values(&["file"]).inc();
+                    tracing::warn!(camera = %self.camera, %error, "footage cannot be read");
+                }
+            }
         }
         Ok(gops)
     }

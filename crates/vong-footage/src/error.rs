@@ -88,7 +88,10 @@ impl Classify for Error {
             Self::UnknownCamera { .. } | Self::UnknownHold { .. } => Kind::NotFound,
             Self::Encode { source, .. } | Self::Clip { source, .. } => source.kind(),
             Self::ClipTooLong { .. } => Kind::InvalidInput,
-            Self::Damaged { .. } | Self::Contradiction { .. } | Self::Holds { .. } | Self::HoldsUnknown { .. } => Kind::Corrupt,
+            Self::Damaged { .. }
+            | Self::Contradiction { .. }
+            | Self::Holds { .. }
+            | Self::HoldsUnknown { .. } => Kind::Corrupt,
         }
     }
 }

@@ -312,7 +312,8 @@ fn gop_of(record: &Record) -> Option<&GopEntry> {
 /// Groups the index knows behind the place where scanning stopped, if their heads are still there:
 /// then the place is damaged, not the end, and nothing may be cut.
 fn readable_beyond(file: &File, valid_end: u64, len: u64, known: &[&Record]) -> Vec<GopEntry> {
-    let later = known.iter().filter_map(|record| gop_of(record)).filter(|gop| gop.offset > valid_end);
+    let later =
+        known.iter().filter_map(|record| gop_of(record)).filter(|gop| gop.offset > valid_end);
     let whole = later.filter(|gop| gop.end_offset() <= len);
     whole
         .filter(|gop| {

@@ -40,6 +40,8 @@ pub struct ClipFacts {
     pub ready: bool,
     /// What of the interval was not recorded, or not yet.
     pub gaps: Vec<ClipGap>,
+    /// Groups that were recorded and that the disk does not give any more; they lie inside `gaps`.
+    pub damaged: Vec<ClipGap>,
     /// RTP packets lost in its groups.
     #[ts(type = "number")]
     pub lost_packets: u64,

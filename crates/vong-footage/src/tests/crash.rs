@@ -141,7 +141,7 @@ fn one_file_that_cannot_be_read_costs_itself_alone() {
     assert_eq!(told.len(), 2, "{problems:?}");
     assert!(problems.iter().any(|problem| problem.path == lost));
     let (footage, opened) = copy.open();
-    assert_eq!(opened.unreadable, [lost.clone()]);
+    assert_eq!(opened.unreadable, std::slice::from_ref(&lost));
     assert_eq!(footage.gops(&"CAM-02".into(), at(0), at(10_000)).unwrap(), other, "index anew");
     let left: Vec<_> = before.iter().filter(|gop| !lost.ends_with(&gop.file)).cloned().collect();
     assert_eq!(footage.gops(&camera(), at(0), at(10_000)).unwrap(), left);
@@ -194,6 +194,13 @@ fn damaged_head_costs_a_clip_its_group_and_a_damaged_index_record_nothing() {
     bytes[16 + 176 + 90] ^= 1; // the second record
     std::fs::write(&index, bytes).unwrap();
     assert_eq!(footage.gops(&camera(), at(0), at(2_000)).unwrap(), before);
+    // Neither index nor file: what the index still knows.
+    let path = site.config.dir.join(&before[0].file);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&[7; 100], &whole[100..]].concat()).unwrap();
+    let left = footage.gops(&camera(), at(0), at(2_000)).unwrap();
+    assert_eq!(left, [&before[..1], &before[2..]].concat());
+    std::fs::write(&path, whole).unwrap();
     let hurt = &before[3];
     let path = site.config.dir.join(&hurt.file);
     let mut bytes = std::fs::read(&path).unwrap();

@@ -136,7 +136,8 @@ fn shots(gops: &[ClipGop]) -> Vec<Shot> {
         let usual = usual_ticks(gop);
         for (number, frame) in gop.frames.iter().enumerate() {
             let start = wall_after(gop.start, ticks);
-            let held = frame.duration_90k > 90_000 && u64::from(frame.duration_90k) > 2 * u64::from(usual);
+            let held =
+                frame.duration_90k > 90_000 && u64::from(frame.duration_90k) > 2 * u64::from(usual);
             let recorded = if held { usual } else { frame.duration_90k };
             let recorded = wall_after(gop.start, ticks + u64::from(recorded));
             ticks += u64::from(frame.duration_90k);
@@ -233,7 +234,8 @@ fn reference(
 
 /// Where nothing was recorded for longer than is tolerated, instant by instant.
 fn missing(shots: &[Shot], from: EventTime, to: EventTime) -> Vec<Gap> {
-    let mut edges: Vec<EventTime> = shots.iter().flat_map(|shot| [shot.start, shot.recorded]).collect();
+    let mut edges: Vec<EventTime> =
+        shots.iter().flat_map(|shot| [shot.start, shot.recorded]).collect();
     edges.extend([from, to]);
     edges.retain(|edge| (from..=to).contains(edge));
     edges.sort_unstable();
