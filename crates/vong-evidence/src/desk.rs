@@ -379,7 +379,11 @@ impl Shared {
         exports.retain(|package_id, export| {
             let old = export.asked_at.saturating_add(self.config.keep) <= now;
             let done = export.state != ExportState::Making;
-            !(old && done) || std::fs::remove_file(self.path(package_id)).is_err()
+            let removed = || match std::fs::remove_file(self.path(package_id)) {
+                Ok(()) => true,
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound, // it failed
+            };
+            !(old && done && removed())
         });
     }
 

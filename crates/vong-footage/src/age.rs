@@ -15,6 +15,9 @@ use vong_model::EventTime;
 use vong_runtime::Clock;
 use vong_runtime::fs::replace_file;
 
+/// What stands before the microseconds since 1970, in decimal. A file that is anything else is as none.
+const HEAD: &str = "vong-retention-clock-1 ";
+
 /// At twice its own speed it comes after a clock that was rightly set forward.
 const CATCH_UP: u32 = 2;
 
@@ -40,8 +43,9 @@ pub(crate) struct AgeClock {
 impl AgeClock {
     /// As it was left in `path`, or else at the end of the `newest` footage: before that it was now.
     pub(crate) fn open(path: PathBuf, newest: Option<EventTime>, clock: &dyn Clock) -> Self {
-        let text = std::fs::read_to_string(&path).ok();
-        let written = text.and_then(|text| text.trim().parse().ok()).map(EventTime);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let micros = text.strip_prefix(HEAD).and_then(|rest| rest.strip_suffix('\n'));
+        let written = micros.and_then(|micros| micros.parse().ok()).map(EventTime);
         let reached = written.or(newest).unwrap_or_else(|| EventTime(clock.now()));
         Self { path, reached, written, asked: clock.elapsed(), unquestioned: RESTART }
     }
@@ -61,7 +65,8 @@ impl AgeClock {
     }
 
     fn write(&mut self) {
-        match replace_file(&self.path, format!("{}\n", self.reached.micros()).as_bytes()) {
+        let text = format!("{HEAD}{}\n", self.reached.micros());
+        match replace_file(&self.path, text.as_bytes()) {
             Ok(()) => self.written = Some(self.reached),
             // On a full disk; it is written with a later sweep.
             Err(error) => tracing::warn!(%error, "could not note how far retention has come"),

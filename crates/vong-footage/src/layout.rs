@@ -8,7 +8,7 @@ use vong_model::{CameraId, EventTime};
 pub(crate) const INDEX_NAME: &str = "groups.idx";
 pub(crate) const LOCK_NAME: &str = "lock";
 pub(crate) const HOLDS_NAME: &str = "holds.json";
-/// Microseconds since 1970 in decimal: see `age.rs`.
+/// How far age has come: see `age.rs`.
 pub(crate) const AGE_NAME: &str = "retention-clock";
 
 /// A UTC day, counted from 1970-01-01.

@@ -100,9 +100,7 @@ fn holds_end_with_a_package_that_fails_and_stay_with_one_that_is_made() {
     let begun = desk.begin(asked()).unwrap();
     let failed = wait(&desk, &begun.package_id);
     assert!(matches!(failed.state, ExportState::Failed(_)), "{failed:?}");
-    while office.holds() > 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    assert_eq!(office.holds(), 0);
     let desk = office.open();
     let begun = desk.begin(asked()).unwrap();
     let made = wait(&desk, &begun.package_id);
@@ -191,6 +189,15 @@ async fn packages_go_by_themselves_when_their_time_is_over() {
             .unwrap()
     );
     assert_eq!(office.holds(), 2, "footage stays on hold");
+    let broken = crate::Exporter { verifier: Arc::default(), ..office.site.exporter() };
+    let desk = office.desk(office.config(), broken);
+    let failed = desk.begin(asked()).unwrap();
+    wait(&desk, &failed.package_id);
+    office.site.clock.advance(8 * DAY);
+    let stop = vong_runtime::Shutdown::new();
+    stop.request();
+    desk.clone().keep_house(stop).await.unwrap();
+    assert_eq!(desk.list().len(), 0, "one that failed, too");
 }
 
 #[test]

@@ -368,7 +368,10 @@ fn a_group_put_into_a_sealed_hour_is_named() {
     let mut writer = site.writer("CAM-B");
     writer.push(&gop(7, 3_594_000, 0)).unwrap();
     writer.close().unwrap();
-    let report = verify(&Package::open(&site.package()).unwrap(), None).unwrap();
+    let archive = site.package();
+    let page = String::from_utf8(files_of(&archive)["index.html"].clone()).unwrap();
+    assert_eq!(page.matches("not under it").count(), 1);
+    let report = verify(&Package::open(&archive).unwrap(), None).unwrap();
     let found: Vec<_> =
         report.findings.iter().filter(|f| f.code == Code::NotUnderItsSeal).collect();
     assert_eq!(found.len(), 1, "{:?}", report.findings);
@@ -385,7 +388,10 @@ fn what_the_disk_does_not_give_any_more_is_declared() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[hurt.entry.offset as usize + 5] ^= 0x20;
     std::fs::write(&path, bytes).unwrap();
-    let report = verify(&Package::open(&site.package()).unwrap(), None).unwrap();
+    let archive = site.package();
+    let page = String::from_utf8(files_of(&archive)["index.html"].clone()).unwrap();
+    assert!(page.contains("damaged since"), "the page says so, too");
+    let report = verify(&Package::open(&archive).unwrap(), None).unwrap();
     assert!(report.is_intact(), "{:?}", report.findings);
     for code in [Code::Gap, Code::Unreadable] {
         let told = report.findings.iter().any(|finding| {

@@ -281,6 +281,9 @@ fn footage_is_deleted_again_at_twice_the_pace_after_the_machine_was_off() {
     site.clock.set(at(10 * 86_400_000).micros());
     let (footage, _) = site.open();
     assert_eq!(footage.sweep().unwrap().deleted.len(), 0);
+    let noted = std::fs::read_to_string(site.config.dir.join("retention-clock")).unwrap();
+    let unquestioned = at(12_000 + 3_600_000).micros();
+    assert_eq!(noted, format!("vong-retention-clock-1 {unquestioned}\n"));
     // One hour is unquestioned, 23.1 are passed at twice their pace.
     site.clock.advance(Duration::from_secs(11 * 3_600));
     assert_eq!(footage.sweep().unwrap().deleted.len(), 0);
@@ -315,7 +318,12 @@ fn what_cannot_be_deleted_keeps_nothing_else_and_is_tried_again() {
     assert!(swept.deleted.iter().all(|file| file.starts_with("CAM-01/")), "{:?}", swept.deleted);
     assert_eq!(of("CAM-02"), before, "no word, no deed");
     assert!(stubborn.is_dir() && swept.deleted.len() > 1);
-    // A start does not fail of it either.
+    std::fs::remove_dir(&stubborn).unwrap();
+    std::fs::write(&stubborn, "now it can be").unwrap();
+    footage.sweep().unwrap();
+    assert!(!stubborn.try_exists().unwrap());
+    // A start does not fail of one either.
+    std::fs::create_dir(&stubborn).unwrap();
     drop(footage);
     std::fs::remove_dir(&index).unwrap();
     std::fs::write(&index, whole).unwrap();
