@@ -139,7 +139,7 @@ fn evidence_desk(
         site_en: String::new(),
         verifier: verifier_page(),
     };
-    let desk = DeskConfig { dir, keep: Duration::from_secs(60) };
+    let desk = DeskConfig { dir, keep: Duration::from_secs(60), min_free_bytes: 0 };
     Ok(Desk::open(desk, exporter, Arc::clone(log), EvidenceMetrics::new(registry))?)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use vong_footage::{Footage, FootageConfig, FootageMetrics};
+use vong_footage::{ClipForm, Footage, FootageConfig, FootageMetrics};
 use vong_model::EventTime;
 use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
@@ -135,7 +135,8 @@ fn cameras_come_change_and_go_while_the_others_are_recorded_without_a_gap() {
     let config = FootageConfig { dir: vong.path("data/footage"), ..FootageConfig::default() };
     let metrics = FootageMetrics::new(&Metrics::new());
     let (footage, _) = Footage::open(config, Arc::new(SystemClock), metrics).unwrap();
-    assert_eq!(footage.coverage(&"STAYS".into(), from, to), [], "from {from} to {to}");
+    let clip = footage.clip(&"STAYS".into(), from, to, ClipForm::Faststart).unwrap();
+    assert_eq!(clip.gaps(), [], "from {from} to {to}");
     let stopped = footage.span(&"COMES".into()).unwrap().1;
     assert!(stopped < to, "COMES was recorded until {stopped}, long after it had gone");
 }

@@ -10,7 +10,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::ops::{Bound, RangeInclusive};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,8 +45,25 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     all: Vec<(Checkpoint, Signed)>,
+    /// Numbers by hour: a clock that was once ahead leaves hours behind later ones.
+    by_hour: BTreeMap<EventTime, Vec<u64>>,
+    /// Bytes of the file that are whole checkpoints.
+    len: u64,
     /// The tree asked for last: proofs of one clip come from few hours.
     tree: Option<(u64, Arc<(Leaves, Tree)>)>,
+}
+
+/// What the checkpoints say of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Sealed(Seal),
+    /// Its hour is not over, or not sealed yet.
+    NotYet,
+    /// Its hour is sealed, and without it: it was put in or replaced since, or the server's clock was
+    /// set back. Names the checkpoint of the hour; an hour without footage has none.
+    NotUnderItsSeal(Option<u64>),
+    /// Its hour is sealed, but what was sealed is not kept any more.
+    LeavesGone,
 }
 
 /// Proof that a group was known when its hour was sealed.
@@ -84,12 +102,33 @@ impl Checkpoints {
             let cut = file.set_len(whole as u64).and_then(|()| file.sync_all());
             cut.map_err(|source| Error::io("cut", &path, source))?;
         }
-        let state = Mutex::new(State { all, tree: None });
+        let mut by_hour: BTreeMap<EventTime, Vec<u64>> = BTreeMap::new();
+        for (checkpoint, _) in &all {
+            by_hour.entry(checkpoint.hour).or_default().push(checkpoint.number);
+        }
+        let state = Mutex::new(State { all, by_hour, len: whole as u64, tree: None });
         Ok(Self { shared: Arc::new(Shared { dir: dir.to_owned(), state }) })
     }
 
     pub fn last(&self) -> Option<Checkpoint> {
         self.shared.state.lock().all.last().map(|(checkpoint, _)| *checkpoint)
+    }
+
+    /// The latest hour up to `now` that is sealed. Later ones are the doing of a clock that was ahead.
+    pub(crate) fn sealed_until(&self, now: EventTime) -> Option<EventTime> {
+        let state = self.shared.state.lock();
+        state.by_hour.range(..=now).next_back().map(|(hour, _)| *hour)
+    }
+
+    /// How many hours after `now` are sealed.
+    pub(crate) fn ahead_of(&self, now: EventTime) -> u64 {
+        let state = self.shared.state.lock();
+        state.by_hour.range((Bound::Excluded(now), Bound::Unbounded)).count() as u64
+    }
+
+    /// The checkpoints of the hours in `hours`, earliest hour first.
+    pub(crate) fn of_hours(&self, hours: RangeInclusive<EventTime>) -> Vec<u64> {
+        self.shared.state.lock().by_hour.range(hours).flat_map(|(_, of)| of).copied().collect()
     }
 
     /// Those with a number above `number`, each with its whole signed text.
@@ -121,51 +160,56 @@ impl Checkpoints {
         self.write_leaves(checkpoint.number, leaves)?; // a root must never be without its leaves
         let signed = Signed::new(checkpoint.text(), key);
         let path = self.shared.dir.join(FILE_NAME);
-        let append = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            file.write_all(signed.render().as_bytes())?;
+        let text = signed.render();
+        let mut state = self.shared.state.lock();
+        let append = |len: u64| -> std::io::Result<()> {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+            // What an append left that failed half-way must not stand between two checkpoints.
+            file.set_len(len)?;
+            file.write_all_at(text.as_bytes(), len)?;
             file.sync_all()?;
             vong_runtime::fs::sync_directory(&self.shared.dir)
         };
-        append().map_err(|source| Error::io("append to", &path, source))?;
-        self.shared.state.lock().all.push((checkpoint, signed));
+        append(state.len).map_err(|source| Error::io("append to", &path, source))?;
+        state.len = state.len.saturating_add(text.len() as u64);
+        state.by_hour.entry(hour).or_default().push(checkpoint.number);
+        state.all.push((checkpoint, signed));
         Ok(checkpoint)
     }
 
-    /// Where the group of `camera` that was received at `start` is sealed; `None` if it is not yet,
-    /// or if the leaves of its hour are gone.
+    /// Where the group of `camera` that was received at `start` stands `now`: under the checkpoint of
+    /// its hour, or of the next one if it came late.
     ///
     /// # Errors
     /// When leaves are damaged or the disk refuses.
     pub fn prove(
         &self,
         camera: &CameraId,
-        start: EventTime,
+        (start, now): (EventTime, EventTime),
         chained: &[u8; 32],
-    ) -> Result<Option<Seal>, Error> {
+    ) -> Result<Standing, Error> {
         let hour = hour_of(start);
-        let near: Vec<u64> = {
-            let state = self.shared.state.lock();
-            let from = state.all.partition_point(|(checkpoint, _)| checkpoint.hour < hour);
-            // Its own hour's, or the next one if it came late.
-            let own = state.all.get(from..).unwrap_or_default().iter().take(2);
-            own.map(|(checkpoint, _)| checkpoint.number).collect()
-        };
-        for number in near {
-            let Some(sealed) = self.tree(number)? else { continue };
+        let mut gone = false;
+        for number in self.of_hours(hour..=hour.saturating_add(HOUR)) {
+            let Some(sealed) = self.tree(number)? else {
+                gone = true;
+                continue;
+            };
             let (leaves, tree) = &*sealed;
-            let mut before = 0;
-            for (other, hashes) in leaves {
-                let at = hashes.iter().position(|hash| other == camera && hash == chained);
-                if let Some(at) = at {
-                    let index = before + at;
-                    let path = tree.path(index);
-                    return Ok(Some(Seal { checkpoint: number, index: index as u64, path }));
-                }
-                before += hashes.len();
-            }
+            let Some(own) = leaves.get(camera) else { continue };
+            let Some(at) = own.iter().position(|hash| hash == chained) else { continue };
+            let earlier = leaves.range::<CameraId, _>(..camera);
+            let before = earlier.map(|(_, hashes)| hashes.len()).sum::<usize>();
+            let (index, path) = (before + at, tree.path(before + at));
+            return Ok(Standing::Sealed(Seal { checkpoint: number, index: index as u64, path }));
         }
-        Ok(None)
+        Ok(match self.sealed_until(now) {
+            Some(until) if hour <= until && gone => Standing::LeavesGone,
+            Some(until) if hour <= until => {
+                Standing::NotUnderItsSeal(self.of_hours(hour..=hour).first().copied())
+            }
+            _ => Standing::NotYet,
+        })
     }
 
     /// The signed text of a checkpoint.

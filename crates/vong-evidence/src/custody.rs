@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, hex, signed};
+use crate::{Error, hex};
 
 pub(crate) const FILE_NAME: &str = "custody.jsonl";
 const LINE_LIMIT: usize = 64 << 10;
@@ -61,12 +61,23 @@ pub fn append_custody(folder: &Path, entry: &CustodyEntry) -> Result<(), Error> 
     append(&folder.join(FILE_NAME), entry).map(drop)
 }
 
-/// Appends one step to a custody log; gives its hash.
+/// Appends one step to a custody log; gives its hash. Whoever else appends meanwhile waits: two that
+/// read the same last line would both follow on it. A line that an interrupted append left half is cut.
 ///
 /// # Errors
 /// When the log that is there was edited, or the disk refuses.
 pub(crate) fn append(path: &Path, entry: &CustodyEntry) -> Result<[u8; 32], Error> {
-    let before = signed::read_text(path)?.unwrap_or_default();
+    let file = OpenOptions::new().create(true).append(true).read(true).open(path);
+    let mut file = file.map_err(|source| Error::io("open", path, source))?;
+    file.lock().map_err(|source| Error::io("lock", path, source))?; // until it is closed
+    let mut before = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
+    let end = before.iter().rposition(|byte| *byte == b'\n');
+    let whole = end.map_or(0, |end| end.saturating_add(1));
+    if whole < before.len() {
+        before.truncate(whole);
+        file.set_len(whole as u64).map_err(|source| Error::io("cut", path, source))?;
+    }
+    let before = String::from_utf8_lossy(&before);
     let previous = match read(&before) {
         _ if before.is_empty() => [0; 32],
         Ok(entries) => entries.last().map(|(_, hash)| *hash).unwrap_or_default(),
@@ -76,12 +87,8 @@ pub(crate) fn append(path: &Path, entry: &CustodyEntry) -> Result<[u8; 32], Erro
         }
     };
     let (line, hash) = line(entry, &previous)?;
-    let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|source| Error::io("append to", path, source))?;
+    let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|source| Error::io("append to", path, source))?;
     Ok(hash)
 }
 

@@ -35,6 +35,15 @@ pub enum Error {
     NothingRecorded { from: EventTime, to: EventTime },
     #[error("another package is being made")]
     Busy,
+    /// The disk has no room for the package.
+    #[error(
+        "the package needs about {needed_bytes} bytes, the disk has {free_bytes} to spare; \
+         ask for fewer cameras or a shorter range, or make room"
+    )]
+    NoRoom { needed_bytes: u64, free_bytes: u64 },
+    /// Nothing can be sealed or exported until a person has mended it.
+    #[error("evidence is switched off: {0}; see the log of vong and `vong fsck`")]
+    Off(String),
     #[error("there is no package '{0}'")]
     UnknownPackage(String),
     /// Not a package at all, or one whose container cannot be opened.
@@ -71,7 +80,8 @@ impl Classify for Error {
             Self::Log(source) => source.kind(),
             Self::Request(_) | Self::NotAPackage { .. } => Kind::InvalidInput,
             Self::NothingRecorded { .. } | Self::UnknownPackage(_) => Kind::NotFound,
-            Self::Busy => Kind::Exhausted,
+            Self::Busy | Self::NoRoom { .. } => Kind::Exhausted,
+            Self::Off(_) => Kind::Unavailable,
         }
     }
 }

@@ -7,27 +7,32 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 use vong_footage::{Clip, ClipForm, ClipGroup, Footage};
-use vong_media::Codec;
+use vong_media::{Codec, Gap};
 use vong_model::{Camera, CameraId, EventTime};
 use vong_runtime::Clock;
 use vong_telemetry::{Classify as _, Kind};
 
+use crate::checkpoints::hour_of;
 use crate::custody::{self, CustodyEntry};
 use crate::manifest::{
     self, AlertFacts, CameraPart, CameraSignatures, ClipFacts, ClockOffset, FileFacts, GroupFacts,
-    KeyFacts, Manifest, SealFacts, Span,
+    KeyFacts, Manifest, SealFacts, Span, Unsealed,
 };
 use crate::sei::{self, CameraSignature};
 use crate::signed::{PackageSeal, Signed};
 use crate::verify::{SEAL_NAME, facts, short_hash};
-use crate::{ArchiveWriter, Checkpoints, Error, Key, hex, page};
+use crate::{ArchiveWriter, Checkpoints, Error, Key, Standing, hex, page};
 
 /// The most cameras in one package.
 const MOST_CAMERAS: usize = 64;
+/// The most footage in one package, cameras times duration: each of its frames is a line of the
+/// manifest, which verifiers read whole.
+const MOST_FOOTAGE: Duration = Duration::from_secs(24 * 3_600);
 const TEXT_LIMIT: usize = 4_096;
 pub(crate) const INDEX_NAME: &str = "index.html";
 pub(crate) const VERIFIER_NAME: &str = "verify.html";
@@ -101,7 +106,8 @@ impl CameraFacts {
 impl Progress {
     /// Bytes of footage written, and in all; 0 until it is known.
     pub fn get(&self) -> (u64, u64) {
-        (self.counts.0.load(Ordering::Relaxed), self.counts.1.load(Ordering::Relaxed))
+        let all = self.counts.1.load(Ordering::Relaxed);
+        (self.counts.0.load(Ordering::Relaxed).min(all), all)
     }
 
     fn expect(&self, bytes: u64) {
@@ -138,12 +144,17 @@ impl ExportRequest {
         if ids.is_empty() || ids.len() != cameras.len() || ids.len() > MOST_CAMERAS {
             return fault(format!("name 1 to {MOST_CAMERAS} cameras, each once"));
         }
+        let most = MOST_FOOTAGE.as_secs() / 3_600;
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        if to.since(*from).checked_mul(count).is_none_or(|footage| footage > MOST_FOOTAGE) {
+            return fault(format!(
+                "{count} cameras from {from} to {to} are more than {most} hours of footage in all; \
+                 ask for fewer cameras, or for several packages"
+            ));
+        }
         Ok(())
     }
 }
-
-/// Clips of cameras, and the ids of those without.
-type Found<'a> = (Vec<(&'a CameraFacts, Clip)>, Vec<String>);
 
 /// What was made.
 #[derive(Clone, Copy, Debug)]
@@ -168,21 +179,27 @@ impl Exporter {
         if self.verifier.is_empty() {
             return Err(Error::NoVerifierPage);
         }
-        let (clips, without) = self.clips(request)?;
-        for (_, clip) in &clips {
-            progress.expect(clip.total_len());
-        }
+        progress.expect(self.bytes_of(request)?);
         let mut archive = ArchiveWriter::new(out);
-        let (mut files, mut cameras) = (Vec::new(), Vec::new());
-        for (number, (facts, clip)) in (1..).zip(&clips) {
+        let (mut files, mut cameras, mut without) = (Vec::new(), Vec::new(), Vec::new());
+        for facts in &request.cameras {
+            // One at a time: each keeps files open and the frame tables of hours in memory.
+            let Some(clip) = self.clip(request, facts.id())? else {
+                without.push(facts.id().to_string());
+                continue;
+            };
+            let number = cameras.len() + 1;
             let path = format!("clips/{number}-{}.mp4", file_name(facts.id()));
-            let read = write_clip(&mut archive, &path, clip, progress)?;
+            let read = write_clip(&mut archive, &path, &clip, progress)?;
             files.push(FileFacts {
                 path: path.clone(),
                 bytes: clip.total_len(),
                 sha256: read.file,
             });
-            cameras.push(self.camera_part(request, facts, (clip, read, path))?);
+            cameras.push(self.camera_part(request, facts, (&clip, read, path))?);
+        }
+        if cameras.is_empty() {
+            return Err(Error::NothingRecorded { from: request.from, to: request.to });
         }
         let mut manifest = self.manifest(request, cameras);
         manifest.without_footage = without;
@@ -199,23 +216,55 @@ impl Exporter {
         Ok(Made { bytes, ..made })
     }
 
-    /// The clips, and the cameras that recorded nothing: an error only if none did.
-    fn clips<'a>(&self, request: &'a ExportRequest) -> Result<Found<'a>, Error> {
+    /// Whether there is anything to export, before anything is done for it; about how many bytes.
+    ///
+    /// # Errors
+    /// When the range is yet to come, longer than a clip may be, or holds no footage of any camera.
+    pub(crate) fn look(&self, request: &ExportRequest) -> Result<u64, Error> {
         let (from, to) = (request.from, request.to);
-        let (mut clips, mut without) = (Vec::new(), Vec::new());
+        request.check()?;
+        if to > EventTime(self.clock.now()) {
+            return Err(Error::Request(format!(
+                "the range ends at {to}, which is yet to come; ask again once it is over"
+            )));
+        }
+        let longest = self.footage.longest_clip();
+        if to.since(from) > longest {
+            return Err(Error::Request(format!(
+                "from {from} to {to} is longer than the {} hours that a clip may last; ask for \
+                 several packages",
+                longest.as_secs_f64() / 3_600.0
+            )));
+        }
+        match self.bytes_of(request)? {
+            0 => Err(Error::NothingRecorded { from, to }),
+            bytes => Ok(bytes),
+        }
+    }
+
+    /// Frames of the groups in the range.
+    fn bytes_of(&self, request: &ExportRequest) -> Result<u64, Error> {
+        let mut bytes = 0u64;
         for camera in &request.cameras {
-            match self.footage.clip(camera.id(), from, to, ClipForm::WholeGroups) {
-                Ok(clip) => clips.push((camera, clip)),
-                Err(error) if error.kind() == Kind::NotFound => {
-                    without.push(camera.id().to_string());
+            match self.footage.gops(camera.id(), request.from, request.to) {
+                Ok(gops) => {
+                    let payloads = gops.iter().map(|gop| u64::from(gop.entry.payload_len));
+                    bytes = bytes.saturating_add(payloads.sum());
                 }
+                Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        if clips.is_empty() {
-            return Err(Error::NothingRecorded { from, to });
+        Ok(bytes)
+    }
+
+    /// `None` if it recorded nothing.
+    fn clip(&self, request: &ExportRequest, camera: &CameraId) -> Result<Option<Clip>, Error> {
+        match self.footage.clip(camera, request.from, request.to, ClipForm::WholeGroups) {
+            Ok(clip) => Ok(Some(clip)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        Ok((clips, without))
     }
 
     fn sign(&self, archive: &mut ArchiveWriter<'_>, manifest: &Manifest) -> Result<Made, Error> {
@@ -239,8 +288,14 @@ impl Exporter {
 
     fn manifest(&self, request: &ExportRequest, cameras: Vec<CameraPart>) -> Manifest {
         let groups = cameras.iter().flat_map(|camera| &camera.groups);
-        let sealed: BTreeSet<u64> =
-            groups.filter_map(|group| group.seal.as_ref()).map(|seal| seal.checkpoint).collect();
+        let mut sealed = BTreeSet::new();
+        for group in groups {
+            sealed.extend(group.seal.as_ref().map(|seal| seal.checkpoint));
+            if group.unsealed == Some(Unsealed::NotUnderItsSeal) {
+                let hour = hour_of(EventTime(group.start_us)); // the checkpoint that it is not under
+                sealed.extend(self.checkpoints.of_hours(hour..=hour));
+            }
+        }
         let checkpoints = sealed.into_iter().filter_map(|number| self.checkpoints.signed(number));
         let key = self.key.public();
         Manifest {
@@ -292,7 +347,9 @@ impl Exporter {
             told.linked = groups.last().is_some_and(|before| before.chained == told.previous);
             groups.push(told);
         }
-        let gaps = facts::gaps(&groups, &asked);
+        let gaps = facts::gaps(&groups, &asked, manifest::VERSION);
+        let span = |gap: &Gap| Span { from_us: gap.from.micros(), to_us: gap.to.micros() };
+        let unreadable = clip.damaged().iter().map(span).collect();
         let lost_packets = facts::lost(&groups);
         let clip = clip_facts(clip, path, descriptions);
         let camera_signatures = signatures(&read);
@@ -310,6 +367,7 @@ impl Exporter {
             heading_deg: None,
             clip,
             gaps,
+            unreadable,
             lost_packets,
             clock_offset,
             camera_signatures,
@@ -335,7 +393,14 @@ impl Exporter {
         read: &GroupRead,
     ) -> Result<GroupFacts, Error> {
         let entry = &group.entry;
-        let seal = self.checkpoints.prove(camera, entry.start, &entry.hashes.chained)?;
+        let times = (entry.start, EventTime(self.clock.now()));
+        let standing = self.checkpoints.prove(camera, times, &entry.hashes.chained)?;
+        let (seal, unsealed) = match standing {
+            Standing::Sealed(seal) => (Some(seal), None),
+            Standing::NotYet => (None, Some(Unsealed::NotYet)),
+            Standing::NotUnderItsSeal(_) => (None, Some(Unsealed::NotUnderItsSeal)),
+            Standing::LeavesGone => (None, Some(Unsealed::LeavesGone)),
+        };
         let frames = group.frames.iter().zip(&read.frames);
         Ok(GroupFacts {
             start_us: entry.start.micros(),
@@ -356,6 +421,7 @@ impl Exporter {
                 index: seal.index,
                 path: seal.path.iter().map(|hash| hex::encode(hash)).collect(),
             }),
+            unsealed,
             frames: frames
                 .map(|(frame, hash)| (frame.duration_90k, frame.size, hash.clone()))
                 .collect(),
@@ -427,7 +493,6 @@ fn write_clip(
             let bytes = clip.read_range(range)?;
             file.update(&bytes);
             out.write_all(&bytes).map_err(written)?;
-            progress.advance(bytes.len() as u64);
             Ok(bytes)
         };
         pass(0..head)?;
@@ -435,6 +500,7 @@ fn write_clip(
         for group in clip.groups() {
             let len = u64::from(group.entry.payload_len);
             let bytes = pass(at..at.saturating_add(len))?;
+            progress.advance(len);
             read.groups.push(read_group(group, &bytes));
             at = at.saturating_add(len);
         }

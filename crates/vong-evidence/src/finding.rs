@@ -63,6 +63,7 @@ codes! {
     CheckpointUnreadable: Change, "Không đọc được mốc niêm phong", "A checkpoint cannot be read";
     CheckpointWrong: Change, "Chữ ký của mốc niêm phong không đúng", "A checkpoint's signature is wrong";
     ProofWrong: Change, "Bằng chứng không dẫn tới mốc niêm phong", "A proof does not lead to its checkpoint";
+    NotUnderItsSeal: Change, "Giờ của nhóm hình đã niêm phong mà không có nó: bị chèn vào, bị thay, hoặc đồng hồ máy chủ đã bị chỉnh lùi", "The group's hour was sealed without it: it was put in or replaced since, or the server's clock was set back";
     GroupFactsChanged: Change, "Thời gian, mất gói hoặc bảng khung hình không phải là điều đã ghi nhận khi thu", "Time, loss or frame table is not what was hashed at reception";
     ChainBroken: Change, "Chuỗi băm bị đứt: thiếu nhóm hình hoặc sai thứ tự", "The chain of hashes is broken: a group is missing or out of order";
     GapsWrong: Change, "Khoảng trống khai báo không khớp với các nhóm hình", "The declared gaps are not those between the groups";
@@ -81,10 +82,13 @@ codes! {
     ContainerRewritten: Change, "Tệp video đã được đóng gói lại; mọi khung hình vẫn là khung hình gốc", "The video file was packed anew; every frame is still the recorded one";
     ArchiveRewritten: Note, "Tệp nén đã được đóng gói lại hoặc bị sửa phần vỏ", "The archive was packed anew, or changed beside its files";
     NotSealed: Note, "Các nhóm hình chưa có mốc niêm phong của giờ; chỉ có chuỗi băm và chữ ký của gói", "Groups whose hour was not yet sealed: only the chain and the package's signature speak for them";
+    SealGone: Note, "Giờ của các nhóm hình đã niêm phong, nhưng danh sách của mốc không còn được lưu", "Groups whose hour is sealed, but what was sealed is not kept any more";
+    SealedLate: Note, "Các nhóm hình được niêm phong muộn, ở mốc của giờ sau", "Groups that missed the seal of their hour and stand under the next one";
     NotLinked: Note, "Nhóm hình đã thu trước nhóm này không có trong gói", "The group received before this one is not in the package";
     Gap: Note, "Không có hình trong khoảng này", "Nothing was recorded here";
     PacketLoss: Note, "Có gói tin bị mất khi thu", "Packets were lost while it was received";
     DamagedBefore: Note, "Khung hình đã hỏng trên đĩa trước khi xuất gói", "Frames were damaged on the disk before the package was made";
+    Unreadable: Note, "Đoạn này đã được ghi nhưng ổ đĩa không còn đọc được khi xuất gói", "This was recorded, and the disk could not give it any more when the package was made";
     CameraSigned: Note, "Camera có ký vào luồng hình; chữ ký được giữ nguyên, chưa kiểm ở đây", "The camera signed its stream; the signatures are kept, not verified here";
 }
 

@@ -1,4 +1,5 @@
-//! `manifest.json`: everything a package says. Version 1.
+//! `manifest.json`: everything a package says. Version 2; what version 1 lacks is optional here: it does
+//! not know of holes inside a group, nor why a group has no seal.
 //!
 //! Instants are microseconds since 1970-01-01T00:00:00Z by our clock (`_us`), durations 1/90000 s
 //! (`_90k`), hashes SHA-256 in lower-case hexadecimal.
@@ -9,7 +10,9 @@ use crate::hex::hash;
 
 pub(crate) const FILE_NAME: &str = "manifest.json";
 pub(crate) const FORMAT: &str = "vong-evidence";
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// The first one; its packages are still verified, by its own rules.
+pub(crate) const FIRST_VERSION: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +92,10 @@ pub(crate) struct CameraPart {
     pub(crate) clip: ClipFacts,
     /// Where nothing was recorded inside what was asked for.
     pub(crate) gaps: Vec<Span>,
+    /// Groups that were recorded, and that the disk did not give any more when the package was made;
+    /// they lie inside the gaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable: Vec<Span>,
     /// RTP packets lost in all groups.
     pub(crate) lost_packets: u64,
     /// The camera's clock minus ours; `None` where the camera never told its time.
@@ -163,10 +170,21 @@ pub(crate) struct GroupFacts {
     pub(crate) previous: [u8; 32],
     #[serde(with = "hash")]
     pub(crate) chained: [u8; 32],
-    /// `None`: its hour is not sealed yet.
     pub(crate) seal: Option<SealFacts>,
+    /// Why it has no seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unsealed: Option<Unsealed>,
     /// Duration, 1/90000 s; bytes; first 16 digits of its SHA-256, which help to name a frame.
     pub(crate) frames: Vec<(u32, u32, String)>,
+}
+
+/// Why a group stands under no checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unsealed {
+    NotYet,
+    NotUnderItsSeal,
+    LeavesGone,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

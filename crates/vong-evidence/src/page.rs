@@ -3,7 +3,7 @@
 
 use crate::finding::local_time;
 use crate::key::PublicKey;
-use crate::manifest::{AlertFacts, CameraPart, Manifest, Span};
+use crate::manifest::{AlertFacts, CameraPart, Manifest, Span, Unsealed};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}\
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
@@ -92,6 +92,12 @@ fn camera_section(camera: &CameraPart) -> String {
             signed.kinds.join(", ")
         ),
     };
+    let unreadable = match camera.unreadable.as_slice() {
+        [] => String::new(),
+        spans => {
+            row("Đã ghi nhưng ổ đĩa không còn đọc được", "recorded, damaged since", &gaps(spans))
+        }
+    };
     let rows = [
         row("Mã camera", "camera id", &camera.camera_id),
         row("Chủ quản", "owner", &camera.owner),
@@ -112,6 +118,7 @@ fn camera_section(camera: &CameraPart) -> String {
         ),
         row("Giờ camera − giờ máy chủ", "camera's clock minus ours", &offset),
         row("Khoảng trống đã khai báo", "declared gaps", &gaps(&camera.gaps)),
+        unreadable,
         row("Gói tin bị mất", "packets lost", &camera.lost_packets.to_string()),
         row(
             "Nhóm hình; đã niêm phong theo giờ",
@@ -134,8 +141,13 @@ fn group_table(camera: &CameraPart) -> String {
     let mut rows = String::new();
     for (number, group) in (1..).zip(&camera.groups) {
         let hash = crate::hex::encode(&group.payload);
-        let sealed =
-            group.seal.as_ref().map_or_else(|| "–".to_owned(), |seal| seal.checkpoint.to_string());
+        let sealed = match (&group.seal, group.unsealed) {
+            (Some(seal), _) => seal.checkpoint.to_string(),
+            (None, Some(Unsealed::NotUnderItsSeal)) => {
+                "✗ không có trong mốc / not under it".to_owned()
+            }
+            (None, _) => "–".to_owned(),
+        };
         rows.push_str(&format!(
             "<tr><td>{number}</td><td>{}</td><td>{}</td><td>{}</td><td>{sealed}</td><td><code>{hash}</code></td></tr>",
             local_time(group.start_us),

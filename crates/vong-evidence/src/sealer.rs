@@ -3,13 +3,16 @@
 //! A group belongs to the hour in which its first frame was received. Groups that turn up after their
 //! hour was sealed, because a clock was set back, go into the next checkpoint if they are at most an
 //! hour older than it; older ones stay with the chain alone.
+//!
+//! A clock that was ahead leaves checkpoints of hours that are yet to come. They are told of and stay;
+//! the hours before them are sealed all the same, each once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use vong_footage::Footage;
 use vong_log::{Entry, Log};
 use vong_model::{CameraId, EventTime, Offset, Stream, columns};
@@ -88,20 +91,36 @@ impl Sealer {
         let cameras = self.footage.cameras();
         let spans = cameras.iter().filter_map(|camera| self.footage.span(camera));
         let Some(oldest) = spans.map(|(first, _)| first).min() else { return Ok(Vec::new()) };
-        let after_last = self.checkpoints.last().map(|last| last.hour.saturating_add(HOUR));
+        self.tell_ahead(now);
+        let after_last = self.checkpoints.sealed_until(now).map(|last| last.saturating_add(HOUR));
         let mut hour = hour_of(oldest).max(after_last.unwrap_or(EventTime::MIN));
         let mut sealed = Vec::new();
         while hour < end {
+            let open = end.since(hour).as_secs() / HOUR.as_secs();
+            self.metrics.unsealed_hours.set(i64::try_from(open).unwrap_or(i64::MAX));
             let (leaves, late) = self.gather(&cameras, hour)?;
             if !leaves.is_empty() {
                 sealed.push(self.seal(&leaves, hour, late)?);
             }
             hour = hour.saturating_add(HOUR);
         }
+        self.metrics.unsealed_hours.set(0);
         if !sealed.is_empty() {
             self.checkpoints.drop_leaves_before(oldest)?;
         }
         Ok(sealed)
+    }
+
+    fn tell_ahead(&self, now: EventTime) {
+        let ahead = self.checkpoints.ahead_of(now);
+        let gauge = &self.metrics.hours_ahead;
+        if ahead > 0 && gauge.get() == 0 {
+            error!(
+                hours = ahead,
+                "hours that are yet to come are sealed: the clock was ahead, or is behind now"
+            );
+        }
+        gauge.set(i64::try_from(ahead).unwrap_or(i64::MAX));
     }
 
     fn seal(&self, leaves: &Leaves, hour: EventTime, late: u64) -> Result<Checkpoint, Error> {
@@ -119,12 +138,11 @@ impl Sealer {
     /// The groups of the hour, and those of the hour before that its checkpoint does not know.
     fn gather(&self, cameras: &[CameraId], hour: EventTime) -> Result<(Leaves, u64), Error> {
         let before = hour.saturating_sub(HOUR);
-        let last = self.checkpoints.last().filter(|last| last.hour >= before);
-        let known = match last {
-            Some(last) => self.checkpoints.leaves(last.number)?.unwrap_or_default(),
-            None => Leaves::new(),
-        };
-        let known: BTreeSet<[u8; 32]> = known.into_values().flatten().collect();
+        let mut known: BTreeSet<[u8; 32]> = BTreeSet::new();
+        for number in self.checkpoints.of_hours(before..=hour) {
+            let leaves = self.checkpoints.leaves(number)?.unwrap_or_default();
+            known.extend(leaves.into_values().flatten());
+        }
         let (mut leaves, mut late) = (Leaves::new(), 0);
         for camera in cameras {
             let mut own = Vec::new();

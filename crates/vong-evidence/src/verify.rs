@@ -94,8 +94,9 @@ impl Check<'_> {
             self.found(Finding::file(Code::ManifestEdited, manifest::FILE_NAME));
         }
         let read: Option<Manifest> = serde_json::from_slice(&bytes).ok();
+        let versions = manifest::FIRST_VERSION..=manifest::VERSION;
         let known =
-            |read: &Manifest| read.format == manifest::FORMAT && read.version == manifest::VERSION;
+            |read: &Manifest| read.format == manifest::FORMAT && versions.contains(&read.version);
         let Some(read) = read.filter(known) else {
             self.found(Finding::file(Code::ManifestUnreadable, manifest::FILE_NAME));
             return Ok(None);
@@ -156,9 +157,9 @@ impl Check<'_> {
         let checkpoints = self.checkpoints(manifest);
         for number in 0..manifest.cameras.len() {
             let Some(camera) = manifest.cameras.get(number) else { continue };
-            self.facts(camera, &manifest.asked, &checkpoints);
+            self.facts(manifest, camera, &checkpoints);
             self.clip(manifest, camera, changed.contains(&camera.clip.path))?;
-            self.notes(camera);
+            self.notes(camera, &checkpoints);
         }
         Ok(())
     }

@@ -3,18 +3,23 @@
 //! Memory holds one [`Segment`] per file, some hundred bytes a minute; the groups of a file are
 //! fixed-size records read from the index when they are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use vong_media::{Codec, GAP_TOLERANCE, Gap, GopEntry, VideoParameters};
+use vong_media::{Codec, GopEntry, VideoParameters, read_file_head, scan_gops};
 use vong_model::{CameraId, EventTime};
+use vong_telemetry::{Classify as _, Kind};
 
-use crate::Error;
+use crate::holds::Hold;
 use crate::index_file::{self, Fact, Record};
 use crate::layout::{self, Day};
+use crate::media_file::reader;
+use crate::{Error, FootageMetrics};
 
 /// A complete footage file, as the log tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,8 +163,31 @@ impl CameraState {
         }
     }
 
+    /// From the first recorded instant to the last. Clocks that were set back aside, files are in the
+    /// order of their names.
+    pub(crate) fn span(&self) -> Option<(EventTime, EventTime)> {
+        let (_, first) = self.segments.first_key_value()?;
+        let (_, last) = self.segments.last_key_value()?;
+        Some((first.start, last.end.max(first.end)))
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of files that a hold in force keeps.
+    pub(crate) fn held_bytes(&self, camera: &CameraId, holds: &[Hold], now: EventTime) -> u64 {
+        let mut held: BTreeMap<i64, u64> = BTreeMap::new();
+        for hold in holds.iter().filter(|hold| hold.request.camera_id == *camera) {
+            let (earliest, latest) = self.names_near(hold.request.from, hold.request.to);
+            if earliest > latest {
+                continue;
+            }
+            let near = self.segments.range(earliest..=latest).map(|(_, segment)| segment);
+            let kept = near.filter(|file| hold.protects(camera, (file.start, file.end), now));
+            held.extend(kept.map(|file| (file.name_ms, file.bytes)));
+        }
+        held.values().fold(0, |sum, bytes| sum.saturating_add(*bytes))
     }
 }
 
@@ -169,6 +197,7 @@ pub(crate) struct CameraStore {
     pub(crate) camera: CameraId,
     pub(crate) dir: PathBuf,
     pub(crate) state: Mutex<CameraState>,
+    pub(crate) metrics: FootageMetrics,
 }
 
 impl CameraStore {
@@ -189,34 +218,55 @@ impl CameraStore {
         Ok(existing)
     }
 
-    /// The groups of a file, in order.
+    /// The groups of a file, in order. Where its index cannot be read, those that the file tells of
+    /// itself; what neither knows is missing, and counted.
     pub(crate) fn gops(&self, segment: &Segment) -> Result<Vec<GopEntry>, Error> {
         let path = layout::index_path(&self.dir, Day::of_name(segment.name_ms));
-        let records = index_file::read_range(&path, segment.records.clone())
-            .map_err(|source| Error::io("read", &path, source))?;
+        let (records, whole) = match index_file::read_range(&path, segment.records.clone()) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::io("read", &path, error)); // retention took its day
+            }
+            Err(error) => {
+                tracing::warn!(index = %path.display(), %error, "reading the footage itself");
+                (Vec::new(), false)
+            }
+        };
         let own = records.into_iter().filter(|record| record.name_ms == segment.name_ms);
-        Ok(own
+        let mut gops: Vec<GopEntry> = own
             .filter_map(|record| match record.fact {
                 Fact::Gop(gop) => Some(gop),
                 Fact::Closed | Fact::Deleted => None,
             })
-            .collect())
+            .collect();
+        if !whole {
+            self.metrics.damage.with_label_values(&["index"]).inc();
+            let known: BTreeSet<u64> = gops.iter().map(|gop| gop.offset).collect();
+            match self.scan(segment) {
+                Ok(found) => {
+                    let missing = found.into_iter().filter(|gop| !known.contains(&gop.offset));
+                    gops.extend(missing);
+                    gops.sort_by_key(|gop| gop.offset);
+                }
+                Err(error) if error.kind() == Kind::NotFound => return Err(error),
+                Err(error) => {
+                    // The rest of the camera's footage must not be lost for it.
+                    self.metrics.damage.with_label_values(&["file"]).inc();
+                    tracing::warn!(camera = %self.camera, %error, "footage cannot be read");
+                }
+            }
+        }
+        Ok(gops)
     }
 
-    /// What of `[from, to)` was not recorded. Files have no holes inside.
-    pub(crate) fn gaps(&self, from: EventTime, to: EventTime) -> Vec<Gap> {
-        let mut gaps = Vec::new();
-        let mut covered = from;
-        let mut note = |covered: EventTime, start: EventTime| {
-            if start.since(covered) > GAP_TOLERANCE {
-                gaps.push(Gap { from: covered, to: start });
-            }
-        };
-        for segment in self.state.lock().overlapping(from, to) {
-            note(covered, segment.start);
-            covered = covered.max(segment.end);
-        }
-        note(covered, to);
-        gaps
+    /// The groups of a file by their own heads, up to the first that is damaged.
+    fn scan(&self, segment: &Segment) -> Result<Vec<GopEntry>, Error> {
+        let path = layout::file_path(&self.dir, segment.name_ms);
+        let file = File::open(&path).map_err(|source| Error::io("open", &path, source))?;
+        let (_facts, first) =
+            read_file_head(&mut reader(&file)).map_err(|error| Error::read(&path, error))?;
+        let scan = scan_gops(&mut reader(&file), first, segment.bytes)
+            .map_err(|source| Error::io("read", &path, source))?;
+        Ok(scan.gops)
     }
 }

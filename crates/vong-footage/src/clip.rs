@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,6 +31,7 @@ pub struct Clip {
     files: Vec<ClipFile>,
     /// As many as the plan's.
     groups: Vec<ClipGroup>,
+    damaged: Vec<Gap>,
     etag: String,
 }
 
@@ -77,7 +78,7 @@ impl Clip {
         for segment in &segments {
             gather.add(store, segment, from, to)?;
         }
-        let Gather { files, parameters, gops, entries } = gather;
+        let Gather { files, parameters, gops, entries, damaged } = gather;
         let plan = plan_clip(form, &parameters, &gops, from, to)
             .map_err(|source| Error::Clip { camera: store.camera.clone(), source })?;
         let mut starts = Vec::with_capacity(plan.pieces.len());
@@ -103,7 +104,7 @@ impl Clip {
                 });
             }
         }
-        Ok(Self { plan, starts, files, groups, etag })
+        Ok(Self { plan, starts, files, groups, damaged, etag })
     }
 
     /// Bytes of the whole clip.
@@ -155,6 +156,12 @@ impl Clip {
     /// What of the asked interval was not recorded (or not yet).
     pub fn gaps(&self) -> &[Gap] {
         &self.plan.gaps
+    }
+
+    /// Recorded groups that the disk does not give any more as they were, and that are therefore not in
+    /// it, oldest first: what there is of them lies inside [`Self::gaps`].
+    pub fn damaged(&self) -> &[Gap] {
+        &self.damaged
     }
 
     /// The bytes of `range`, fewer only where the clip ends. Memory use is the range's length:
@@ -219,6 +226,8 @@ struct Gather {
     gops: Vec<ClipGop>,
     /// As many as `gops`: file as told in the log, and what the index knows.
     entries: Vec<(String, GopEntry)>,
+    /// Groups left out.
+    damaged: Vec<Gap>,
 }
 
 impl Gather {
@@ -239,18 +248,29 @@ impl Gather {
             Ok(open) => open,
             // Retention took it between our look at the list and now.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(Error::io("open", &path, source)),
+            Err(source) => {
+                self.leave_out(needed, &Error::io("open", &path, source));
+                return Ok(());
+            }
         };
-        let (facts, _first) =
-            read_file_head(&mut reader(&open)).map_err(|error| Error::read(&path, error))?;
+        let head = read_file_head(&mut reader(&open)).map_err(|error| Error::read(&path, error));
+        let (facts, _first) = match head {
+            Ok(head) => head,
+            Err(error) => {
+                self.leave_out(needed, &error);
+                return Ok(());
+            }
+        };
         let description = self.describe(facts.parameters);
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         for entry in needed {
-            let (found, frames) = read_gop_head(&mut reader(&open), entry.offset)
-                .map_err(|error| Error::read(&path, error))?;
-            if found != *entry {
-                return Err(Error::Contradiction { path });
-            }
+            let frames = match read_group(&open, &path, entry) {
+                Ok(frames) => frames,
+                Err(error) => {
+                    self.leave_out(std::slice::from_ref(entry), &error);
+                    continue;
+                }
+            };
             self.entries.push((layout::relative_path(&store.camera, segment.name_ms), *entry));
             self.gops.push(ClipGop {
                 file,
@@ -266,6 +286,12 @@ impl Gather {
         Ok(())
     }
 
+    /// One damaged group must not keep the others from whoever needs them.
+    fn leave_out(&mut self, groups: &[GopEntry], error: &Error) {
+        tracing::warn!(groups = groups.len(), %error, "damaged footage is left out of a clip");
+        self.damaged.extend(groups.iter().map(|gop| Gap { from: gop.start, to: gop.end() }));
+    }
+
     fn describe(&mut self, parameters: Arc<VideoParameters>) -> u32 {
         let known = self.parameters.iter().position(|known| *known == parameters);
         let index = known.unwrap_or_else(|| {
@@ -274,6 +300,13 @@ impl Gather {
         });
         u32::try_from(index).unwrap_or(u32::MAX)
     }
+}
+
+/// The frame table of a group, if its head is still what the index knows.
+fn read_group(open: &File, path: &Path, entry: &GopEntry) -> Result<Vec<Frame>, Error> {
+    let (found, frames) =
+        read_gop_head(&mut reader(open), entry.offset).map_err(|error| Error::read(path, error))?;
+    if found == *entry { Ok(frames) } else { Err(Error::Contradiction { path: path.to_owned() }) }
 }
 
 /// The groups of one file that a clip of `[from, to)` needs: back to a key frame.

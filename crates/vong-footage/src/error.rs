@@ -55,6 +55,8 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    #[error("what is on hold is not known, its list is damaged: {}", path.display())]
+    HoldsUnknown { path: PathBuf },
     #[error("no hold {id}")]
     UnknownHold { id: u64 },
 }
@@ -86,7 +88,10 @@ impl Classify for Error {
             Self::UnknownCamera { .. } | Self::UnknownHold { .. } => Kind::NotFound,
             Self::Encode { source, .. } | Self::Clip { source, .. } => source.kind(),
             Self::ClipTooLong { .. } => Kind::InvalidInput,
-            Self::Damaged { .. } | Self::Contradiction { .. } | Self::Holds { .. } => Kind::Corrupt,
+            Self::Damaged { .. }
+            | Self::Contradiction { .. }
+            | Self::Holds { .. }
+            | Self::HoldsUnknown { .. } => Kind::Corrupt,
         }
     }
 }

@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
-use vong_media::{ClipForm, Gap, GopEntry};
+use vong_media::{ClipForm, GopEntry};
 use vong_model::{CameraId, EventTime};
 use vong_runtime::{Clock, UnixMicros};
 
+use crate::age::AgeClock;
 use crate::camera::{CameraState, CameraStore};
 use crate::clip::Clip;
 use crate::holds::{Hold, HoldRequest, Holds};
 use crate::listing::{GopFilter, GopListing};
 use crate::outlook::{self, Outlook};
 use crate::recover::{self, Repairs};
-use crate::retention::{self, Sweep};
+use crate::retention::{self, Retention, Sweep};
 use crate::writer::{self, CameraWriter};
 use crate::{ClosedSegment, Error, FootageConfig, FootageMetrics, layout};
 
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: FootageMetrics,
     pub(crate) cameras: RwLock<BTreeMap<CameraId, Arc<CameraStore>>>,
     pub(crate) holds: Mutex<Holds>,
+    /// Held while a sweep is under way.
+    pub(crate) retention: Mutex<Retention>,
     /// Which class of footage a camera's is.
     pub(crate) class_of: RwLock<BTreeMap<CameraId, String>>,
     /// When the disk was asked how much is free, and what it said.
@@ -59,7 +63,10 @@ pub struct Opened {
     /// Day indexes written anew.
     pub rebuilt_days: u64,
     /// Files that are not footage, renamed to `*.bad`.
-    pub set_aside: Vec<std::path::PathBuf>,
+    pub set_aside: Vec<PathBuf>,
+    /// Files, days and cameras that could not be read: left as they are, and not known of until they
+    /// can be read at a later start.
+    pub unreadable: Vec<PathBuf>,
 }
 
 /// One recorded group and where it lies.
@@ -71,7 +78,8 @@ pub struct RecordedGop {
 }
 
 impl Footage {
-    /// Opens the directory, making it if need be, and repairs what an interrupted run left.
+    /// Opens the directory, making it if need be, and repairs what an interrupted run left. One file
+    /// that cannot be read or repaired is told of and does without: the others are recorded to.
     pub fn open(
         config: FootageConfig,
         clock: Arc<dyn Clock>,
@@ -80,7 +88,7 @@ impl Footage {
         std::fs::create_dir_all(&config.dir)
             .map_err(|source| Error::io("create", &config.dir, source))?;
         let lock = lock(&config)?;
-        let holds = Holds::open(config.dir.join(layout::HOLDS_NAME))?;
+        let holds = Holds::open(config.dir.join(layout::HOLDS_NAME));
         let mut repairs = Repairs::default();
         let mut cameras = BTreeMap::new();
         for dir in recover::list(&config.dir)? {
@@ -88,24 +96,30 @@ impl Footage {
             let Some(camera) = layout::camera_of_dir(name).filter(|_| dir.is_dir()) else {
                 continue;
             };
-            let state = recover::open_camera(&camera, &dir, &mut repairs)?;
-            let store = CameraStore { camera: camera.clone(), dir, state: Mutex::new(state) };
+            let state = Mutex::new(recover::open_camera(&camera, &dir, &mut repairs));
+            let store =
+                CameraStore { camera: camera.clone(), dir, state, metrics: metrics.clone() };
             cameras.insert(camera, Arc::new(store));
         }
         metrics.bytes_cut.inc_by(repairs.cut_bytes);
+        let Repairs { recovered, cut_bytes, rebuilt_days, set_aside, unreadable, doomed } = repairs;
+        metrics.unreadable_files.set(i64::try_from(unreadable.len()).unwrap_or(i64::MAX));
+        let ends = cameras.values().flat_map(|store| store.state.lock().span()).map(|(_, end)| end);
+        let age = AgeClock::open(config.dir.join(layout::AGE_NAME), ends.max(), &*clock);
         let shared = Shared {
             config,
             clock,
             metrics,
             cameras: RwLock::new(cameras),
             holds: Mutex::new(holds),
+            retention: Mutex::new(Retention::new(age, doomed)),
             class_of: RwLock::default(),
             looked: Mutex::new(None),
             _lock: lock,
         };
-        let Repairs { recovered, cut_bytes, rebuilt_days, set_aside } = repairs;
         let (files, bytes) = shared.totals();
-        let opened = Opened { recovered, files, bytes, cut_bytes, rebuilt_days, set_aside };
+        let opened =
+            Opened { recovered, files, bytes, cut_bytes, rebuilt_days, set_aside, unreadable };
         Ok((Self { shared: Arc::new(shared) }, opened))
     }
 
@@ -138,15 +152,14 @@ impl Footage {
         }
         let clip = Clip::open(&*self.shared.store(camera)?, from, to, form)?;
         self.shared.metrics.clips_opened.inc();
+        let damaged = self.shared.metrics.damage.with_label_values(&["group"]);
+        damaged.inc_by(clip.damaged().len() as u64);
         Ok(clip)
     }
 
-    /// What of `[from, to)` was not recorded; a camera never seen was not recorded at all.
-    pub fn coverage(&self, camera: &CameraId, from: EventTime, to: EventTime) -> Vec<Gap> {
-        match self.shared.store(camera) {
-            Ok(store) => store.gaps(from, to),
-            Err(_unknown) => vec![Gap { from, to }],
-        }
+    /// The longest clip that is given out.
+    pub fn longest_clip(&self) -> Duration {
+        Duration::from_secs(u64::from(self.shared.config.max_clip_s))
     }
 
     /// The groups that hold something of `[from, to)`, oldest first.
@@ -182,9 +195,7 @@ impl Footage {
     pub fn span(&self, camera: &CameraId) -> Option<(EventTime, EventTime)> {
         let store = self.shared.store(camera).ok()?;
         let state = store.state.lock();
-        let first = state.segments.values().map(|segment| segment.start).min()?;
-        let last = state.segments.values().map(|segment| segment.end).max()?;
-        Some((first, last))
+        state.span()
     }
 
     /// Keeps the footage of an interval, recorded or still to come, from being deleted. Durable
@@ -199,9 +210,15 @@ impl Footage {
         self.shared.holds.lock().remove(hold_id)
     }
 
-    /// All holds, expired ones included, oldest first.
+    /// All holds, expired ones included, oldest first. None while their list cannot be read; see
+    /// [`Self::holds_known`].
     pub fn holds(&self) -> Vec<Hold> {
         self.shared.holds.lock().list().to_vec()
+    }
+
+    /// An error while the list of holds is damaged: then nothing is deleted, held or released.
+    pub fn holds_known(&self) -> Result<(), Error> {
+        self.shared.holds.lock().known()
     }
 
     /// Deletes what need not be kept: by age, then by size, oldest first, never a held file and
@@ -216,8 +233,8 @@ impl Footage {
     }
 
     /// Deletes for a disk that is full: what a sweep would delete, then the oldest of all, until
-    /// recording has room for some minutes. Never a held
-    /// file, never the last hour.
+    /// recording has room for some minutes. Never a held file, never the last hour. Waits for a sweep
+    /// that is under way.
     pub fn make_room(&self) -> Result<Sweep, Error> {
         retention::make_room(&self.shared)
     }
@@ -230,6 +247,17 @@ impl Footage {
         metrics.hours_until_full.set(hours.map_or(-1, whole));
         metrics.bytes_a_day.set(outlook.bytes_per_day.map_or(0, whole));
         outlook
+    }
+}
+
+#[cfg(test)]
+impl Footage {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn shared_metrics(&self) -> &FootageMetrics {
+        &self.shared.metrics
     }
 }
 
@@ -248,7 +276,8 @@ impl Shared {
         let dir = self.config.dir.join(layout::camera_dir_name(camera));
         std::fs::create_dir_all(&dir).map_err(|source| Error::io("create", &dir, source))?;
         let state = Mutex::new(CameraState::default());
-        let store = Arc::new(CameraStore { camera: camera.clone(), dir, state });
+        let metrics = self.metrics.clone();
+        let store = Arc::new(CameraStore { camera: camera.clone(), dir, state, metrics });
         cameras.insert(camera.clone(), Arc::clone(&store));
         Ok(store)
     }

@@ -50,6 +50,8 @@ pub enum ProblemKind {
     NotClosed,
     /// The index knows the file, the disk does not, and retention did not delete it.
     FileMissing,
+    /// The disk does not give the file, the index or the day.
+    Unreadable,
     /// The file does not begin like footage of this camera.
     NotFootage,
     /// A group known to the index is not in the file, or the other way round.
@@ -59,6 +61,9 @@ pub enum ProblemKind {
     /// A group's facts are not what its hash was taken over, or the group before it is another
     /// one; carries its number in the file, from 0.
     ChainBroken { gop: u32 },
+    /// Another group says that it came after the same one: one of the two was not recorded then, or
+    /// put in since; carries its number in the file, from 0.
+    ChainForked { gop: u32 },
 }
 
 /// Verifies the directory `dir`. May run beside a writer: a growing file is reported as not closed.
@@ -87,10 +92,7 @@ pub fn fsck_with(
             links: Vec::new(),
             seen: &mut *seen,
         };
-        for (day_dir, names) in recover::days(&camera_dir)? {
-            check.day(&day_dir, &names)?;
-        }
-        check.chain();
+        check.days(&camera_dir);
     }
     Ok(report)
 }
@@ -113,10 +115,27 @@ struct Came {
 }
 
 impl CameraCheck<'_> {
-    fn day(&mut self, day_dir: &Path, names: &BTreeSet<i64>) -> Result<(), Error> {
+    /// What cannot be read is named, and the rest verified.
+    fn days(&mut self, camera_dir: &Path) {
+        let Ok((days, unreadable)) = recover::days(camera_dir) else {
+            return self.problem(camera_dir, ProblemKind::Unreadable);
+        };
+        unreadable.iter().for_each(|(day, _)| self.problem(day, ProblemKind::Unreadable));
+        for (day_dir, names) in days {
+            self.day(&day_dir, &names);
+        }
+        self.chain();
+    }
+
+    fn day(&mut self, day_dir: &Path, names: &BTreeSet<i64>) {
         let index_path = day_dir.join(layout::INDEX_NAME);
-        let (records, complete) = index_file::read_all(&index_path)
-            .map_err(|source| Error::io("read", &index_path, source))?;
+        let (records, complete) = match index_file::read_all(&index_path) {
+            Ok(read) => read,
+            Err(_unreadable) => {
+                self.problem(&index_path, ProblemKind::Unreadable);
+                (Vec::new(), true)
+            }
+        };
         if !complete {
             self.problem(&index_path, ProblemKind::IndexDamaged);
         }
@@ -135,7 +154,9 @@ impl CameraCheck<'_> {
         for (name_ms, known) in known {
             let path = day_dir.join(format!("{name_ms}.mp4"));
             if names.contains(&name_ms) {
-                self.file(&path, &known)?;
+                if self.file(&path, &known).is_err() {
+                    self.problem(&path, ProblemKind::Unreadable);
+                }
             } else {
                 if !known.deleted {
                     self.problem(&path, ProblemKind::FileMissing);
@@ -143,7 +164,6 @@ impl CameraCheck<'_> {
                 self.chained.extend(known.gops.iter().map(|gop| gop.hashes.chained));
             }
         }
-        Ok(())
     }
 
     fn file(&mut self, path: &Path, known: &Known) -> Result<(), Error> {
@@ -212,10 +232,16 @@ impl CameraCheck<'_> {
         Ok(())
     }
 
-    /// Every group but the oldest must come after one that is known. The order of names does not
-    /// matter: a clock may have been set back.
+    /// Every group but the oldest must come after one that is known, and after each comes one only.
+    /// The order of names does not matter: a clock may have been set back.
     fn chain(&mut self) {
         let links = std::mem::take(&mut self.links);
+        let mut after = BTreeSet::new();
+        for link in &links {
+            if !after.insert(link.after) {
+                self.problem(&link.path, ProblemKind::ChainForked { gop: link.gop });
+            }
+        }
         for Came { path, gop, after } in links.into_iter().skip(1) {
             if !self.chained.contains(&after) {
                 self.problem(&path, ProblemKind::ChainBroken { gop });

@@ -1,5 +1,6 @@
 //! Intervals that retention must not touch: which case asked, why, until when.
 
+use std::error::Error as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ pub(crate) struct Holds {
     path: PathBuf,
     next_id: u64,
     holds: Vec<Hold>,
+    /// What is on hold cannot be read.
+    unknown: bool,
 }
 
 /// `holds.json`, version 1; instants in microseconds.
@@ -73,22 +76,45 @@ struct HoldOnDisk {
 }
 
 impl Holds {
-    pub(crate) fn open(path: PathBuf) -> Result<Self, Error> {
+    /// Reads the list. One that cannot be read is no reason not to record: nothing may be deleted then,
+    /// and no hold placed or released, until a person has brought the file back and vong is started
+    /// again.
+    pub(crate) fn open(path: PathBuf) -> Self {
+        match Self::read(path.clone()) {
+            Ok(holds) => holds,
+            Err(error) => {
+                let cause = error.source().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(
+                    %error,
+                    cause,
+                    "footage on hold is not known: nothing is deleted; bring the file back, or remove \
+                     it if nothing is on hold, and start vong again"
+                );
+                Self { path, next_id: 0, holds: Vec::new(), unknown: true }
+            }
+        }
+    }
+
+    fn read(path: PathBuf) -> Result<Self, Error> {
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self { path, next_id: 1, holds: Vec::new() });
+                return Ok(Self { path, next_id: 1, holds: Vec::new(), unknown: false });
             }
             Err(source) => return Err(Error::io("read", &path, source)),
         };
-        // A list that cannot be read must stop us: without it retention would delete evidence.
         let on_disk: OnDisk = serde_json::from_slice(&text)
             .map_err(|source| Error::Holds { path: path.clone(), source })?;
         if on_disk.version != VERSION {
             return Err(Error::Contradiction { path });
         }
         let holds = on_disk.holds.into_iter().map(Hold::from).collect();
-        Ok(Self { path, next_id: on_disk.next_id, holds })
+        Ok(Self { path, next_id: on_disk.next_id, holds, unknown: false })
+    }
+
+    /// An error while it is not known what is on hold.
+    pub(crate) fn known(&self) -> Result<(), Error> {
+        if self.unknown { Err(Error::HoldsUnknown { path: self.path.clone() }) } else { Ok(()) }
     }
 
     pub(crate) fn list(&self) -> &[Hold] {
@@ -96,6 +122,7 @@ impl Holds {
     }
 
     pub(crate) fn add(&mut self, request: HoldRequest, now: EventTime) -> Result<Hold, Error> {
+        self.known()?;
         let hold = Hold { hold_id: self.next_id, request, created_at: now };
         let mut holds = self.holds.clone();
         holds.push(hold.clone());
@@ -104,6 +131,7 @@ impl Holds {
     }
 
     pub(crate) fn remove(&mut self, hold_id: u64) -> Result<Hold, Error> {
+        self.known()?;
         let mut holds = self.holds.clone();
         let at = holds.iter().position(|hold| hold.hold_id == hold_id);
         let removed = holds.remove(at.ok_or(Error::UnknownHold { id: hold_id })?);
@@ -173,15 +201,20 @@ mod tests {
             "from_us": 10, "to_us": 20, "case": "7", "reason": "accident", "until_us": null,
             "created_us": 5}]}"#;
         std::fs::write(&path, text).unwrap();
-        let mut holds = Holds::open(path.clone()).unwrap();
+        let mut holds = Holds::open(path.clone());
         let request = holds.list()[0].request.clone();
         assert_eq!((request.from, request.until), (EventTime(10), None));
         let added = holds.add(request, EventTime(6)).unwrap();
         assert_eq!(added.hold_id, 4);
-        assert_eq!(Holds::open(path.clone()).unwrap().list(), holds.list());
+        assert_eq!(Holds::open(path.clone()).list(), holds.list());
         std::fs::write(&path, text.replace("1,", "2,")).unwrap();
-        assert!(matches!(Holds::open(path.clone()), Err(Error::Contradiction { .. })));
-        std::fs::write(&path, "{").unwrap();
-        assert!(matches!(Holds::open(path), Err(Error::Holds { .. })));
+        let request = holds.list()[0].request.clone();
+        for damaged in [text.replace("1,", "2,"), "{".to_owned()] {
+            std::fs::write(&path, &damaged).unwrap();
+            let mut holds = Holds::open(path.clone());
+            assert!(matches!(holds.known(), Err(Error::HoldsUnknown { .. })));
+            assert!(holds.add(request.clone(), EventTime(7)).is_err() && holds.remove(3).is_err());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged, "left for a person");
+        }
     }
 }

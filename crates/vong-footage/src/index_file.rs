@@ -21,6 +21,8 @@ use vong_media::{GopEntry, GopHashes};
 use vong_model::EventTime;
 use vong_runtime::fs::replace_file;
 
+use crate::media_file::read_at;
+
 const HEADER: [u8; HEADER_LEN] = *b"VONGIDX\x01\0\0\0\0\0\0\0\0";
 const HEADER_LEN: usize = 16;
 pub(crate) const RECORD_LEN: usize = 176;
@@ -64,25 +66,28 @@ pub(crate) fn read_all(path: &Path) -> io::Result<(Vec<Record>, bool)> {
     Ok((records, rest.is_empty()))
 }
 
-/// Reads the records numbered `range`.
-pub(crate) fn read_range(path: &Path, range: Range<u64>) -> io::Result<Vec<Record>> {
+/// Reads the records numbered `range` that are sound; the flag says whether that was all of them.
+pub(crate) fn read_range(path: &Path, range: Range<u64>) -> io::Result<(Vec<Record>, bool)> {
     let count = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; count.saturating_mul(RECORD_LEN)];
-    File::open(path)?.read_exact_at(&mut bytes, position(range.start))?;
-    let (chunks, _none) = bytes.as_chunks::<RECORD_LEN>();
-    let records: Option<Vec<Record>> = chunks.iter().map(decode).collect();
-    records.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "index record is damaged"))
+    let bytes =
+        read_at(&File::open(path)?, position(range.start), count.saturating_mul(RECORD_LEN))?;
+    let (chunks, _torn) = bytes.as_chunks::<RECORD_LEN>();
+    let records: Vec<Record> = chunks.iter().filter_map(decode).collect();
+    let whole = records.len() == count;
+    Ok((records, whole))
 }
 
-/// Appends records after the `existing` ones, making the file if there are none. On failure the
-/// file is as before, or holds a torn record that the next append overwrites.
+/// Appends records after the `existing` ones, beginning the file anew if there are none. On failure
+/// the file is as before, or holds a torn record that the next append overwrites.
 pub(crate) fn append(path: &Path, existing: u64, records: &[Record]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(records.len().saturating_mul(RECORD_LEN));
     for record in records {
         bytes.extend_from_slice(&encode(record));
     }
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    if existing == 0 {
+    // What nobody knows of must not come to stand behind what is written now.
+    let anew = existing == 0;
+    let file = OpenOptions::new().create(true).truncate(anew).write(true).open(path)?;
+    if anew {
         file.write_all_at(&HEADER, 0)?;
     }
     file.write_all_at(&bytes, position(existing))

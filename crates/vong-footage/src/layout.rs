@@ -8,6 +8,8 @@ use vong_model::{CameraId, EventTime};
 pub(crate) const INDEX_NAME: &str = "groups.idx";
 pub(crate) const LOCK_NAME: &str = "lock";
 pub(crate) const HOLDS_NAME: &str = "holds.json";
+/// How far age has come: see `age.rs`.
+pub(crate) const AGE_NAME: &str = "retention-clock";
 
 /// A UTC day, counted from 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

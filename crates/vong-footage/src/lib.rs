@@ -5,6 +5,7 @@
 //! group being written is lost. Knows nothing of RTSP and HTTP; blocks on the disk, so call it from
 //! threads that may block.
 
+mod age;
 mod camera;
 mod chain;
 mod clip;

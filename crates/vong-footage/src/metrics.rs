@@ -15,6 +15,10 @@ pub struct FootageMetrics {
     pub(crate) hours_until_full: Gauge,
     pub(crate) bytes_cut: Counter,
     pub(crate) clips_opened: Counter,
+    pub(crate) age_held_back: Gauge,
+    pub(crate) delete_failures: Counter,
+    pub(crate) unreadable_files: Gauge,
+    pub(crate) damage: CounterVec,
 }
 
 impl FootageMetrics {
@@ -51,6 +55,23 @@ impl FootageMetrics {
                 "Bytes of torn groups cut off when footage was opened.",
             ),
             clips_opened: metrics.counter("vong_footage_clips_opened_total", "Clips laid out."),
+            age_held_back: metrics.gauge(
+                "vong_footage_age_held_back_seconds",
+                "How far the clock is ahead of what retention believes of it.",
+            ),
+            delete_failures: metrics.counter(
+                "vong_footage_delete_failures_total",
+                "Footage files that retention could not delete; each is tried again.",
+            ),
+            unreadable_files: metrics.gauge(
+                "vong_footage_unreadable_files",
+                "Files and directories of footage that could not be opened when vong started.",
+            ),
+            damage: metrics.counter_vec(
+                "vong_footage_damage_met_total",
+                "Damage met while footage was read, by what was damaged: group, index, file.",
+                &["what"],
+            ),
         }
     }
 }

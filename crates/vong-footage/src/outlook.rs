@@ -48,11 +48,19 @@ pub struct ClassOutlook {
     pub keep_days: Option<u32>,
 }
 
+impl ClassOutlook {
+    /// Bytes of files that may be deleted.
+    fn free_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.held_bytes)
+    }
+}
+
 pub(crate) fn of(shared: &Shared) -> Outlook {
     let now = EventTime(shared.clock.now());
     let recent = Recent::of(shared, now);
     let classes: Vec<ClassOutlook> = by_class(shared, now, &recent);
-    let kept: u64 = classes.iter().map(|class| class.bytes).sum();
+    // What is on hold does not count against the limit.
+    let kept: u64 = classes.iter().map(ClassOutlook::free_bytes).sum();
     let free = shared.free_bytes().ok();
     let room_bytes = free.map(|free| {
         let of_disk = free.saturating_sub(shared.config.min_free_bytes);
@@ -115,13 +123,7 @@ fn by_class(shared: &Shared, now: EventTime, recent: &Recent) -> Vec<ClassOutloo
         outlook.bytes = outlook.bytes.saturating_add(state.bytes());
         let oldest = state.segments.values().next().map(|segment| segment.start);
         outlook.oldest = [outlook.oldest, oldest].into_iter().flatten().min();
-        let of_camera = holds.iter().filter(|hold| hold.request.camera_id == store.camera);
-        let of_camera: Vec<_> = of_camera.collect();
-        let held = state.segments.values().filter(|segment| {
-            let span = (segment.start, segment.end);
-            of_camera.iter().any(|hold| hold.protects(&store.camera, span, now))
-        });
-        let held: u64 = held.map(|segment| segment.bytes).sum();
+        let held = state.held_bytes(&store.camera, &holds, now);
         outlook.held_bytes = outlook.held_bytes.saturating_add(held);
     }
     let finished = classes.into_iter().map(|(class, outlook)| ClassOutlook {
@@ -141,7 +143,7 @@ fn days_until_full(room: u64, classes: &[ClassOutlook]) -> Option<f64> {
         let rate = class.bytes_per_day?;
         if rate > 0.0 {
             let most = class.keep_days.map_or(f64::INFINITY, |days| f64::from(days) * rate);
-            growing.push((((most - class.bytes as f64) / rate).max(0.0), rate));
+            growing.push((((most - class.free_bytes() as f64) / rate).max(0.0), rate));
         }
     }
     growing.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -4,8 +4,13 @@
 //! is scanned by its group heads, its torn tail is cut, and so are groups at its end whose
 //! hash disagrees (a power cut can leave a file longer than what reached the disk); then it is
 //! closed.
+//!
+//! A disk rarely fails as a whole. What of it cannot be read or repaired, be it a file, an index or a
+//! day, is told of and left as it is, and everything else is opened: alerts and the other cameras
+//! must not wait for a person with a new disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +23,7 @@ use crate::chain::payload_hash;
 use crate::index_file::{self, Fact, Record};
 use crate::layout::{self, Day};
 use crate::media_file::{read_at, reader};
+use crate::retention::Doomed;
 
 /// What was done to the directory.
 #[derive(Debug, Default)]
@@ -30,20 +36,45 @@ pub(crate) struct Repairs {
     pub(crate) rebuilt_days: u64,
     /// Files that are not footage, set aside as `*.bad`.
     pub(crate) set_aside: Vec<PathBuf>,
+    /// What could not be read or repaired.
+    pub(crate) unreadable: Vec<PathBuf>,
+    /// Files that are deleted, says the index, and could not be.
+    pub(crate) doomed: Doomed,
 }
 
-/// Reads the camera's directory, repairing what must be.
-pub(crate) fn open_camera(
-    camera: &CameraId,
-    dir: &Path,
-    repairs: &mut Repairs,
-) -> Result<CameraState, Error> {
+impl Repairs {
+    fn cannot_read(&mut self, path: &Path, error: &Error) {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(path = %path.display(), %error, cause, "footage goes on without it");
+        self.unreadable.push(path.to_owned());
+    }
+}
+
+/// Reads the camera's directory, repairing what must be and can be.
+pub(crate) fn open_camera(camera: &CameraId, dir: &Path, repairs: &mut Repairs) -> CameraState {
     let mut state = CameraState::default();
     let mut last: Option<(i64, u64, [u8; 32])> = None;
-    for (day_dir, names) in days(dir)? {
+    let days = match days(dir) {
+        Ok((days, unreadable)) => {
+            unreadable.iter().for_each(|(day, error)| repairs.cannot_read(day, error));
+            days
+        }
+        Err(error) => {
+            repairs.cannot_read(dir, &error);
+            return state;
+        }
+    };
+    for (day_dir, mut names) in days {
         let index_path = day_dir.join(layout::INDEX_NAME);
         let day = DayFiles { camera, dir, index_path: &index_path, names: &names };
-        let (records, day_key) = day.open(repairs)?;
+        let (records, day_key, unreadable) = match day.open(repairs) {
+            Ok(opened) => opened,
+            Err(error) => {
+                repairs.cannot_read(&index_path, &error);
+                continue;
+            }
+        };
+        names.retain(|name_ms| !unreadable.contains(name_ms));
         for (number, record) in (0u64..).zip(&records) {
             if let Fact::Gop(gop) = &record.fact {
                 // Also of deleted files: the chain goes on from the last group ever written.
@@ -76,24 +107,32 @@ pub(crate) fn open_camera(
     state.last_hash = last.map(|(_, _, hash)| hash).unwrap_or_default();
     let names: Vec<i64> = state.segments.keys().copied().collect();
     names.into_iter().for_each(|name_ms| state.note_length(name_ms));
-    Ok(state)
+    state
 }
 
-/// Day directories and the names of their files, in order. A file of another day is not footage:
-/// a person put it there.
-pub(crate) fn days(camera_dir: &Path) -> Result<BTreeMap<PathBuf, BTreeSet<i64>>, Error> {
-    let mut days = BTreeMap::new();
+/// Day directories and the names of their files, in order; and those that cannot be listed.
+pub(crate) type Days = (BTreeMap<PathBuf, BTreeSet<i64>>, Vec<(PathBuf, Error)>);
+
+/// The days of a camera. A file of another day is not footage: a person put it there.
+pub(crate) fn days(camera_dir: &Path) -> Result<Days, Error> {
+    let (mut days, mut unreadable) = (BTreeMap::new(), Vec::new());
     for day_dir in list(camera_dir)? {
         if !day_dir.is_dir() {
             continue;
         }
         let of_this_day = |name_ms: &i64| day_dir.ends_with(Day::of_name(*name_ms).name());
-        let names = list(&day_dir)?;
+        let names = match list(&day_dir) {
+            Ok(names) => names,
+            Err(error) => {
+                unreadable.push((day_dir, error));
+                continue;
+            }
+        };
         let names = names.iter().filter_map(|path| layout::name_of_file(path));
         let names = names.filter(of_this_day).collect();
         days.insert(day_dir, names);
     }
-    Ok(days)
+    Ok((days, unreadable))
 }
 
 pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -109,55 +148,84 @@ struct DayFiles<'a> {
     names: &'a BTreeSet<i64>,
 }
 
+/// A day's records, true to its files; the day they are of (none if it is empty); and its files that
+/// cannot be read.
+type OpenedDay = (Vec<Record>, Option<Day>, BTreeSet<i64>);
+
 impl DayFiles<'_> {
-    /// The day's records, true to its files, and the day they are of (none if it is empty).
-    fn open(&self, repairs: &mut Repairs) -> Result<(Vec<Record>, Option<Day>), Error> {
-        let io = |source| Error::io("read", self.index_path, source);
-        let (read, complete) = index_file::read_all(self.index_path).map_err(io)?;
-        let mut known: BTreeMap<i64, Vec<Record>> = BTreeMap::new();
+    fn open(&self, repairs: &mut Repairs) -> Result<OpenedDay, Error> {
+        let (read, complete) = match index_file::read_all(self.index_path) {
+            Ok(read) => read,
+            Err(error) => {
+                let index = self.index_path.display();
+                tracing::error!(%index, %error, "index cannot be read, it is written anew");
+                (Vec::new(), false)
+            }
+        };
+        let mut known: BTreeMap<i64, Vec<&Record>> = BTreeMap::new();
         for record in &read {
-            known.entry(record.name_ms).or_default().push(record.clone());
+            known.entry(record.name_ms).or_default().push(record);
         }
         let any_name = self.names.first().or_else(|| known.keys().next()).copied();
-        let Some(day) = any_name.map(Day::of_name) else { return Ok((Vec::new(), None)) };
-        let mut dirty = !complete;
+        let Some(day) = any_name.map(Day::of_name) else {
+            return Ok((Vec::new(), None, BTreeSet::new()));
+        };
+        let (mut found, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         for name_ms in self.names.iter().copied() {
-            let before = known.remove(&name_ms).unwrap_or_default();
-            let after = self.open_file(name_ms, &before, repairs)?;
-            dirty |= before != after;
-            known.insert(name_ms, after);
+            let before = known.get(&name_ms).map(Vec::as_slice).unwrap_or_default();
+            match self.open_file(name_ms, before, repairs) {
+                Ok(None) => {}
+                Ok(Some(after)) => drop(found.insert(name_ms, after)),
+                Err(error) => {
+                    // What the index knows of it stays there, for the day when it can be read.
+                    repairs.cannot_read(&layout::file_path(self.dir, name_ms), &error);
+                    unreadable.insert(name_ms);
+                }
+            }
         }
-        if !dirty {
-            return Ok((read, Some(day)));
+        let changed = found.iter().any(|(name_ms, after)| {
+            let before = known.get(name_ms).map(Vec::as_slice).unwrap_or_default();
+            !before.iter().copied().eq(after)
+        });
+        if complete && !changed {
+            return Ok((read, Some(day), unreadable));
         }
-        let records: Vec<Record> = known.into_values().flatten().collect();
+        for (name_ms, before) in known {
+            found.entry(name_ms).or_insert_with(|| before.into_iter().cloned().collect());
+        }
+        let records: Vec<Record> = found.into_values().flatten().collect();
         index_file::replace(self.index_path, &records)
             .map_err(|source| Error::io("replace", self.index_path, source))?;
         repairs.rebuilt_days = repairs.rebuilt_days.saturating_add(1);
-        Ok((records, Some(day)))
+        Ok((records, Some(day), unreadable))
     }
 
-    /// What the index must say of one file, given what it says.
+    /// What the index must say of one file, given what it says; `None` if it says it.
     fn open_file(
         &self,
         name_ms: i64,
-        known: &[Record],
+        known: &[&Record],
         repairs: &mut Repairs,
-    ) -> Result<Vec<Record>, Error> {
+    ) -> Result<Option<Vec<Record>>, Error> {
         let path = layout::file_path(self.dir, name_ms);
         if known.iter().any(|record| record.fact == Fact::Deleted) {
             // Retention was interrupted between saying so and doing it.
-            std::fs::remove_file(&path).map_err(|source| Error::io("delete", &path, source))?;
-            return Ok(known.to_vec());
+            if let Err(error) = std::fs::remove_file(&path) {
+                let file = path.display();
+                tracing::warn!(%file, %error, "deleted footage is still there, trying again");
+                let day = (self.camera.clone(), Day::of_name(name_ms));
+                repairs.doomed.entry(day).or_default().push(name_ms);
+            }
+            return Ok(None);
         }
         let metadata = path.metadata().map_err(|source| Error::io("look at", &path, source))?;
-        let end = known.iter().filter_map(gop_of).map(GopEntry::end_offset).max();
+        let end = known.iter().filter_map(|record| gop_of(record)).map(GopEntry::end_offset).max();
         let closed = known.iter().any(|record| record.fact == Fact::Closed);
         if closed && end == Some(metadata.len()) {
-            return Ok(known.to_vec());
+            return Ok(None);
         }
         let found = self.scan(&path, name_ms, metadata.len(), known, repairs)?;
-        Ok(found.into_iter().map(|fact| Record { name_ms, fact }).collect())
+        Ok(Some(found.into_iter().map(|fact| Record { name_ms, fact }).collect()))
     }
 
     fn scan(
@@ -165,7 +233,7 @@ impl DayFiles<'_> {
         path: &Path,
         name_ms: i64,
         len: u64,
-        known: &[Record],
+        known: &[&Record],
         repairs: &mut Repairs,
     ) -> Result<Vec<Fact>, Error> {
         let io = |operation, source| Error::io(operation, path, source);
@@ -216,7 +284,7 @@ impl DayFiles<'_> {
         &self,
         path: &Path,
         len: u64,
-        known: &[Record],
+        known: &[&Record],
         repairs: &mut Repairs,
     ) -> Result<(), Error> {
         if known.is_empty() && len < vong_media::MAX_FILE_HEAD as u64 {
@@ -243,8 +311,9 @@ fn gop_of(record: &Record) -> Option<&GopEntry> {
 
 /// Groups the index knows behind the place where scanning stopped, if their heads are still there:
 /// then the place is damaged, not the end, and nothing may be cut.
-fn readable_beyond(file: &File, valid_end: u64, len: u64, known: &[Record]) -> Vec<GopEntry> {
-    let later = known.iter().filter_map(gop_of).filter(|gop| gop.offset > valid_end);
+fn readable_beyond(file: &File, valid_end: u64, len: u64, known: &[&Record]) -> Vec<GopEntry> {
+    let later =
+        known.iter().filter_map(|record| gop_of(record)).filter(|gop| gop.offset > valid_end);
     let whole = later.filter(|gop| gop.end_offset() <= len);
     whole
         .filter(|gop| {

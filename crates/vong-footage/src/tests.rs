@@ -2,5 +2,5 @@
 
 mod clips;
 mod crash;
-mod fixture;
+pub(crate) mod fixture;
 mod keeping;

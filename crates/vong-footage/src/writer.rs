@@ -63,8 +63,8 @@ impl CameraWriter {
     /// Writes one group. Starts a new file where the minute ends, where parameters change and where
     /// the group does not follow the one before it.
     ///
-    /// On error the group is lost and counted, unless it was only not made durable in time; the
-    /// next one may be pushed all the same.
+    /// On error the group is lost and counted, unless it was only not made durable in time (then its
+    /// file is looked at again at the next start); the next one may be pushed all the same.
     pub fn push(&mut self, gop: &Gop) -> Result<(), Error> {
         let result = self.try_push(gop);
         let dropped = |reason| self.shared.metrics.gops_dropped.with_label_values(&[reason]).inc();
@@ -109,6 +109,14 @@ impl CameraWriter {
     /// Files that were completed since the last call; each is told once.
     pub fn take_closed(&mut self) -> Vec<ClosedSegment> {
         std::mem::take(&mut self.closed)
+    }
+
+    /// From here on the disk takes what it is given and fails to sync it.
+    #[cfg(test)]
+    pub(crate) fn break_disk(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.file = OpenOptions::new().write(true).open("/dev/null").expect("it is there");
+        }
     }
 
     /// True if it was written, false if nothing can be decoded from it.
@@ -220,7 +228,14 @@ impl CameraWriter {
         let now = self.shared.clock.now();
         let every = i64::from(self.shared.config.sync_every_s).saturating_mul(1_000_000);
         if now.saturating_sub(open.synced_at) >= every {
-            open.file.sync_data().map_err(|source| Error::io("sync", &open.path, source))?;
+            if let Err(source) = open.file.sync_data() {
+                // The system forgets a failed sync: the next one would succeed without the bytes. The
+                // file ends here and is never called closed, so that it is scanned at the next start;
+                // what follows goes to another one.
+                let path = open.path.clone();
+                self.open = None;
+                return Err(Error::io("sync", &path, source));
+            }
             open.synced_at = now;
         }
         Ok(())

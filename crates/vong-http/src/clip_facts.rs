@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use vong_footage::{Clip, ClipForm};
+use vong_footage::{Clip, ClipForm, Gap};
 use vong_model::{Action, CameraId, EventTime, Principal};
 use vong_wire::http::{ClipFacts, ClipGap, ClipGroupFacts};
 
@@ -52,7 +52,10 @@ fn facts(
     clip: &Clip,
     recorded_to: Option<EventTime>,
 ) -> ClipFacts {
-    let gaps = clip.gaps().iter();
+    let spans = |gaps: &[Gap]| -> Vec<ClipGap> {
+        let span = |gap: &Gap| ClipGap { from_us: gap.from.micros(), to_us: gap.to.micros() };
+        gaps.iter().map(span).collect()
+    };
     let groups = clip.groups().iter();
     ClipFacts {
         camera_id: camera.to_string(),
@@ -64,9 +67,8 @@ fn facts(
         frames: clip.frames(),
         bytes: clip.total_len(),
         ready: recorded_to.is_some_and(|end| end >= asked.end),
-        gaps: gaps
-            .map(|gap| ClipGap { from_us: gap.from.micros(), to_us: gap.to.micros() })
-            .collect(),
+        gaps: spans(clip.gaps()),
+        damaged: spans(clip.damaged()),
         lost_packets: groups.clone().map(|group| u64::from(group.entry.lost_packets)).sum(),
         groups: groups.map(|group| group_facts(&group.file, &group.entry)).collect(),
     }

@@ -96,7 +96,7 @@ pub(crate) async fn key(
     Caller(caller): Caller,
 ) -> Result<Json<EvidenceKey>, Problem> {
     authorize(&caller, Action::ViewVideo, "*")?;
-    let key = app.evidence.key();
+    let key = app.evidence.key().map_err(|e| Problem::from_error(&e))?;
     Ok(Json(EvidenceKey {
         algorithm: "Ed25519".to_owned(),
         public_key: key.to_hex(),
@@ -186,7 +186,7 @@ fn to_export(
         None => CameraFacts::Unregistered(id),
     };
     ExportRequest {
-        package_id: app.evidence.new_id(),
+        package_id: Desk::new_id(EventTime(app.clock.now())),
         cameras: cameras.into_iter().map(known).collect(),
         from: span.start,
         to: span.end,

@@ -14,6 +14,7 @@ mod error;
 mod evidence;
 mod frames;
 mod guard;
+mod holds;
 mod lineage;
 mod live;
 mod live_video;

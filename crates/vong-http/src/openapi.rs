@@ -26,6 +26,8 @@ use utoipa::OpenApi;
         crate::probe::look,
         crate::clips::filed,
         crate::clips::of_camera,
+        crate::holds::list,
+        crate::holds::release,
         crate::evidence::begin,
         crate::evidence::list,
         crate::evidence::key,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
@@ -18,7 +18,7 @@ use vong_telemetry::{Classify, Kind};
 use crate::app::App;
 use crate::live_video::VideoDoor;
 use crate::{
-    backtest, city, clip_facts, clips, commands, console, evidence, frames, guard, live,
+    backtest, city, clip_facts, clips, commands, console, evidence, frames, guard, holds, live,
     live_video, openapi, probe, review, rules, sql, system,
 };
 
@@ -119,6 +119,8 @@ fn router(app: App) -> Router {
         .route("/api/v1/cameras/{camera_id}/clip.mp4", get(clips::of_camera))
         .route("/api/v1/cameras/{camera_id}/clip.json", get(clip_facts::of_camera))
         .route("/api/v1/clips/{file}", get(clips::filed))
+        .route("/api/v1/holds", get(holds::list))
+        .route("/api/v1/holds/{hold_id}", delete(holds::release))
         .route("/api/v1/evidence", get(evidence::list).post(evidence::begin))
         .route("/api/v1/evidence/key", get(evidence::key))
         .route("/api/v1/evidence/{package_id}", get(evidence::status))

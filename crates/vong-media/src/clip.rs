@@ -47,7 +47,8 @@ pub struct ClipGop {
     pub frames: Vec<Frame>,
 }
 
-/// Where nothing was recorded, inside what was asked for.
+/// Where nothing was recorded, inside what was asked for: between groups, or inside one (see
+/// [`covered`](crate::covered)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     pub from: EventTime,

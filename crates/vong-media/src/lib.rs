@@ -19,6 +19,7 @@ mod decoder_configuration;
 mod error;
 mod footage_file;
 mod gop;
+mod holes;
 mod live;
 mod read;
 mod scan;
@@ -36,6 +37,7 @@ pub use footage_file::{
     encode_gop_head, parse_file_head, parse_gop_head,
 };
 pub use gop::{DroppedFrames, Frame, GUESSED_DURATION_90K, Gop, GopBuilder, GopLimits};
+pub use holes::covered;
 pub use live::{LiveFragment, LiveFragmenter};
 pub use scan::{ReadError, Scan, read_file_head, read_gop_head, scan_gops};
 pub use still::{Still, StillError, StillMaker, StillRequest};

@@ -83,6 +83,8 @@ pub enum Action {
     ReviewClip,
     ViewVideo,
     ExportClip,
+    /// Ends what keeps footage from being deleted.
+    ReleaseHold,
     ViewSystem,
     ChangeRules,
     ProbeCamera,
@@ -104,7 +106,7 @@ pub fn authorize(principal: &Principal, action: Action, object: &str) -> Result<
         Action::QuerySql => &[Role::Analyst, Role::Operator, Role::Admin, Role::Auditor],
         Action::ActOnAlert => &[Role::Operator, Role::Admin],
         Action::ReviewClip => &[Role::Reviewer, Role::Admin],
-        Action::ChangeRules | Action::ProbeCamera => &[Role::Admin],
+        Action::ChangeRules | Action::ProbeCamera | Action::ReleaseHold => &[Role::Admin],
         Action::ViewVideo => &[Role::Wall, Role::Operator, Role::Reviewer, Role::Admin],
         Action::ExportClip => &[Role::Operator, Role::Reviewer, Role::Admin],
         Action::ViewSystem => &[Role::Admin, Role::Operator, Role::Auditor],
@@ -174,5 +176,13 @@ mod tests {
         assert!(authorize(&wall, Action::ViewLive, "*").is_ok());
         assert!(authorize(&wall, Action::ActOnAlert, "a1").is_err());
         assert!(authorize(&wall, Action::QuerySql, "*").is_err());
+    }
+
+    #[test]
+    fn whoever_takes_footage_away_does_not_let_go_of_it() {
+        let operator = Principal::new("o", &[Role::Operator, Role::Reviewer]);
+        assert!(authorize(&operator, Action::ExportClip, "*").is_ok());
+        assert!(authorize(&operator, Action::ReleaseHold, "1").is_err());
+        assert!(authorize(&Principal::new("a", &[Role::Admin]), Action::ReleaseHold, "1").is_ok());
     }
 }

@@ -574,11 +574,11 @@ static EVIDENCEEVENTS: Definition = Definition {
     name: "evidence_events",
     kind: RecordKind::Data,
     entity: None,
-    doc: "A step in the life of evidence: an hour of footage was sealed, a package was made or taken.",
+    doc: "A step in the life of evidence: an hour of footage was sealed, a package was made or taken, a hold was released.",
     columns: &[
         column("event_time", Time, Role::Time, "When it was done, by our clock."),
         column("arrival_time", Time, Role::Time, "When it was recorded, by our clock."),
-        column("kind", Key, Dimension, "`sealed`, `exported`, `downloaded`."),
+        column("kind", Key, Dimension, "`sealed`, `exported`, `downloaded`, `released`."),
         nullable(column("package_id", Text, Measure, "The package; null for a seal.")),
         nullable(column("case_id", Text, Measure, "The case it was made for.")),
         nullable(column("purpose", Text, Measure, "Why it was made.")),
@@ -590,13 +590,13 @@ static EVIDENCEEVENTS: Definition = Definition {
             "hash",
             Text,
             Measure,
-            "SHA-256 of the checkpoint, of the package's manifest, or of the custody entry.",
+            "SHA-256 of the checkpoint, of the package's manifest, or of the custody entry; empty for a hold.",
         ),
         nullable(column(
             "detail",
             Text,
             Measure,
-            "The signed checkpoint, whole; the alert a package was made for; what was fetched.",
+            "The signed checkpoint, whole; the alert a package was made for; what was fetched; which hold was released.",
         )),
     ],
 };
@@ -628,7 +628,7 @@ static SOURCEEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`.",
+            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`; of evidence (`vong_evidence`): `switched_off`.",
         ),
         nullable(column("detail", Text, Measure, "In words.")),
         nullable(column(

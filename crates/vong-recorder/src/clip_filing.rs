@@ -93,7 +93,9 @@ impl ClipFiler {
             next = from;
             if let Some(last) = records.last() {
                 let after = last.offset.next();
-                self.file(&records, &shutdown).await?;
+                if !self.file(&records, &shutdown).await? {
+                    return Ok(()); // the cursor stays before what was not filed
+                }
                 // Coarse, and missing on a full disk: what is read twice is filed once.
                 if after.0 / 1_024 != next.0 / 1_024
                     && let Err(e) = self.log.cursor_set(Self::CURSOR, after)
@@ -141,27 +143,28 @@ impl ClipFiler {
         }
     }
 
-    async fn file(&mut self, records: &[Record], shutdown: &Shutdown) -> Result<(), Error> {
+    /// Whether everything in `records` that gets clips has them; false only at shutdown.
+    async fn file(&mut self, records: &[Record], shutdown: &Shutdown) -> Result<bool, Error> {
         let (mut clips, assets) = (Vec::new(), self.assets.now());
         for record in records.iter().filter(|record| record.stream == Stream::AlertTransitions) {
             clips.extend(clips_for(&self.config, &assets, &record.batch)?);
         }
         clips.retain(|clip| self.filed.insert(clip.clip_id.clone()));
         if clips.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         for clip in &clips {
             self.recorder.record(&CameraId::from(clip.camera_id.as_str()), clip.to);
         }
         if !self.append(&clips, shutdown).await {
-            return Ok(());
+            return Ok(false);
         }
         info!(
             clips = clips.len(),
             alert = clips.first().map(|clip| clip.alert_id.as_str()),
             "clips filed"
         );
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the log took them before shutdown; clips it did not take are filed at the next start.

@@ -40,6 +40,8 @@ pub struct ClipFacts {
     pub ready: bool,
     /// What of the interval was not recorded, or not yet.
     pub gaps: Vec<ClipGap>,
+    /// Groups that were recorded and that the disk does not give any more; they lie inside `gaps`.
+    pub damaged: Vec<ClipGap>,
     /// RTP packets lost in its groups.
     #[ts(type = "number")]
     pub lost_packets: u64,
@@ -349,6 +351,21 @@ pub struct EvidencePackage {
     /// Why it failed.
     pub error: Option<String>,
     pub asked_ms: i64,
+}
+
+/// `GET /api/v1/holds`: footage that is kept from being deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FootageHold {
+    pub hold_id: u64,
+    pub camera_id: String,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    /// Number or name of the case.
+    pub case: String,
+    pub reason: String,
+    /// When it lapses; without, it holds until it is released.
+    pub until_ms: Option<i64>,
+    pub created_ms: i64,
 }
 
 /// `GET /api/v1/evidence/key`: whose signature packages carry.

@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::de::DeserializeOwned;
 use vong_evidence::{Code, CustodyEntry, Fingerprint, Key, Language, Package, verify};
+use vong_model::EventTime;
 use vong_runtime::{Clock as _, SystemClock};
-use vong_wire::http::{EvidencePackage, EvidenceRequest, Problem};
+use vong_wire::http::{EvidencePackage, EvidenceRequest, FootageHold, Problem};
 
 use crate::cli::{say, tell};
 use crate::installation::KEYS_DIR;
@@ -32,6 +33,21 @@ pub(crate) enum Command {
     },
     /// Add a line to the custody log of a package that was unpacked.
     Note(NoteArguments),
+    /// List the holds that keep footage from being deleted.
+    Holds {
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
+    /// End a hold: its footage is deleted when its time is over. Who does it is recorded.
+    Release {
+        /// As `vong evidence holds` shows it.
+        hold_id: u64,
+        /// Who releases it.
+        #[arg(long)]
+        by: String,
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+    },
 }
 
 /// Which footage, and why.
@@ -121,6 +137,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             ))
         }
         Command::Note(arguments) => note(arguments),
+        Command::Holds { url } => list_holds(url),
+        Command::Release { hold_id, by, url } => release(*hold_id, by, url),
     }
 }
 
@@ -176,6 +194,31 @@ fn note(arguments: &NoteArguments) -> Result<ExitCode> {
     };
     vong_evidence::append_custody(path, &entry)?;
     say("added to the custody log")
+}
+
+fn list_holds(url: &str) -> Result<ExitCode> {
+    let address = format!("{}/api/v1/holds", url.trim_end_matches('/'));
+    let holds: Vec<FootageHold> = answer(agent().get(&address).call(), url)?;
+    let lines: Vec<String> = holds.iter().map(line).collect();
+    say(&match lines.is_empty() {
+        true => "no footage is on hold".to_owned(),
+        false => lines.join("\n"),
+    })
+}
+
+fn release(hold_id: u64, by: &str, url: &str) -> Result<ExitCode> {
+    let address = format!("{}/api/v1/holds/{hold_id}", url.trim_end_matches('/'));
+    let hold: FootageHold = answer(agent().delete(&address).query("by", by).call(), url)?;
+    say(&format!("released: {}", line(&hold)))
+}
+
+fn line(hold: &FootageHold) -> String {
+    let FootageHold { hold_id, camera_id, from_ms, to_ms, case, reason, until_ms, created_ms: _ } =
+        hold;
+    let time = |ms: &i64| EventTime(ms.saturating_mul(1_000)).to_string();
+    let until = until_ms.as_ref().map_or_else(|| "released".to_owned(), time);
+    let (from, to) = (time(from_ms), time(to_ms));
+    format!("{hold_id}: {camera_id} {from} to {to}, case {case}, {reason}; until {until}")
 }
 
 fn export(arguments: &ExportArguments) -> Result<ExitCode> {

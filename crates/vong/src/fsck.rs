@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use vong_evidence::Fsck;
 use vong_footage::{Depth, FsckReport, ProblemKind};
 use vong_media::GopEntry;
-use vong_model::CameraId;
+use vong_model::{CameraId, EventTime};
+use vong_runtime::{Clock as _, SystemClock};
 
 use crate::cli::{say, tell};
 use crate::installation::{EVIDENCE_DIR, KEYS_DIR};
@@ -55,7 +56,8 @@ fn check_history(part: &Path) -> Result<bool> {
 
 /// Footage, and beside it the checkpoints that were made of it.
 fn check_footage(data: &Path) -> Result<bool> {
-    let mut evidence = Fsck::begin(&data.join(EVIDENCE_DIR), &data.join(KEYS_DIR))?;
+    let now = EventTime(SystemClock.now());
+    let mut evidence = Fsck::begin(&data.join(EVIDENCE_DIR), &data.join(KEYS_DIR), now)?;
     let footage = data.join("footage");
     let mut seen = |_: &CameraId, gop: &GopEntry| evidence.group(gop.start, &gop.hashes.chained);
     let report = match footage.try_exists()? {
@@ -77,12 +79,6 @@ fn check_footage(data: &Path) -> Result<bool> {
     let report = evidence.finish();
     for problem in &report.problems {
         tell(&format!("evidence: damage: {problem}"));
-    }
-    if report.groups_unknown > 0 {
-        tell(&format!(
-            "evidence: {} groups of sealed hours are under no checkpoint: a clock was set back by more than an hour, or they were put there",
-            report.groups_unknown
-        ));
     }
     say(&format!(
         "evidence: {} checkpoints, {} with their leaves; of the groups on the disk {} are sealed, {} of hours not sealed yet",

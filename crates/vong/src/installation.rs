@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use arrow::array::RecordBatch;
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use vong_decode::{Decoder, SourceConfig};
 use vong_evidence::{
     Checkpoints, Desk, DeskConfig, EvidenceMetrics, Exporter, Key, Sealer, SealerConfig,
@@ -19,10 +20,12 @@ use vong_evidence::{
 use vong_footage::{ClassLimits, ClosedSegment, Footage, FootageConfig, FootageMetrics};
 use vong_http::{App, CityInfo, HttpMetrics, HttpServer, Readiness};
 use vong_hub::{Hub, HubConfig, HubHandle, HubMetrics, VideoHub};
-use vong_log::{FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots};
+use vong_log::{
+    Entry, Error as LogError, FileLog, Health, Log, LogConfig, LogMetrics, Retention, Snapshots,
+};
 use vong_media::StillMaker;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Camera, CameraClass, CameraId, Table};
+use vong_model::{Assets, Camera, CameraClass, CameraId, EventTime, Stream, Table, columns};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
@@ -144,7 +147,7 @@ impl Installation {
         ground.watch_log(health);
         let store = ground.open_store(&config)?;
         let (footage, recovered) = ground.open_footage(&config)?;
-        let evidence = ground.start_evidence(&config, &footage)?;
+        let evidence = ground.start_evidence(&config, &footage);
         let engine = ground.start_engine(&config)?;
         let live = HubMetrics::new(&ground.registry);
         let hub = ground.start_hub(&config, live.clone());
@@ -261,8 +264,29 @@ impl Ground {
         Ok((footage, opened.recovered))
     }
 
-    /// Seals what is recorded, hour by hour, and makes packages of it.
-    fn start_evidence(&self, config: &Config, footage: &Footage) -> Result<Desk> {
+    /// Seals what is recorded, hour by hour, and makes packages of it. A damaged key or checkpoint
+    /// switches that off, as loudly as can be, and nothing else: alerts do not wait for it.
+    fn start_evidence(&self, config: &Config, footage: &Footage) -> Desk {
+        let metrics = EvidenceMetrics::new(&self.registry);
+        self.open_evidence(config, footage, metrics.clone()).unwrap_or_else(|error| {
+            let why = format!("{error:#}");
+            error!(
+                error = why,
+                "evidence is switched off: footage is not sealed, packages cannot be made; alerts and recording go on"
+            );
+            metrics.switched_off(true);
+            let told = tell_off(Arc::clone(&self.log), Arc::clone(&self.clock), why.clone());
+            self.engines.spawn("evidence/off", OnFailure::Continue, told);
+            Desk::off(&why)
+        })
+    }
+
+    fn open_evidence(
+        &self,
+        config: &Config,
+        footage: &Footage,
+        metrics: EvidenceMetrics,
+    ) -> Result<Desk> {
         let data = &config.data.directory;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("the system gives no randomness for a key")?;
@@ -271,7 +295,6 @@ impl Ground {
         let dir = data.join(EVIDENCE_DIR);
         let checkpoints =
             Checkpoints::open(&dir, &key.public()).context("could not open the checkpoints")?;
-        let metrics = EvidenceMetrics::new(&self.registry);
         let sealer = Sealer::new(
             SealerConfig::default(),
             (footage.clone(), checkpoints.clone()),
@@ -279,8 +302,6 @@ impl Ground {
             Arc::clone(&self.clock),
             metrics.clone(),
         );
-        let sealing = sealer.run(Arc::clone(&self.log), self.engines.shutdown());
-        self.engines.spawn("evidence/sealer", OnFailure::Continue, sealing);
         let exporter = Exporter {
             footage: footage.clone(),
             checkpoints,
@@ -291,9 +312,15 @@ impl Ground {
             site_en: config.city.name_en.clone(),
             verifier: vong_evidence::verifier_page(),
         };
-        let desk = DeskConfig { dir, keep: KEEP_PACKAGES };
-        Desk::open(desk, exporter, Arc::clone(&self.log), metrics)
-            .context("could not open the evidence packages")
+        let min_free_bytes = config.footage.min_free_mib.saturating_mul(1 << 20);
+        let desk = DeskConfig { dir, keep: KEEP_PACKAGES, min_free_bytes };
+        let desk = Desk::open(desk, exporter, Arc::clone(&self.log), metrics)
+            .context("could not open the evidence packages")?;
+        let sealing = sealer.run(Arc::clone(&self.log), self.engines.shutdown());
+        self.engines.spawn("evidence/sealer", OnFailure::Continue, sealing);
+        let keeping = desk.clone().keep_house(self.engines.shutdown());
+        self.engines.spawn("evidence/packages", OnFailure::Continue, keeping);
+        Ok(desk)
     }
 
     fn start_engine(&self, config: &Config) -> Result<EngineHandle> {
@@ -589,6 +616,23 @@ fn open_log(config: &Config, clock: &Arc<dyn Clock>, registry: &Metrics) -> Resu
 fn random_seed(clock: &dyn Clock) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(clock.now())
+}
+
+/// Puts it on the log that evidence is switched off.
+async fn tell_off(log: Arc<dyn Log>, clock: Arc<dyn Clock>, why: String) -> Result<(), LogError> {
+    let now = EventTime(clock.now());
+    let columns = vec![
+        columns::time_column([Some(now)]),
+        columns::time_column([Some(now)]),
+        columns::key_column([Some("vong_evidence")]),
+        columns::key_column([None]),
+        columns::key_column([Some("switched_off")]),
+        columns::text_column([Some(why)]),
+        columns::key_column([None]),
+    ];
+    let batch = RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
+        .expect("columns are made in the schema's order");
+    log.append(vec![Entry::new(Stream::SourceEvents, batch)]).await.map(drop)
 }
 
 async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Error> {

@@ -20,6 +20,8 @@ export interface Group {
   previous: string;
   chained: string;
   seal: { checkpoint: number; index: number; path: string[] } | null;
+  /** Why it has no seal; unknown to the first version. */
+  unsealed?: 'not_yet' | 'not_under_its_seal' | 'leaves_gone' | null;
   frames: [number, number, string][];
 }
 
@@ -29,6 +31,7 @@ export interface CameraPart {
   name_en: string;
   clip: { path: string; edit_start_90k: number; duration_90k: number; descriptions: string[]; shown: Span };
   gaps: Span[];
+  unreadable?: Span[];
   lost_packets: number;
   camera_signatures: { groups: number };
   groups: Group[];
@@ -60,6 +63,7 @@ const flag: Test = (value) => typeof value === 'boolean';
 const hash32: Test = (value) => unhex(value, 32) !== null;
 const list = (of: Test): Test => (value) => Array.isArray(value) && value.every(of);
 const or = (of: Test): Test => (value) => value === null || of(value);
+const maybe = (of: Test): Test => (value) => value === undefined || of(value);
 const shape = (fields: Record<string, Test>): Test => (value) =>
   typeof value === 'object' && value !== null && Object.entries(fields).every(([name, test]) => test((value as Record<string, unknown>)[name]));
 
@@ -80,6 +84,7 @@ const group = shape({
   previous: hash32,
   chained: hash32,
   seal: or(shape({ checkpoint: count, index: count, path: list(string) })),
+  unsealed: maybe(or((value) => value === 'not_yet' || value === 'not_under_its_seal' || value === 'leaves_gone')),
   frames: list(frame),
 });
 const camera = shape({
@@ -88,13 +93,14 @@ const camera = shape({
   name_en: string,
   clip: shape({ path: string, edit_start_90k: count, duration_90k: count, descriptions: list(string), shown: span }),
   gaps: list(span),
+  unreadable: maybe(list(span)),
   lost_packets: count,
   camera_signatures: shape({ kinds: list(string), groups: count, verified: flag }),
   groups: list(group),
 });
 const manifest = shape({
   format: (value) => value === 'vong-evidence',
-  version: (value) => value === 1,
+  version: (value) => value === 1 || value === 2,
   case: string,
   purpose: string,
   asked_by: string,

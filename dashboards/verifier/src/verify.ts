@@ -43,6 +43,7 @@ const SEAL = 'manifest.sig';
 const CUSTODY = 'custody.jsonl';
 const TEXT_LIMIT = 256 * 2 ** 20;
 const GAP_TOLERANCE_US = 100_000;
+const TICKS_PER_SECOND = 90_000;
 const PIECE = 2 ** 22;
 
 export async function verify(pack: Package, expected: string | null, progress: Check['progress'] = () => {}): Promise<Report> {
@@ -58,9 +59,9 @@ export async function verify(pack: Package, expected: string | null, progress: C
     await verifyCustody(check, seal);
     const checkpoints = readCheckpoints(check, manifest);
     for (const camera of manifest.cameras) {
-      verifyFacts(check, camera, manifest.asked, checkpoints);
+      verifyFacts(check, manifest, camera, checkpoints);
       await verifyClip(check, manifest, camera, changed.has(camera.clip.path));
-      notes(check, camera);
+      notes(check, camera, checkpoints);
     }
   } else {
     await verifyCustody(check, seal);
@@ -196,6 +197,8 @@ function wrongLine(custody: string, seal: Seal): number {
 }
 
 interface Checkpoint {
+  /** Start of its hour, µs. */
+  hour: number;
   groups: number;
   root: Bytes;
 }
@@ -210,11 +213,11 @@ function readCheckpoints(check: Check, manifest: Manifest): Map<number, Checkpoi
     const root = unhex(match?.[7], 32);
     const numbers = match?.slice(1, 7).map(Number) ?? [];
     const canonical = match?.slice(1, 7).every((digits, n) => String(numbers[n]) === digits);
-    const [number, groups] = [numbers[0], numbers[4]];
-    if (!read || !root || !canonical || number === undefined || groups === undefined) {
+    const [number, hour, groups] = [numbers[0], numbers[1], numbers[4]];
+    if (!read || !root || !canonical || number === undefined || hour === undefined || groups === undefined) {
       check.findings.push({ code: 'checkpoint_unreadable', line: at + 1 });
     } else if (hex(read.key) === manifest.key.public_key && isGenuine(read)) {
-      known.set(number, { groups, root });
+      known.set(number, { hour, groups, root });
     } else {
       check.findings.push({ code: 'checkpoint_wrong', checkpoint: number });
     }
@@ -222,7 +225,28 @@ function readCheckpoints(check: Check, manifest: Manifest): Map<number, Checkpoi
   return known;
 }
 
-function verifyFacts(check: Check, camera: CameraPart, asked: Span, checkpoints: Map<number, Checkpoint>): void {
+const HOUR_US = 3_600_000_000;
+
+/** The number of the checkpoint of the group's own hour. */
+function ofHour(group: Group, checkpoints: Map<number, Checkpoint>): number | undefined {
+  const hour = Math.floor(group.start_us / HOUR_US) * HOUR_US;
+  const numbers = [...checkpoints].filter(([, checkpoint]) => checkpoint.hour === hour).map(([number]) => number);
+  return numbers.length > 0 ? Math.min(...numbers) : undefined;
+}
+
+/** Why the group has no seal, whatever is said of it: where the package holds the checkpoint of its hour, that hour was sealed. */
+function unsealed(group: Group, checkpoints: Map<number, Checkpoint>): Group['unsealed'] {
+  if (group.seal) return null;
+  if (group.unsealed === 'leaves_gone' || group.unsealed === 'not_under_its_seal') return group.unsealed;
+  return ofHour(group, checkpoints) === undefined ? 'not_yet' : 'not_under_its_seal';
+}
+
+function isLate(group: Group, checkpoints: Map<number, Checkpoint>): boolean {
+  const under = group.seal ? checkpoints.get(group.seal.checkpoint) : undefined;
+  return under !== undefined && under.hour > group.start_us;
+}
+
+function verifyFacts(check: Check, manifest: Manifest, camera: CameraPart, checkpoints: Map<number, Checkpoint>): void {
   const id = camera.camera_id;
   let before: Group | null = null;
   for (const [at, group] of camera.groups.entries()) {
@@ -232,10 +256,14 @@ function verifyFacts(check: Check, camera: CameraPart, asked: Span, checkpoints:
     if (group.seal && !isProven(group, checkpoints)) {
       check.findings.push({ ...here('proof_wrong'), checkpoint: group.seal.checkpoint });
     }
+    if (unsealed(group, checkpoints) === 'not_under_its_seal') {
+      const checkpoint = ofHour(group, checkpoints);
+      check.findings.push(checkpoint === undefined ? here('not_under_its_seal') : { ...here('not_under_its_seal'), checkpoint });
+    }
     before = group;
   }
   const declared = JSON.stringify(camera.gaps.map(({ from_us, to_us }) => [from_us, to_us]));
-  if (JSON.stringify(gaps(camera.groups, asked)) !== declared) check.findings.push({ code: 'gaps_wrong', camera: id });
+  if (JSON.stringify(gaps(camera.groups, manifest.asked, manifest.version)) !== declared) check.findings.push({ code: 'gaps_wrong', camera: id });
   if (camera.groups.reduce((sum, group) => sum + group.lost_packets, 0) !== camera.lost_packets) {
     check.findings.push({ code: 'loss_wrong', camera: id });
   }
@@ -289,30 +317,60 @@ function isProven(group: Group, checkpoints: Map<number, Checkpoint>): boolean {
 /** The instant `ticks` of 1/90000 s after `start`, to the nearest microsecond. */
 export const wallAfter = (start: number, ticks: number): number => start + Math.floor((ticks * 100 + 4) / 9);
 
-function gaps(groups: Group[], asked: Span): [number, number][] {
+/**
+ * When a group was recorded: in one piece, unless a frame lasts over a second and over twice the (lower) median. Such a frame
+ * was there for as long as the median; the rest is a hole. In the first version a group had none.
+ */
+function covered({ start_us, frames }: Group, version: number): [number, number][] {
+  const durations = frames.map(([duration]) => duration);
+  const median = [...durations].sort((a, b) => a - b)[Math.floor((durations.length - 1) / 2)];
+  const long = version === 1 ? Infinity : Math.max(TICKS_PER_SECOND, 2 * (median ?? 0));
+  const spans: [number, number][] = [];
+  let [from, at] = [0, 0];
+  for (const duration of durations) {
+    const end = at + duration;
+    if (duration > long) {
+      spans.push([from, at + median!]);
+      from = end;
+    }
+    at = end;
+  }
+  if (from < at || version === 1) spans.push([from, at]);
+  return spans.map(([begin, end]) => [wallAfter(start_us, begin), wallAfter(start_us, end)]);
+}
+
+function gaps(groups: Group[], asked: Span, version: number): [number, number][] {
   const found: [number, number][] = [];
-  let covered = asked.from_us;
+  let until = asked.from_us;
   const note = (start: number) => {
-    if (start - covered > GAP_TOLERANCE_US) found.push([covered, start]);
+    if (start - until > GAP_TOLERANCE_US) found.push([until, start]);
   };
   for (const group of groups) {
-    note(Math.min(group.start_us, asked.to_us));
-    covered = Math.max(covered, wallAfter(group.start_us, group.frames.reduce((sum, [duration]) => sum + duration, 0)));
+    for (const [start, end] of covered(group, version)) {
+      note(Math.min(start, asked.to_us));
+      until = Math.max(until, end);
+    }
   }
   note(asked.to_us);
   return found;
 }
 
 /** What nobody changed, and whoever relies on it should know. */
-function notes(check: Check, camera: CameraPart): void {
+function notes(check: Check, camera: CameraPart, checkpoints: Map<number, Checkpoint>): void {
   const id = camera.camera_id;
   for (const { from_us, to_us } of camera.gaps) check.findings.push({ code: 'gap', camera: id, at_us: from_us, until_us: to_us });
+  for (const { from_us, to_us } of camera.unreadable ?? []) {
+    check.findings.push({ code: 'unreadable', camera: id, at_us: from_us, until_us: to_us });
+  }
   const count = (code: string, count: number) => {
     if (count > 0) check.findings.push({ code, camera: id, count });
   };
   const of = (which: (group: Group) => boolean) => camera.groups.filter(which).length;
   count('packet_loss', camera.lost_packets);
-  count('not_sealed', of((group) => !group.seal));
+  const lacks = (why: Group['unsealed']) => of((group) => unsealed(group, checkpoints) === why);
+  count('not_sealed', lacks('not_yet'));
+  count('seal_gone', lacks('leaves_gone'));
+  count('sealed_late', of((group) => isLate(group, checkpoints)));
   count('not_linked', of((group) => !group.linked) - 1);
   count('damaged_before', of((group) => group.damaged));
   count('camera_signed', camera.camera_signatures.groups);

@@ -41,6 +41,13 @@ test('the archive as it was made is intact, and says whose it is', async () => {
   assert.deepEqual(other.findings[0], { code: 'key_unexpected', detail: fingerprint });
 });
 
+test('packages of the first version stay intact', async () => {
+  const first = new Uint8Array(readFileSync(here('base-v1.zip')));
+  const report = await verify(await fromArchive(ofBytes(first)), null);
+  assert.deepEqual(report.findings.map(({ code }) => code), ['packet_loss', 'not_sealed', 'gap', 'not_sealed']);
+  assert.equal(report.framesVerified, 65);
+});
+
 test('any single flipped bit of the archive is named', async () => {
   let state = 7; // a fixed walk over the archive: failures can be repeated
   for (let n = 0; n < 300; n += 1) {

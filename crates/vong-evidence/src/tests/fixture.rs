@@ -44,12 +44,16 @@ impl Site {
     }
 
     pub(super) fn sealer(&self) -> Sealer {
+        self.sealer_with(EvidenceMetrics::new(&Metrics::new()))
+    }
+
+    pub(super) fn sealer_with(&self, metrics: EvidenceMetrics) -> Sealer {
         Sealer::new(
             SealerConfig::default(),
             (self.footage.clone(), self.checkpoints.clone()),
             Arc::clone(&self.key),
             Arc::new(self.clock.clone()),
-            EvidenceMetrics::new(&Metrics::new()),
+            metrics,
         )
     }
 
@@ -70,7 +74,8 @@ impl Site {
         self.footage.writer(&CameraId::from(camera)).unwrap()
     }
 
-    /// Two cameras that recorded from 10:59:50 to 11:00:06, one of them with a hole; sealed at 11:02.
+    /// Two cameras that recorded from 10:59:50 to 11:00:06; one of them lacks a group, and frames of
+    /// another; sealed at 11:02.
     pub(super) fn recorded() -> Self {
         let site = Self::new();
         for (camera, seed) in [("CAM-A", 1), ("CAM-B", 2)] {
@@ -80,7 +85,11 @@ impl Site {
                     continue;
                 }
                 let lost = if camera == "CAM-A" && n == 6 { 3 } else { 0 };
-                writer.push(&gop(seed, 3_590_000 + n * 2_000, lost)).unwrap();
+                let mut gop = gop(seed, 3_590_000 + n * 2_000, lost);
+                if camera == "CAM-B" && n == 3 {
+                    hole(&mut gop);
+                }
+                writer.push(&gop).unwrap();
             }
             writer.close().unwrap();
         }
@@ -170,6 +179,13 @@ pub(super) fn gop(seed: u8, ms: i64, lost_packets: u32) -> Gop {
             .collect(),
         data,
     }
+}
+
+/// Its second frame lasts until the last: the two between never came.
+fn hole(gop: &mut Gop) {
+    gop.frames.drain(2..4);
+    gop.data.drain(2..4);
+    gop.frames[1].duration_90k = 3 * 36_000;
 }
 
 /// The files of a package, by name.

@@ -64,6 +64,13 @@ fn replaced(files: &Files, file: &'static str, from: &str, to: &str) -> Edit {
     Edit::Put { file, content: text.replacen(from, to, 1).into_bytes() }
 }
 
+/// The manifest with something else in it, spelt otherwise besides.
+fn edited_manifest(files: &Files, edit: impl FnOnce(&mut Value)) -> Edit {
+    let mut manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    edit(&mut manifest);
+    Edit::Put { file: "manifest.json", content: serde_json::to_vec(&manifest).unwrap() }
+}
+
 /// The clip that camera A's footage would give if it had been `change`d.
 fn forged_clip(change: impl Fn(i64, &mut Gop)) -> Edit {
     let site = Site::new();
@@ -150,6 +157,8 @@ fn clip_cases(files: &Files) -> Vec<Case> {
 fn manifest_cases(files: &Files) -> Vec<Case> {
     let manifest = "manifest.json";
     let start = |ms: i64| format!("\"start_us\":{}", at(ms).micros());
+    let hole =
+        format!("{{\"from_us\":{},\"to_us\":{}}},", at(3_596_800).micros(), at(3_597_600).micros());
     let path_digit = find(&files[manifest], "\"path\":[\"") + 9;
     vec![
         ("date changed", vec![replaced(files, manifest, &start(3_596_000), &start(3_596_001))]),
@@ -168,12 +177,36 @@ fn manifest_cases(files: &Files) -> Vec<Case> {
                 files,
                 manifest,
                 &format!(
-                    "{{\"from_us\":{},\"to_us\":{}}}",
+                    ",{{\"from_us\":{},\"to_us\":{}}}",
                     at(3_600_000).micros(),
                     at(3_602_000).micros()
                 ),
                 "",
             )],
+        ),
+        ("hole hidden", vec![replaced(files, manifest, &hole, "")]),
+        (
+            "seal taken away",
+            vec![edited_manifest(files, |manifest| {
+                let group = &mut manifest["cameras"][0]["groups"][1];
+                group["seal"] = Value::Null;
+                group["unsealed"] = json!("not_yet");
+            })],
+        ),
+        (
+            "said not to be kept",
+            vec![edited_manifest(files, |manifest| {
+                let camera = &mut manifest["cameras"][0];
+                camera["groups"][1]["seal"] = Value::Null;
+                camera["groups"][1]["unsealed"] = json!("leaves_gone");
+                camera["unreadable"] = json!([{ "from_us": 5, "to_us": 6 }]);
+            })],
+        ),
+        (
+            "unknown word",
+            vec![edited_manifest(files, |manifest| {
+                manifest["cameras"][0]["groups"][1]["unsealed"] = json!("perhaps");
+            })],
         ),
         ("case changed", vec![replaced(files, manifest, "VA-17/2026", "VA-18/2026")]),
         ("proof changed", vec![Edit::Flip { file: manifest, at: path_digit }]),
@@ -297,7 +330,10 @@ fn each_kind_of_deceit_has_its_name() {
             "packed anew with other timing" => has(Code::TimingChanged),
             "date changed" => has(Code::GroupFactsChanged),
             "loss hidden" => has(Code::LossWrong),
-            "gap hidden" => has(Code::GapsWrong),
+            "gap hidden" | "hole hidden" => has(Code::GapsWrong),
+            "seal taken away" => has(Code::NotUnderItsSeal),
+            "said not to be kept" => assert_eq!(codes, [Code::ManifestEdited], "{name}"),
+            "unknown word" => has(Code::ManifestUnreadable),
             "clips swapped" => has(Code::ClipOfOtherCamera),
             "proof changed" => has(Code::ProofWrong),
             "checkpoint changed" => has(Code::CheckpointWrong),
@@ -315,14 +351,66 @@ fn a_good_package_says_whose_it_is_and_tells_what_is_declared() {
     assert!(report.is_intact() && report.key_confirmed);
     assert_eq!(report.signed_by, Some(site.key.public()));
     // Groups from 10:59:52 to 11:00:04 on; five frames each.
-    assert_eq!(report.frames_verified, (7 + 6) * 5);
+    assert_eq!(report.frames_verified, (7 + 6) * 5 - 2);
     let codes: Vec<Code> = report.findings.iter().map(|finding| finding.code).collect();
     use Code::{Gap, NotSealed, PacketLoss};
-    assert_eq!(codes, [PacketLoss, NotSealed, Gap, NotSealed]);
+    assert_eq!(codes, [PacketLoss, NotSealed, Gap, Gap, NotSealed]);
     let other = Fingerprint::parse(&"0".repeat(64)).unwrap();
     let report = verify(&package, Some(other)).unwrap();
     assert_eq!(report.findings[0].code, Code::KeyUnexpected);
     assert!(!report.is_intact() && !report.key_confirmed);
+}
+
+#[test]
+fn a_group_put_into_a_sealed_hour_is_named() {
+    let site = Site::recorded();
+    // Somebody with the disk and the software, after the hour was sealed: the chain goes on from it.
+    let mut writer = site.writer("CAM-B");
+    writer.push(&gop(7, 3_594_000, 0)).unwrap();
+    writer.close().unwrap();
+    let archive = site.package();
+    let page = String::from_utf8(files_of(&archive)["index.html"].clone()).unwrap();
+    assert_eq!(page.matches("not under it").count(), 1);
+    let report = verify(&Package::open(&archive).unwrap(), None).unwrap();
+    let found: Vec<_> =
+        report.findings.iter().filter(|f| f.code == Code::NotUnderItsSeal).collect();
+    assert_eq!(found.len(), 1, "{:?}", report.findings);
+    assert_eq!((found[0].at_us, found[0].checkpoint), (Some(at(3_594_000).micros()), Some(1)));
+    assert!(!report.is_intact());
+}
+
+#[test]
+fn what_the_disk_does_not_give_any_more_is_declared() {
+    let site = Site::recorded();
+    let camera = CameraId::from("CAM-A");
+    let hurt = site.footage.gops(&camera, at(3_598_000), at(3_598_001)).unwrap().remove(0);
+    let path = site.dir.path().join("footage").join(&hurt.file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[hurt.entry.offset as usize + 5] ^= 0x20;
+    std::fs::write(&path, bytes).unwrap();
+    let archive = site.package();
+    let page = String::from_utf8(files_of(&archive)["index.html"].clone()).unwrap();
+    assert!(page.contains("damaged since"), "the page says so, too");
+    let report = verify(&Package::open(&archive).unwrap(), None).unwrap();
+    assert!(report.is_intact(), "{:?}", report.findings);
+    for code in [Code::Gap, Code::Unreadable] {
+        let told = report.findings.iter().any(|finding| {
+            let span = (finding.at_us, finding.until_us);
+            let lost = (Some(at(3_598_000).micros()), Some(at(3_600_000).micros()));
+            finding.code == code && span == lost && finding.camera.as_deref() == Some("CAM-A")
+        });
+        assert!(told, "{code:?}: {:?}", report.findings);
+    }
+}
+
+#[test]
+fn packages_of_the_first_version_stay_intact() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dashboards/verifier/test");
+    let report = verify(&Package::open(&folder.join("base-v1.zip")).unwrap(), None).unwrap();
+    let codes: Vec<Code> = report.findings.iter().map(|finding| finding.code).collect();
+    use Code::{Gap, NotSealed, PacketLoss};
+    assert_eq!(codes, [PacketLoss, NotSealed, Gap, NotSealed]);
+    assert_eq!(report.frames_verified, 65);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use vong_footage::Link;
-use vong_media::{Frame, GAP_TOLERANCE, wall_after};
+use vong_media::{Frame, GAP_TOLERANCE, covered, wall_after};
 use vong_model::{CameraId, EventTime};
 
 use super::Check;
+use crate::checkpoints::hour_of;
 use crate::finding::{Code, Finding};
-use crate::manifest::{CameraPart, GroupFacts, Manifest, SealFacts, Span};
+use crate::manifest::{CameraPart, FIRST_VERSION, GroupFacts, Manifest, SealFacts, Span, Unsealed};
 use crate::merkle::root_of;
 use crate::signed::Signed;
 use crate::{Checkpoint, hex};
@@ -37,7 +38,7 @@ impl Check<'_> {
         known
     }
 
-    pub(super) fn facts(&mut self, camera: &CameraPart, asked: &Span, checkpoints: &Known) {
+    pub(super) fn facts(&mut self, manifest: &Manifest, camera: &CameraPart, checkpoints: &Known) {
         let id = &camera.camera_id;
         let mut before: Option<&GroupFacts> = None;
         for (number, group) in (1..).zip(&camera.groups) {
@@ -58,9 +59,13 @@ impl Check<'_> {
             {
                 self.found(Finding { checkpoint: Some(seal.checkpoint), ..at(Code::ProofWrong) });
             }
+            if unsealed(group, checkpoints) == Some(Unsealed::NotUnderItsSeal) {
+                let checkpoint = of_hour(group, checkpoints).map(|found| found.number);
+                self.found(Finding { checkpoint, ..at(Code::NotUnderItsSeal) });
+            }
             before = Some(group);
         }
-        if gaps(&camera.groups, asked) != camera.gaps {
+        if gaps(&camera.groups, &manifest.asked, manifest.version) != camera.gaps {
             self.found(Finding::camera(Code::GapsWrong, id));
         }
         if lost(&camera.groups) != camera.lost_packets {
@@ -69,11 +74,15 @@ impl Check<'_> {
     }
 
     /// What nobody changed, and whoever relies on it should know.
-    pub(super) fn notes(&mut self, camera: &CameraPart) {
+    pub(super) fn notes(&mut self, camera: &CameraPart, checkpoints: &Known) {
         let id = &camera.camera_id;
         for gap in &camera.gaps {
             let (at_us, until_us) = (Some(gap.from_us), Some(gap.to_us));
             self.found(Finding { at_us, until_us, ..Finding::camera(Code::Gap, id) });
+        }
+        for span in &camera.unreadable {
+            let (at_us, until_us) = (Some(span.from_us), Some(span.to_us));
+            self.found(Finding { at_us, until_us, ..Finding::camera(Code::Unreadable, id) });
         }
         let mut count = |code, count: u64| {
             if count > 0 {
@@ -84,7 +93,10 @@ impl Check<'_> {
             camera.groups.iter().filter(|group| which(group)).count() as u64
         };
         count(Code::PacketLoss, camera.lost_packets);
-        count(Code::NotSealed, of(&|group| group.seal.is_none()));
+        let lacks = |why| of(&|group| unsealed(group, checkpoints) == Some(why));
+        count(Code::NotSealed, lacks(Unsealed::NotYet));
+        count(Code::SealGone, lacks(Unsealed::LeavesGone));
+        count(Code::SealedLate, of(&|group| is_late(group, checkpoints)));
         count(Code::NotLinked, of(&|group| !group.linked).saturating_sub(1));
         count(Code::DamagedBefore, of(&|group| group.damaged));
         count(Code::CameraSigned, camera.camera_signatures.groups);
@@ -119,8 +131,33 @@ fn is_proven(group: &GroupFacts, seal: &SealFacts, checkpoints: &Known) -> bool 
     root == Some(checkpoint.root)
 }
 
-/// What of the asked interval no group covers, where it is more than the tolerance.
-pub(crate) fn gaps(groups: &[GroupFacts], asked: &Span) -> Vec<Span> {
+/// Why the group has no seal, whatever is said of it: where the package holds the checkpoint of its
+/// hour, that hour was sealed.
+fn unsealed(group: &GroupFacts, checkpoints: &Known) -> Option<Unsealed> {
+    if group.seal.is_some() {
+        return None;
+    }
+    match group.unsealed {
+        Some(Unsealed::LeavesGone) => Some(Unsealed::LeavesGone),
+        Some(Unsealed::NotUnderItsSeal) => Some(Unsealed::NotUnderItsSeal),
+        _ if of_hour(group, checkpoints).is_some() => Some(Unsealed::NotUnderItsSeal),
+        _ => Some(Unsealed::NotYet),
+    }
+}
+
+fn of_hour<'a>(group: &GroupFacts, checkpoints: &'a Known) -> Option<&'a Checkpoint> {
+    let hour = hour_of(EventTime(group.start_us));
+    checkpoints.values().find(|checkpoint| checkpoint.hour == hour)
+}
+
+fn is_late(group: &GroupFacts, checkpoints: &Known) -> bool {
+    let under = group.seal.as_ref().and_then(|seal| checkpoints.get(&seal.checkpoint));
+    under.is_some_and(|checkpoint| checkpoint.hour > EventTime(group.start_us))
+}
+
+/// What of the asked interval no group covers, where it is more than the tolerance. In the first
+/// version a group had no holes inside.
+pub(crate) fn gaps(groups: &[GroupFacts], asked: &Span, version: u32) -> Vec<Span> {
     let tolerance = i64::try_from(GAP_TOLERANCE.as_micros()).unwrap_or(i64::MAX);
     let mut gaps = Vec::new();
     let mut covered = asked.from_us;
@@ -130,8 +167,14 @@ pub(crate) fn gaps(groups: &[GroupFacts], asked: &Span) -> Vec<Span> {
         }
     };
     for group in groups {
-        note(covered, group.start_us.min(asked.to_us));
-        covered = covered.max(group.end_us());
+        let spans = match version {
+            FIRST_VERSION => vec![(group.start_us, group.end_us())],
+            _ => group.covered_us(),
+        };
+        for (start, end) in spans {
+            note(covered, start.min(asked.to_us));
+            covered = covered.max(end);
+        }
     }
     note(covered, asked.to_us);
     gaps
@@ -146,5 +189,12 @@ impl GroupFacts {
     pub(crate) fn end_us(&self) -> i64 {
         let ticks = self.frames.iter().map(|(duration, _, _)| u64::from(*duration)).sum();
         wall_after(EventTime(self.start_us), ticks).micros()
+    }
+
+    /// When it was recorded; holes are left out.
+    fn covered_us(&self) -> Vec<(i64, i64)> {
+        let durations: Vec<u32> = self.frames.iter().map(|(duration, _, _)| *duration).collect();
+        let spans = covered(EventTime(self.start_us), &durations).into_iter();
+        spans.map(|(start, end)| (start.micros(), end.micros())).collect()
     }
 }

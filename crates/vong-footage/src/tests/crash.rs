@@ -114,6 +114,130 @@ fn index_is_rebuilt_from_the_files() {
     assert_eq!(std::fs::read(&index).unwrap().len(), whole.len());
 }
 
+/// A link to itself: what a disk with a bad block is to whoever opens the file.
+fn make_unreadable(path: &std::path::Path) {
+    std::fs::remove_file(path).unwrap();
+    std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap();
+    assert!(std::fs::read(path).is_err());
+}
+
+#[test]
+fn one_file_that_cannot_be_read_costs_itself_alone() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    for name in ["CAM-01", "CAM-02"] {
+        let mut writer = footage.writer(&name.into()).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    }
+    let before = footage.gops(&camera(), at(0), at(10_000)).unwrap();
+    let other = footage.gops(&"CAM-02".into(), at(0), at(10_000)).unwrap();
+    let copy = crashed(&site);
+    let lost = copy.files()[1].clone();
+    let kept = std::fs::read(&lost).unwrap();
+    make_unreadable(&lost);
+    make_unreadable(&copy.files_called("idx")[1]);
+    let problems = fsck(&copy.config.dir, Depth::Hashes).unwrap().problems;
+    let told: Vec<_> = problems.iter().filter(|p| p.what == ProblemKind::Unreadable).collect();
+    assert_eq!(told.len(), 2, "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.path == lost));
+    let (footage, opened) = copy.open();
+    assert_eq!(opened.unreadable, std::slice::from_ref(&lost));
+    assert_eq!(footage.gops(&"CAM-02".into(), at(0), at(10_000)).unwrap(), other, "index anew");
+    let left: Vec<_> = before.iter().filter(|gop| !lost.ends_with(&gop.file)).cloned().collect();
+    assert_eq!(footage.gops(&camera(), at(0), at(10_000)).unwrap(), left);
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(250..300)));
+    drop((writer, footage));
+    // A later start finds it again: nothing that was known of it was forgotten.
+    std::fs::remove_file(&lost).unwrap();
+    std::fs::write(&lost, kept).unwrap();
+    let (footage, opened) = copy.open();
+    assert_eq!(opened.unreadable, Vec::<std::path::PathBuf>::new());
+    assert_eq!(footage.gops(&camera(), at(0), at(10_000)).unwrap(), before);
+    assert_eq!(fsck(&copy.config.dir, Depth::Hashes).unwrap().problems, []);
+}
+
+#[test]
+fn a_group_put_in_beside_another_forks_the_chain() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..50)));
+    writer.close().unwrap();
+    // From here on the day is told in two ways.
+    let other = crashed(&site);
+    push_all(&mut writer, &gops(&parameters(1), &units(50..100)));
+    drop((writer, footage));
+    assert_eq!(fsck(&site.config.dir, Depth::Hashes).unwrap().problems, []);
+    let (footage, _) = other.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(2), &units(60..65)));
+    drop((writer, footage));
+    let put_in = site.config.dir.join(other.files()[1].strip_prefix(&other.config.dir).unwrap());
+    std::fs::copy(&other.files()[1], &put_in).unwrap();
+    drop(site.open());
+    let problems = fsck(&site.config.dir, Depth::Hashes).unwrap().problems;
+    let kinds: Vec<_> = problems.iter().map(|problem| (&problem.path, problem.what)).collect();
+    assert_eq!(kinds, [(&put_in, ProblemKind::ChainForked { gop: 0 })]);
+}
+
+#[test]
+fn damaged_head_costs_a_clip_its_group_and_a_damaged_index_record_nothing() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..50)));
+    drop(writer);
+    let before = footage.gops(&camera(), at(0), at(2_000)).unwrap();
+    let index = site.files_called("idx").pop().unwrap();
+    let mut bytes = std::fs::read(&index).unwrap();
+    bytes[16 + 176 + 90] ^= 1; // the second record
+    std::fs::write(&index, bytes).unwrap();
+    assert_eq!(footage.gops(&camera(), at(0), at(2_000)).unwrap(), before);
+    // Neither index nor file: what the index still knows.
+    let path = site.config.dir.join(&before[0].file);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&[7; 100], &whole[100..]].concat()).unwrap();
+    let left = footage.gops(&camera(), at(0), at(2_000)).unwrap();
+    assert_eq!(left, [&before[..1], &before[2..]].concat());
+    std::fs::write(&path, whole).unwrap();
+    let hurt = &before[3];
+    let path = site.config.dir.join(&hurt.file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[hurt.entry.offset as usize + 5] ^= 0x20;
+    std::fs::write(&path, bytes).unwrap();
+    let clip = footage.clip(&camera(), at(0), at(2_000), ClipForm::Faststart).unwrap();
+    let gap = vong_media::Gap { from: hurt.entry.start, to: hurt.entry.end() };
+    assert_eq!((clip.gaps(), clip.damaged()), (&[gap][..], &[gap][..]));
+    assert_eq!(clip.frames(), 45);
+    let text = String::from_utf8_lossy(&bytes_of(&clip)).into_owned();
+    assert!(text.contains("<14>") && !text.contains("<15>") && text.contains("<20>"));
+    assert_eq!(footage.shared_metrics().damage.with_label_values(&["group"]).get(), 1);
+}
+
+#[test]
+fn file_whose_sync_failed_ends_there_and_is_looked_at_again() {
+    let mut site = Site::new();
+    site.config.sync_every_s = 0;
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    let gops = gops(&parameters(1), &units(0..40));
+    push_all(&mut writer, &gops[..2]);
+    writer.break_disk();
+    assert!(matches!(writer.push(&gops[2]), Err(Error::Io { operation: "sync", .. })));
+    push_all(&mut writer, &gops[3..]);
+    drop((writer, footage));
+    let files = site.files();
+    assert_eq!(files.len(), 2, "what follows goes to another file");
+    let problems = fsck(&site.config.dir, Depth::Structure).unwrap().problems;
+    assert!(problems.iter().any(|p| p.path == files[0] && p.what == ProblemKind::NotClosed));
+    let (footage, opened) = site.open();
+    assert_eq!(opened.recovered.len(), 1);
+    let starts = footage.gops(&camera(), at(0), at(1_600)).unwrap();
+    let starts: Vec<_> = starts.iter().map(|gop| gop.entry.start).collect();
+    assert_eq!(starts, [0, 200, 600, 800, 1_000, 1_200, 1_400].map(at));
+}
+
 #[test]
 fn what_is_not_footage_is_set_aside_and_damage_in_the_middle_cuts_nothing() {
     let site = Site::new();

@@ -14,24 +14,24 @@ use vong_telemetry::Metrics;
 use crate::{CameraWriter, Clip, Footage, FootageConfig, FootageMetrics, Opened};
 
 /// 2026-11-22T10:00:00Z.
-pub(super) const T0_MS: i64 = 1_795_341_600_000;
+pub(crate) const T0_MS: i64 = 1_795_341_600_000;
 
-pub(super) fn at(ms: i64) -> EventTime {
+pub(crate) fn at(ms: i64) -> EventTime {
     EventTime((T0_MS + ms) * 1_000)
 }
 
-pub(super) fn camera() -> CameraId {
+pub(crate) fn camera() -> CameraId {
     CameraId::from("CAM-01")
 }
 
-pub(super) struct Site {
-    pub(super) dir: tempfile::TempDir,
-    pub(super) clock: ManualClock,
-    pub(super) config: FootageConfig,
+pub(crate) struct Site {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) clock: ManualClock,
+    pub(crate) config: FootageConfig,
 }
 
 impl Site {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = FootageConfig {
             dir: dir.path().join("footage"),
@@ -41,17 +41,17 @@ impl Site {
         Self { dir, clock: ManualClock::new(at(0).micros()), config }
     }
 
-    pub(super) fn open(&self) -> (Footage, Opened) {
+    pub(crate) fn open(&self) -> (Footage, Opened) {
         let metrics = FootageMetrics::new(&Metrics::new());
         Footage::open(self.config.clone(), Arc::new(self.clock.clone()), metrics).unwrap()
     }
 
     /// All media files, oldest first.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         self.files_called("mp4")
     }
 
-    pub(super) fn files_called(&self, extension: &str) -> Vec<PathBuf> {
+    pub(crate) fn files_called(&self, extension: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut dirs = vec![self.config.dir.clone()];
         while let Some(dir) = dirs.pop() {
@@ -69,7 +69,7 @@ impl Site {
     }
 }
 
-pub(super) fn parameters(tag: u8) -> Arc<VideoParameters> {
+pub(crate) fn parameters(tag: u8) -> Arc<VideoParameters> {
     Arc::new(VideoParameters {
         codec: Codec::H264,
         width: 640,
@@ -80,7 +80,7 @@ pub(super) fn parameters(tag: u8) -> Arc<VideoParameters> {
 }
 
 /// Frames `range` of a 25 frame/s stream with a key frame every 5; frame n's bytes tell n.
-pub(super) fn units(range: std::ops::Range<i64>) -> Vec<AccessUnit> {
+pub(crate) fn units(range: std::ops::Range<i64>) -> Vec<AccessUnit> {
     range
         .map(|n| AccessUnit {
             pts_90k: n * 3_600,
@@ -94,7 +94,7 @@ pub(super) fn units(range: std::ops::Range<i64>) -> Vec<AccessUnit> {
 }
 
 /// Groups of these frames, the last one closed by an interruption.
-pub(super) fn gops(parameters: &Arc<VideoParameters>, units: &[AccessUnit]) -> Vec<Gop> {
+pub(crate) fn gops(parameters: &Arc<VideoParameters>, units: &[AccessUnit]) -> Vec<Gop> {
     let mut builder = GopBuilder::new(GopLimits::default());
     let mut gops: Vec<Gop> = builder.parameters(parameters).into_iter().collect();
     gops.extend(units.iter().filter_map(|unit| builder.access_unit(unit)));
@@ -102,12 +102,12 @@ pub(super) fn gops(parameters: &Arc<VideoParameters>, units: &[AccessUnit]) -> V
     gops
 }
 
-pub(super) fn push_all(writer: &mut CameraWriter, gops: &[Gop]) {
+pub(crate) fn push_all(writer: &mut CameraWriter, gops: &[Gop]) {
     gops.iter().for_each(|gop| writer.push(gop).unwrap());
 }
 
 /// The whole clip, read in uneven pieces.
-pub(super) fn bytes_of(clip: &Clip) -> Vec<u8> {
+pub(crate) fn bytes_of(clip: &Clip) -> Vec<u8> {
     let mut out = Vec::new();
     let mut step = 1;
     while (out.len() as u64) < clip.total_len() {
@@ -122,15 +122,15 @@ pub(super) fn bytes_of(clip: &Clip) -> Vec<u8> {
 }
 
 /// Video made by ffmpeg.
-pub(super) struct Real {
-    pub(super) parameters: Arc<VideoParameters>,
-    pub(super) units: Vec<AccessUnit>,
-    pub(super) file: PathBuf,
+pub(crate) struct Real {
+    pub(crate) parameters: Arc<VideoParameters>,
+    pub(crate) units: Vec<AccessUnit>,
+    pub(crate) file: PathBuf,
 }
 
 /// Encodes `seconds` of test picture, 25 frame/s, a key frame a second; `None`, with the reason
 /// printed, where there is no ffmpeg or it cannot encode this.
-pub(super) fn real(dir: &Path, codec: Codec, seconds: u32) -> Option<Real> {
+pub(crate) fn real(dir: &Path, codec: Codec, seconds: u32) -> Option<Real> {
     let file = dir.join(format!("source-{codec}.mp4"));
     let source = format!("testsrc2=size=192x108:rate=25:duration={seconds}");
     let (encoder, tag, name) = match codec {
@@ -206,7 +206,7 @@ fn units_of(bytes: &[u8], stbl: &Stbl) -> Vec<AccessUnit> {
 }
 
 /// What ffprobe says: `codec frames duration_ts`.
-pub(super) fn probe(file: &Path) -> String {
+pub(crate) fn probe(file: &Path) -> String {
     let mut command = Command::new("ffprobe");
     command.args(["-v", "error", "-count_frames", "-select_streams", "v:0"]);
     command.args(["-show_entries", "stream=codec_name,nb_read_frames:format=duration"]);
@@ -217,7 +217,7 @@ pub(super) fn probe(file: &Path) -> String {
 }
 
 /// One hash per decoded picture; the decoder must have nothing to complain about.
-pub(super) fn pictures(file: &Path) -> Vec<String> {
+pub(crate) fn pictures(file: &Path) -> Vec<String> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-i"]).arg(file);
     command.args(["-fps_mode", "passthrough", "-f", "framemd5", "-"]);
@@ -229,7 +229,7 @@ pub(super) fn pictures(file: &Path) -> Vec<String> {
 }
 
 /// Presentation times of the decoded pictures, 1/90000 s.
-pub(super) fn times(file: &Path) -> Vec<i64> {
+pub(crate) fn times(file: &Path) -> Vec<i64> {
     let mut command = Command::new("ffprobe");
     command.args(["-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pts"]);
     command.args(["-of", "csv=p=0"]).arg(file);

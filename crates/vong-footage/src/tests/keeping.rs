@@ -126,7 +126,7 @@ fn old_footage_goes_by_age_and_held_footage_stays() {
     assert_eq!(footage.sweep().unwrap().deleted.len(), 1);
     assert_eq!(footage.release(1).unwrap().request.case, "case 7");
     assert!(footage.release(1).is_err());
-    assert_eq!(footage.coverage(&camera(), at(0), at(12_000)).len(), 1);
+    assert_eq!(footage.gops(&camera(), at(0), at(12_000)).unwrap(), []);
     // The chain goes on from the deleted groups.
     let mut writer = footage.writer(&camera()).unwrap();
     push_all(&mut writer, &gops(&parameters(1), &units(300..310)));
@@ -149,6 +149,9 @@ fn largest_size_is_kept_by_deleting_the_oldest_of_all_cameras() {
     drop(footage);
     site.config.max_bytes = all / 2;
     let (footage, _) = site.open();
+    let early = footage.sweep().unwrap();
+    assert_eq!((early.deleted_bytes, early.over_bytes), (0, all - all / 2), "the last hour stays");
+    site.clock.advance(Duration::from_secs(7_200));
     let sweep = footage.sweep().unwrap();
     assert!(sweep.kept_bytes <= all / 2 && sweep.kept_bytes > all / 4);
     assert_eq!(sweep.kept_bytes + sweep.deleted_bytes, all);
@@ -156,14 +159,22 @@ fn largest_size_is_kept_by_deleting_the_oldest_of_all_cameras() {
     let first = |name: &str| footage.span(&name.into()).unwrap().0;
     let apart = first("CAM-01").micros().abs_diff(first("CAM-02").micros());
     assert!(apart <= 4_200_000, "both lose their oldest");
-    // Nothing may be deleted any more: said, not done.
-    footage.hold(hold(0, 99_000, None)).unwrap();
+    // What is on hold does not count: nothing else has to go for it.
     footage.hold(HoldRequest { camera_id: "CAM-02".into(), ..hold(0, 99_000, None) }).unwrap();
+    footage.hold(HoldRequest { camera_id: "CAM-02".into(), ..hold(5_000, 9_000, None) }).unwrap();
+    let held = footage.outlook().classes[0].held_bytes;
+    drop(footage);
+    site.config.max_bytes = sweep.kept_bytes - held;
+    let (footage, _) = site.open();
+    let again = footage.sweep().unwrap();
+    assert!(held > 0 && held < sweep.kept_bytes);
+    assert_eq!((again.deleted_bytes, again.over_bytes), (0, 0));
     drop(footage);
     site.config.max_bytes = 1;
     let (footage, _) = site.open();
     let sweep = footage.sweep().unwrap();
-    assert_eq!((sweep.deleted_bytes, sweep.over_bytes), (0, sweep.kept_bytes - 1));
+    assert_eq!((sweep.kept_bytes, sweep.over_bytes), (held, 0));
+    assert_eq!(footage.span(&camera()), None);
 }
 
 #[test]
@@ -197,6 +208,133 @@ fn interrupted_deletion_is_finished_at_the_next_start() {
     let (_footage, opened) = site.open();
     assert!(!oldest.try_exists().unwrap());
     assert_eq!(opened.recovered, []);
+}
+
+#[test]
+fn nothing_is_deleted_while_it_is_not_known_what_is_on_hold() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    footage.hold(hold(0, 1, None)).unwrap();
+    drop((writer, footage));
+    let list = site.config.dir.join("holds.json");
+    let whole = std::fs::read(&list).unwrap();
+    std::fs::write(&list, &whole[..20]).unwrap();
+    let (footage, _) = site.open();
+    site.clock.advance(90 * DAY);
+    assert!(matches!(footage.sweep(), Err(Error::HoldsUnknown { .. })));
+    assert_eq!(footage.make_room().unwrap().deleted, Vec::<String>::new());
+    footage.writer(&camera()).unwrap().push(&gops(&parameters(1), &units(250..255))[0]).unwrap();
+    drop(footage);
+    std::fs::write(&list, whole).unwrap();
+    let (footage, _) = site.open();
+    site.clock.advance(90 * DAY);
+    assert!(footage.sweep().unwrap().deleted.len() > 1 && footage.holds().len() == 1);
+}
+
+#[test]
+fn clock_that_is_once_years_ahead_takes_no_footage() {
+    let mut site = Site::new();
+    site.config.keep_days = 2;
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
+    drop(writer);
+    let files = site.files().len();
+    let none = Vec::<String>::new();
+    assert_eq!(footage.sweep().unwrap().deleted, none);
+    let right = site.clock.now();
+    let ahead = Duration::from_secs(4 * 365 * 86_400);
+    site.clock.set(EventTime(right).saturating_add(ahead).micros());
+    let sweep = footage.sweep().unwrap();
+    assert_eq!((&sweep.deleted, sweep.age_held_back), (&none, ahead));
+    // It records with the wrong clock, and is started again with it.
+    let mut writer = footage.writer(&camera()).unwrap();
+    let mut wrong = gops(&parameters(1), &units(300..400));
+    wrong.iter_mut().for_each(|gop| gop.start = gop.start.saturating_add(ahead));
+    push_all(&mut writer, &wrong);
+    drop((writer, footage));
+    for _ in 0..3 {
+        let (footage, _) = site.open();
+        site.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(footage.sweep().unwrap().deleted, none);
+    }
+    // Right again: nothing is held back, and age counts as ever.
+    site.clock.set(EventTime(right).saturating_add(3 * DAY).micros());
+    let (footage, _) = site.open();
+    assert!(footage.sweep().unwrap().age_held_back > DAY, "the machine may have been off");
+    site.clock.advance(Duration::from_secs(86_400));
+    site.clock.advance(3 * DAY);
+    let sweep = footage.sweep().unwrap();
+    assert_eq!((sweep.deleted.len(), sweep.age_held_back), (files, Duration::ZERO));
+}
+
+#[test]
+fn footage_is_deleted_again_at_twice_the_pace_after_the_machine_was_off() {
+    let mut site = Site::new();
+    site.config.keep_days = 1;
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..300)));
+    drop((writer, footage));
+    site.clock.set(at(10 * 86_400_000).micros());
+    let (footage, _) = site.open();
+    assert_eq!(footage.sweep().unwrap().deleted.len(), 0);
+    let noted = std::fs::read_to_string(site.config.dir.join("retention-clock")).unwrap();
+    let unquestioned = at(12_000 + 3_600_000).micros();
+    assert_eq!(noted, format!("vong-retention-clock-1 {unquestioned}\n"));
+    // One hour is unquestioned, 23.1 are passed at twice their pace.
+    site.clock.advance(Duration::from_secs(11 * 3_600));
+    assert_eq!(footage.sweep().unwrap().deleted.len(), 0);
+    site.clock.advance(Duration::from_secs(3_600));
+    assert!(!footage.sweep().unwrap().deleted.is_empty());
+    assert!(footage.make_room().is_ok());
+}
+
+#[test]
+fn what_cannot_be_deleted_keeps_nothing_else_and_is_tried_again() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    for name in ["CAM-01", "CAM-02"] {
+        let mut writer = footage.writer(&name.into()).unwrap();
+        push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    }
+    let of = |name: &str| site.files().into_iter().filter(|f| f.iter().any(|p| p == name)).count();
+    let stubborn = site.files()[0].clone();
+    let (index, whole) = {
+        let index = site.files_called("idx").pop().unwrap();
+        let whole = std::fs::read(&index).unwrap();
+        (index, whole)
+    };
+    assert!(index.iter().any(|part| part == "CAM-02"));
+    std::fs::remove_file(&stubborn).unwrap();
+    std::fs::create_dir(&stubborn).unwrap();
+    std::fs::remove_file(&index).unwrap();
+    std::fs::create_dir(&index).unwrap();
+    let before = of("CAM-02");
+    site.clock.advance(90 * DAY);
+    let swept = footage.sweep().unwrap();
+    assert!(swept.deleted.iter().all(|file| file.starts_with("CAM-01/")), "{:?}", swept.deleted);
+    assert_eq!(of("CAM-02"), before, "no word, no deed");
+    assert!(stubborn.is_dir() && swept.deleted.len() > 1);
+    std::fs::remove_dir(&stubborn).unwrap();
+    std::fs::write(&stubborn, "now it can be").unwrap();
+    footage.sweep().unwrap();
+    assert!(!stubborn.try_exists().unwrap());
+    // A start does not fail of one either.
+    std::fs::create_dir(&stubborn).unwrap();
+    drop(footage);
+    std::fs::remove_dir(&index).unwrap();
+    std::fs::write(&index, whole).unwrap();
+    let (footage, opened) = site.open();
+    assert_eq!(opened.unreadable, Vec::<std::path::PathBuf>::new());
+    std::fs::remove_dir(&stubborn).unwrap();
+    std::fs::write(&stubborn, "once more").unwrap();
+    site.clock.advance(DAY);
+    footage.sweep().unwrap();
+    assert!(!stubborn.try_exists().unwrap());
+    assert_eq!(of("CAM-02"), 0);
 }
 
 #[test]
@@ -296,6 +434,7 @@ fn class_over_its_own_size_loses_its_oldest_and_no_other_does() {
     site.config.classes = [("counting".to_owned(), limits)].into();
     let (footage, _) = site.open();
     footage.set_classes([("CAM-02".into(), "counting".to_owned())].into());
+    site.clock.advance(Duration::from_secs(7_200));
     let sweep = footage.sweep().unwrap();
     assert!(sweep.deleted.iter().all(|file| file.starts_with("CAM-02/")), "{:?}", sweep.deleted);
     let outlook = footage.outlook();

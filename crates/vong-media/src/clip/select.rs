@@ -24,6 +24,8 @@ pub(super) struct Chunk {
     pub(super) media_90k: u64,
     pub(super) frames: Vec<Frame>,
     start: EventTime,
+    /// When it was recorded, by its whole frame table.
+    covered: Vec<(EventTime, EventTime)>,
 }
 
 impl Chunk {
@@ -37,6 +39,7 @@ impl Chunk {
             media_90k: 0,
             frames: gop.frames.clone(),
             start: gop.start,
+            covered: crate::covered(gop.start, &durations(&gop.frames)),
         }
     }
 
@@ -158,6 +161,10 @@ fn end_of(gop: &ClipGop) -> EventTime {
     wall_after(gop.start, duration(&gop.frames))
 }
 
+fn durations(frames: &[Frame]) -> Vec<u32> {
+    frames.iter().map(|frame| frame.duration_90k).collect()
+}
+
 fn duration(frames: &[Frame]) -> u64 {
     frames.iter().map(|frame| u64::from(frame.duration_90k)).fold(0, u64::saturating_add)
 }
@@ -175,8 +182,7 @@ fn frames_before(gop: &ClipGop, to: EventTime) -> usize {
 
 /// What of `[from, to)` no chunk covers.
 fn gaps(chunks: &[Chunk], from: EventTime, to: EventTime) -> Vec<Gap> {
-    let span = |chunk: &Chunk| (chunk.start, wall_after(chunk.start, chunk.duration_90k()));
-    let mut spans: Vec<_> = chunks.iter().map(span).collect();
+    let mut spans: Vec<_> = chunks.iter().flat_map(|chunk| chunk.covered.iter().copied()).collect();
     spans.sort_unstable();
     let mut gaps = Vec::new();
     let mut covered = from;

@@ -212,7 +212,9 @@ fn stalled_last_frame_ends_with_the_interval() {
         "K0:40,90000",
         0,
         1_000,
-        expect!["shows 0..1000 in 2 frames; plays 1000 from 0; samples 1x40 1x960; gaps []"],
+        expect![
+            "shows 0..1000 in 2 frames; plays 1000 from 0; samples 1x40 1x960; gaps [80..1000]"
+        ],
     );
 }
 

@@ -1,5 +1,7 @@
 //! Which clips an alert gets.
 
+use std::ops::Range;
+
 use arrow::array::{UInt32Array, UInt64Array};
 use vong_footage::{Footage, FootageConfig, FootageMetrics};
 use vong_log::{FileLog, LogConfig, MemLog};
@@ -219,6 +221,75 @@ async fn damage_of_the_log_costs_the_clips_of_the_alerts_it_hit_and_is_counted()
     // Once while looking for clips filed before, once while filing.
     let told = metrics.render();
     assert!(told.contains("vong_clips_lost_records_total 2"), "{told}");
+}
+
+/// A log that takes no clips: its disk is full.
+#[derive(Debug)]
+struct Full(MemLog);
+
+impl Log for Full {
+    fn append(
+        &self,
+        entries: Vec<Entry>,
+    ) -> vong_log::BoxFuture<'_, Result<Range<Offset>, vong_log::Error>> {
+        if entries.iter().any(|entry| entry.stream == Stream::Clips) {
+            let source = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
+            let full = vong_log::Error::DiskFull { path: "log".into(), source };
+            return Box::pin(async { Err(full) });
+        }
+        self.0.append(entries)
+    }
+    fn append_blocking(&self, entries: Vec<Entry>) -> Result<Range<Offset>, vong_log::Error> {
+        self.0.append_blocking(entries)
+    }
+    fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Record>, vong_log::Error> {
+        self.0.read(from, max_bytes)
+    }
+    fn floor(&self) -> Offset {
+        self.0.floor()
+    }
+    fn head(&self) -> Offset {
+        self.0.head()
+    }
+    fn watch(&self) -> tokio::sync::watch::Receiver<Offset> {
+        self.0.watch()
+    }
+    fn epoch(&self) -> &str {
+        self.0.epoch()
+    }
+    fn sealed(&self) -> Vec<vong_log::SealedRange> {
+        self.0.sealed()
+    }
+    fn trim(&self, below: Offset) -> Result<(), vong_log::Error> {
+        self.0.trim(below)
+    }
+    fn cursor_get(&self, name: &str) -> Result<Option<Offset>, vong_log::Error> {
+        self.0.cursor_get(name)
+    }
+    fn cursor_set(&self, name: &str, offset: Offset) -> Result<(), vong_log::Error> {
+        self.0.cursor_set(name, offset)
+    }
+}
+
+#[tokio::test]
+async fn clips_that_the_log_did_not_take_before_the_end_are_filed_at_the_next_start() {
+    let full = Full(MemLog::new(Arc::new(SystemClock)));
+    // So many that one read of them moves the cursor, which is coarse.
+    for n in 0..1_030 {
+        let state = if n == 5 { "firing" } else { "resolved" };
+        let batch = transition(&format!("a{n}"), state, "TR-001");
+        full.0.append(vec![Entry::new(Stream::AlertTransitions, batch)]).await.unwrap();
+    }
+    let log: Arc<dyn Log> = Arc::new(full);
+    let stop = Shutdown::new();
+    let running = filer(&log, &Metrics::new()).run(stop.clone());
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stop.request();
+    };
+    let (ended, ()) = tokio::join!(running, stopping);
+    ended.unwrap();
+    assert_eq!(log.cursor_get(ClipFiler::CURSOR).unwrap(), None);
 }
 
 /// A recorder that records nothing.

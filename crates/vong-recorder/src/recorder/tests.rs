@@ -4,7 +4,7 @@ use std::path::Path;
 
 use vong_footage::{FootageConfig, FootageMetrics};
 use vong_log::MemLog;
-use vong_media::{AccessUnit, AccessUnitSink as _};
+use vong_media::{AccessUnit, AccessUnitSink as _, ClipForm};
 use vong_model::{Camera, Offset, Recording};
 use vong_runtime::{ManualClock, Shutdown};
 use vong_telemetry::Metrics;
@@ -133,7 +133,8 @@ fn camera_of_events_is_recorded_around_them_only() {
     let seconds: Vec<_> =
         gops.iter().map(|gop| (gop.entry.start.micros() - at(0).micros()) / 1_000_000).collect();
     assert_eq!(seconds, [6, 7, 8, 9, 10, 11, 12, 13]);
-    assert!(footage.coverage(&event_camera.camera_id, at(6), at(14)).is_empty());
+    let clip = footage.clip(&event_camera.camera_id, at(6), at(14), ClipForm::Faststart).unwrap();
+    assert_eq!(clip.gaps(), []);
 }
 
 #[test]

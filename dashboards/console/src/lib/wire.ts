@@ -82,6 +82,10 @@ ready: boolean,
  */
 gaps: Array<ClipGap>, 
 /**
+ * Groups that were recorded and that the disk does not give any more; they lie inside `gaps`.
+ */
+damaged: Array<ClipGap>, 
+/**
  * RTP packets lost in its groups.
  */
 lost_packets: number, 

@@ -104,11 +104,20 @@ struct Shot {
     key: bool,
     start: EventTime,
     end: EventTime,
+    /// `end`, or earlier where it was held over a hole.
+    recorded: EventTime,
     ticks: u32,
     size: u32,
     file: u32,
     byte: u64,
     description: u32,
+}
+
+/// How long the frames of a group last, but for the longer half of them.
+fn usual_ticks(gop: &ClipGop) -> u32 {
+    let count = |ticks: u32| gop.frames.iter().filter(|frame| frame.duration_90k <= ticks).count();
+    let ticks = gop.frames.iter().map(|frame| frame.duration_90k);
+    ticks.filter(|ticks| 2 * count(*ticks) >= gop.frames.len()).min().unwrap_or(0)
 }
 
 /// All frames that can be decoded, in the order they were recorded.
@@ -124,8 +133,13 @@ fn shots(gops: &[ClipGop]) -> Vec<Shot> {
             continue;
         }
         let (mut ticks, mut byte) = (0, gop.payload_offset);
+        let usual = usual_ticks(gop);
         for (number, frame) in gop.frames.iter().enumerate() {
             let start = wall_after(gop.start, ticks);
+            let held =
+                frame.duration_90k > 90_000 && u64::from(frame.duration_90k) > 2 * u64::from(usual);
+            let recorded = if held { usual } else { frame.duration_90k };
+            let recorded = wall_after(gop.start, ticks + u64::from(recorded));
             ticks += u64::from(frame.duration_90k);
             shots.push(Shot {
                 group,
@@ -133,6 +147,7 @@ fn shots(gops: &[ClipGop]) -> Vec<Shot> {
                 key: gop.key && number == 0,
                 start,
                 end: wall_after(gop.start, ticks),
+                recorded,
                 ticks: frame.duration_90k,
                 size: frame.size,
                 file: gop.file,
@@ -217,16 +232,17 @@ fn reference(
     Some((shown, samples))
 }
 
-/// Where no frame was on screen for longer than is tolerated, instant by instant.
+/// Where nothing was recorded for longer than is tolerated, instant by instant.
 fn missing(shots: &[Shot], from: EventTime, to: EventTime) -> Vec<Gap> {
-    let mut edges: Vec<EventTime> = shots.iter().flat_map(|shot| [shot.start, shot.end]).collect();
+    let mut edges: Vec<EventTime> =
+        shots.iter().flat_map(|shot| [shot.start, shot.recorded]).collect();
     edges.extend([from, to]);
     edges.retain(|edge| (from..=to).contains(edge));
     edges.sort_unstable();
     edges.dedup();
     let mut gaps: Vec<Gap> = Vec::new();
     for pair in edges.windows(2) {
-        if shots.iter().any(|shot| shot.start <= pair[0] && shot.end >= pair[1]) {
+        if shots.iter().any(|shot| shot.start <= pair[0] && shot.recorded >= pair[1]) {
             continue;
         }
         match gaps.last_mut() {
