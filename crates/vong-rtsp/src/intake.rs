@@ -124,6 +124,7 @@ impl RtspIntake {
         self.sinks.iter_mut().for_each(|sink| sink.interrupted());
         self.order.interrupted();
         self.camera_clock.interrupted();
+        self.loss.interrupted();
     }
 
     /// Connects and delivers until the session ends, which it always does with a reason.
@@ -307,6 +308,7 @@ impl RtspIntake {
         let sent = facts.send(Fact::Camera(CameraFact {
             at: EventTime(self.ground.clock.now()),
             camera_id: camera_id.clone(),
+            about: state.about(),
             state,
             detail,
             unit_code: unit_code.clone(),

@@ -23,7 +23,9 @@ mod watch;
 pub use backoff::Backoff;
 pub use camera_clock::CameraClock;
 pub use error::Error;
-pub use facts::{CameraFact, CameraState, Fact, FactSender, FactWriter, OnvifFact, fact_channel};
+pub use facts::{
+    About, CameraFact, CameraState, Fact, FactSender, FactWriter, OnvifFact, fact_channel,
+};
 pub use gate::ConnectGate;
 pub use intake::{CameraStream, IntakeGround, RtspIntake};
 pub use login::Login;

@@ -11,8 +11,8 @@ use vong_media::AccessUnitSink;
 use vong_model::{Assets, Camera, CameraId, EventTime};
 use vong_recorder::RecorderHandle;
 use vong_rtsp::{
-    CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
-    Transport,
+    About, CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login,
+    RtspIntake, Transport,
 };
 use vong_runtime::{OnFailure, Shutdown, Tasks};
 use vong_vision::CameraSinks;
@@ -91,6 +91,7 @@ impl RunningCameras {
         for mut camera in stopping {
             while camera.ended.changed().await.is_ok() {}
             if !wanted.contains_key(&camera.needs.camera.camera_id) {
+                self.shared.recorder.forget(&camera.needs.camera.camera_id);
                 self.tell_removed(&camera.needs.camera).await;
             }
         }
@@ -115,6 +116,7 @@ impl RunningCameras {
         let fact = CameraFact {
             at: EventTime(self.shared.ground.clock.now()),
             camera_id: camera_id.clone(),
+            about: About::Register,
             state: CameraState::Removed,
             detail: String::new(),
             unit_code: unit_code.clone(),
