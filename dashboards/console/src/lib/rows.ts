@@ -46,6 +46,8 @@ export type CameraRow = {
   state: string;
   detail: string | null;
   event_time_ms: number;
+  /** `lost` while what it shows is not recorded. */
+  recording: string | null;
 };
 
 export type AlertRow = {
@@ -119,6 +121,7 @@ export function cameraRow(fields: Fields): CameraRow {
     state: text(fields['state']) ?? '',
     detail: text(fields['detail']),
     event_time_ms: number(fields['event_time_ms']) ?? 0,
+    recording: text(fields['recording']),
   };
 }
 
