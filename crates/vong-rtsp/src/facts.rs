@@ -1,7 +1,7 @@
 //! Facts about cameras on their way to the log.
 //!
-//! A camera's task must never wait for the disk: it hands facts to one writer, which appends and
-//! tries again until the log takes them, so a fact is late when the disk is slow, never lost.
+//! A camera's task must never wait for the disk: it offers facts to one writer, which appends and
+//! tries again until the log takes them; what does not fit waits at the camera, see `teller.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,7 +164,7 @@ impl FactWriter {
 
 /// The channel of facts alone, for who writes them elsewhere.
 pub fn fact_channel() -> (FactSender, Receiver<Fact>) {
-    // Facts are rare (a change of state per camera); when the log stands still, cameras wait.
+    // Facts are rare (a change of state per camera). `Wait` with `offer`: who is full is told so.
     channel::bounded("rtsp/facts", Capacity::items(1_024), WhenFull::Wait)
 }
 

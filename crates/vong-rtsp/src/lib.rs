@@ -12,12 +12,15 @@ mod facts;
 mod gate;
 mod intake;
 mod login;
+mod metadata_track;
 mod metrics;
 mod networks;
 mod offer;
 pub mod onvif;
 mod probe;
 mod session;
+mod teller;
+mod unread;
 mod watch;
 
 pub use backoff::Backoff;
@@ -27,7 +30,7 @@ pub use facts::{
     About, CameraFact, CameraState, Fact, FactSender, FactWriter, OnvifFact, fact_channel,
 };
 pub use gate::ConnectGate;
-pub use intake::{CameraStream, IntakeGround, RtspIntake};
+pub use intake::{CameraStream, IntakeGround, RtspIntake, StreamKind};
 pub use login::Login;
 pub use metrics::RtspMetrics;
 pub use networks::{Networks, NoNetwork, PRIVATE};
