@@ -71,10 +71,22 @@ pub struct GopLimits {
     pub frame_bytes: usize,
 }
 
+impl GopLimits {
+    /// Frames of a group by default.
+    pub const FRAMES: usize = 3_000;
+    /// Bytes after which a group is continued in a further one by default.
+    pub const BYTES: u64 = 32 << 20;
+}
+
 impl Default for GopLimits {
     /// 3,000 frames, 32 MiB, 30 s; 16 MiB a frame.
     fn default() -> Self {
-        Self { frames: 3_000, bytes: 32 << 20, duration_90k: 30 * 90_000, frame_bytes: 16 << 20 }
+        Self {
+            frames: Self::FRAMES,
+            bytes: Self::BYTES,
+            duration_90k: 30 * 90_000,
+            frame_bytes: 16 << 20,
+        }
     }
 }
 
