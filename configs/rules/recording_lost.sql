@@ -5,7 +5,7 @@ CREATE ALERT RULE recording_lost
   SEVERITY high
   LIMIT 10 PER INTERVAL '10 minutes'
   TITLE vi 'Camera không được ghi hình' en 'Camera is not recorded'
-  ACTION vi 'Xem lý do trong camera_events: ổ đĩa chậm hoặc đầy, hay camera không gửi khung hình khóa; ghi lại khoảng thời gian bị mất'
+  ACTION vi 'Xem lý do trong camera_events: ổ đĩa chậm hoặc đầy, hay camera không gửi khung chính; ghi lại khoảng thời gian bị mất'
          en 'See why in camera_events: a slow or full disk, or a camera that sends no key frames; note the time that is missing'
 AS SELECT camera_id
    FROM camera_events

@@ -11,8 +11,8 @@ use vong_media::AccessUnitSink;
 use vong_model::{Assets, Camera, CameraId, EventTime};
 use vong_recorder::RecorderHandle;
 use vong_rtsp::{
-    About, CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
-    StreamKind, Transport,
+    About, CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login,
+    RtspIntake, StreamKind, Transport,
 };
 use vong_runtime::{OnFailure, Shutdown, Tasks};
 use vong_vision::CameraSinks;
