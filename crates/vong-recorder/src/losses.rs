@@ -169,7 +169,7 @@ impl Losses {
         let recorded = state.cameras.entry(camera.clone()).or_default();
         recorded.unit_code.clone_from(unit_code);
         recorded.sound = false;
-        let loss = recorded.loss.get_or_insert_with(|| Loss {
+        let loss = recorded.loss.get_or_insert(Loss {
             groups: 0,
             frames: 0,
             reason,

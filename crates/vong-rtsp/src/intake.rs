@@ -155,7 +155,7 @@ impl RtspIntake {
         if good {
             backoff.reset();
         }
-        self.metadata.ended(session.has_metadata(), good, &ended, Instant::now());
+        self.metadata.ended(session.has_metadata() && !good, &ended, Instant::now());
         drop(connected);
         ended
     }

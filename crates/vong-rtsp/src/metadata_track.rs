@@ -34,9 +34,9 @@ impl MetadataTrack {
         self.skip_once = asked && why.is_after_description();
     }
 
-    /// A session with it (`had`) or without it broke; `good`: not soon.
-    pub(crate) fn ended(&mut self, had: bool, good: bool, why: &Error, now: Instant) {
-        self.skip_once = had && !good;
+    /// A session broke; `to_blame`: it had the track and broke soon.
+    pub(crate) fn ended(&mut self, to_blame: bool, why: &Error, now: Instant) {
+        self.skip_once = to_blame;
         if why.is_of_metadata() {
             self.off_until = Some(now + OFF);
         }
@@ -59,12 +59,12 @@ mod tests {
             track.not_connected(track.is_asked_for(now), why);
         }
         assert_eq!(asked, [true, true, false, true], "each second attempt goes without");
-        track.ended(true, false, &Error::Ended, now);
+        track.ended(true, &Error::Ended, now);
         assert!(!track.is_asked_for(now), "it broke soon");
-        track.ended(false, false, &Error::Ended, now);
+        track.ended(false, &Error::Ended, now);
         assert!(track.is_asked_for(now));
-        track.ended(true, true, &Error::MetadataEndless { mib: 32 }, now);
-        track.ended(false, true, &Error::Ended, now);
+        track.ended(false, &Error::MetadataEndless { mib: 32 }, now);
+        track.ended(false, &Error::Ended, now);
         assert!(!track.is_asked_for(now + OFF / 2));
         assert!(track.is_asked_for(now + OFF));
         assert!(!MetadataTrack::new(false).is_asked_for(now));

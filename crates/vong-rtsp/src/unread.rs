@@ -92,7 +92,7 @@ mod tests {
         while !unread.frame(Some(frames * 101_000), 1_000) {
             frames += 1;
         }
-        assert_eq!(frames * 100_000 >> 20, LIMIT_BYTES >> 20);
+        assert_eq!((frames * 100_000) >> 20, LIMIT_BYTES >> 20);
         unread.document();
         assert!(!unread.frame(Some(u64::MAX), 1));
         assert!(!unread.frame(None, 1));

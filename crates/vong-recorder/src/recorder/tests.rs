@@ -96,7 +96,7 @@ fn what_the_disk_does_not_keep_up_with_is_dropped_in_whole_groups() {
         sinks.iter_mut().for_each(|sink| send(sink, second, 1_000));
     }
     assert!(room.metric("vong_recorder_gops_dropped_total{reason=\"queue_full\"} 5"));
-    let writer = std::thread::spawn(|| recorder.run(&[]));
+    let writer = vong_runtime::thread::spawn("test-writer", || recorder.run(&[])).unwrap();
     // A camera is unknown until its first group.
     let gops = |camera: &str| footage.gops(&camera.into(), at(0), at(99)).unwrap_or_default();
     let written = || (gops("CAM-1").len(), gops("CAM-2").len());

@@ -229,7 +229,7 @@ export const en: Messages = {
       log_good: 'good',
       log_damaged: 'damaged',
     },
-    own: { vong_disk: 'disk', vong_log: 'log' },
+    own: { vong_disk: 'disk', vong_footage: 'footage disk', vong_log: 'log' },
   },
 
   review: {

@@ -231,7 +231,7 @@ export const vi = {
       log_good: 'tốt',
       log_damaged: 'hỏng',
     },
-    own: { vong_disk: 'ổ đĩa', vong_log: 'nhật ký' },
+    own: { vong_disk: 'ổ đĩa', vong_footage: 'ổ ghi hình', vong_log: 'nhật ký' },
   },
 
   review: {
