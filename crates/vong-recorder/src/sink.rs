@@ -260,3 +260,39 @@ impl AccessUnitSink for RecorderSink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vong_runtime::ManualClock;
+    use vong_runtime::channel::{self, Capacity, WhenFull};
+    use vong_telemetry::Metrics;
+
+    use super::*;
+    use crate::testing::{at, gop};
+
+    #[test]
+    fn a_group_that_finds_no_place_is_a_loss_and_one_that_finds_no_writer_is_not() {
+        let (sender, mut items) =
+            channel::bounded("test/gops", Capacity::items(1), WhenFull::Disconnect);
+        let metrics = RecorderMetrics::new(&Metrics::new());
+        let clock = ManualClock::new(at(0).micros());
+        let losses = Losses::new(Arc::new(clock), metrics);
+        let budget = Budget::new(1 << 20);
+        let outlet = Outlet::new(sender, budget.clone(), losses.clone());
+        let hand_over = |n| outlet.gop((&"CAM-1".into(), &"U1".into()), Box::new(gop(n, 4)));
+        let lost = || {
+            let facts = losses.take_facts(at(1)).into_iter();
+            facts.map(|fact| fact.state).collect::<Vec<_>>()
+        };
+        hand_over(0);
+        assert_eq!(lost(), [""; 0]);
+        hand_over(1);
+        assert_eq!(lost(), ["recording_lost"]);
+        assert_eq!(budget.used(), 100, "of the group that waits");
+        assert!(items.try_recv().is_some());
+        drop(items);
+        losses.forget(&"CAM-1".into());
+        hand_over(2);
+        assert_eq!(lost(), [""; 0]);
+    }
+}
