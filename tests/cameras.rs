@@ -180,7 +180,7 @@ fn a_camera_that_sends_garbage_or_is_not_there_is_told_and_hinders_no_other() {
     let mut vong = Vong::new("").unwrap();
     vong.write("cameras.csv", &cameras(farm.port, &bad)).unwrap();
     vong.start().unwrap();
-    let states = "SELECT camera_id, state, detail FROM camera_events ORDER BY camera_id";
+    let states = "SELECT camera_id, state, detail FROM camera_events WHERE about = 'connection' ORDER BY camera_id";
     wait_until("every camera has said what it is", Duration::from_secs(40), || {
         vong.sql(states).unwrap().len() >= 5
     });

@@ -211,6 +211,18 @@ fn a_reviewer_steps_through_the_clip_of_an_alert_and_the_decision_stands_in_sql(
     assert_eq!(Value::Array(decided), expected);
     let open = demo.get("/api/v1/review?state=open").unwrap();
     assert!(!open.to_string().contains(&alert_id), "a decided case is still open");
+    // What an agency is shown is cut to its cameras before it is cut to a number.
+    let of = |cameras: &str| {
+        let seen = demo.sql(&format!(
+            "SELECT count(*) AS n FROM reviews WHERE alert_id = '{alert_id}' AND alert_id IN \
+             (SELECT alert_id FROM clips WHERE CAST(camera_id AS VARCHAR) IN ({cameras}))"
+        ));
+        seen[0]["n"].as_u64().unwrap()
+    };
+    let cameras = demo.sql(&format!(
+        "SELECT CAST(camera_id AS VARCHAR) AS id FROM clips WHERE alert_id = '{alert_id}' LIMIT 1"
+    ));
+    assert_eq!((of(&format!("'{}'", cameras[0]["id"].as_str().unwrap())), of("'CAM-X'")), (1, 0));
     // The engine did not take the decision for an act on the alert.
     let steps = demo.sql(&format!(
         "SELECT count(*) AS n FROM alert_transitions WHERE alert_id = '{alert_id}' AND actor = 'local'"

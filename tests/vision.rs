@@ -98,6 +98,17 @@ impl Watched {
         states
     }
 
+    /// What the facts say in words, all in one.
+    fn details(&self) -> String {
+        let records = self.log.read(Offset::ZERO, usize::MAX).unwrap();
+        let facts = records.iter().filter(|record| record.stream == Stream::SourceEvents);
+        let words = facts.map(|record| {
+            let columns = Columns::new(Stream::SourceEvents, &record.batch);
+            format!("{:?}", columns.texts("detail").unwrap())
+        });
+        words.collect()
+    }
+
     /// The processes of this test's workers: their limit of address space tells them.
     fn workers(&self) -> Vec<u32> {
         let limit = (self.memory_mib * 1024 * 1024).to_string();
@@ -269,7 +280,12 @@ fn stills_are_made_and_failures_are_told_apart() {
     let (film, stills) = (film(3), watched.vision.stills());
     let ask = |units: &[Bytes]| {
         let parameters = Arc::clone(&film.parameters);
-        let request = StillRequest { parameters, units: units.to_vec(), max_width: 320 };
+        let request = StillRequest {
+            camera: "CAM-01".into(),
+            parameters,
+            units: units.to_vec(),
+            max_width: 320,
+        };
         let still = stills.jpeg(request);
         watched.runtime.block_on(still)
     };
@@ -280,6 +296,7 @@ fn stills_are_made_and_failures_are_told_apart() {
     watched.signal("-KILL");
     assert_eq!(ask(&film.units), Err(StillError::Busy));
     wait_until("stills are made again", Duration::from_secs(10), || ask(&film.units).is_ok());
+    assert!(watched.details().contains("over frames of CAM-01"), "{}", watched.details());
     watched.stop();
 }
 

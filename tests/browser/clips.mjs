@@ -17,24 +17,40 @@ const server = createServer((request, response) => {
 });
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
 
-/** In the page: duration, and the time of the frame presented at the middle of each. */
+/**
+ * In the page: duration, and the time of the frame presented at the middle of each. A seek that
+ * ends on the frame that is presented already presents none anew.
+ */
 async function step({ url, times, seconds }) {
   const video = document.createElement('video');
   video.muted = true;
+  let mediaTime = null;
+  const watch = () =>
+    video.requestVideoFrameCallback((_now, frame) => {
+      mediaTime = frame.mediaTime;
+      watch();
+    });
+  watch();
+  const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const until = (event) =>
+    new Promise((done, failed) => {
+      video.addEventListener(event, done, { once: true });
+      video.onerror = () => failed(new Error(video.error.message));
+    });
+  const loaded = until('loadeddata');
   video.src = url;
   document.body.replaceChildren(video);
-  await new Promise((ready, failed) => {
-    video.onloadeddata = ready;
-    video.onerror = () => failed(new Error(video.error.message));
-  });
+  await loaded;
   const presented = [];
   for (let n = 0; n < times.length; n += 1) {
-    const middle = (times[n] + (times[n + 1] ?? seconds)) / 2;
-    const shown = new Promise((done) => {
-      video.requestVideoFrameCallback((_now, frame) => done(frame.mediaTime));
-    });
-    video.currentTime = middle;
-    presented.push(await shown);
+    const sought = until('seeked');
+    video.currentTime = (times[n] + (times[n + 1] ?? seconds)) / 2;
+    await sought;
+    for (let patience = 0; patience < 20; patience += 1) {
+      await painted();
+      if (mediaTime !== null && Math.abs(mediaTime - times[n]) < 0.002) break;
+    }
+    presented.push(mediaTime);
   }
   return { duration: video.duration, presented };
 }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use vong_footage::{Clip, ClipForm};
-use vong_media::{StillError, StillRequest, VideoParameters};
+use vong_media::{STILL_BYTES, STILL_UNITS, StillError, StillRequest, VideoParameters};
 use vong_model::{Action, CameraId, EventTime};
 use vong_telemetry::Kind;
 use vong_wire::http::{FootageGap, FrameTable};
@@ -20,9 +20,6 @@ use crate::app::App;
 use crate::clips::blocking;
 use crate::error::Problem;
 use crate::guard::Caller;
-
-/// Most bytes that are decoded for one picture: a long group of a 4K camera.
-const STILL_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Widest picture, pixels.
 const STILL_WIDTH: u32 = 3_840;
@@ -82,9 +79,10 @@ pub(crate) async fn still(
     };
     // Any frame covers more than this.
     let span = (EventTime(at_us), EventTime(at_us.saturating_add(1_000)));
-    let clip = open(&app, camera, span, ClipForm::WholeGroups).await?;
+    let clip = open(&app, camera.clone(), span, ClipForm::WholeGroups).await?;
     let frames = blocking(move || units(&clip)).await??;
     let request = StillRequest {
+        camera,
         parameters: frames.0,
         units: frames.1,
         max_width: max_width.unwrap_or(STILL_WIDTH).clamp(16, STILL_WIDTH),
@@ -160,7 +158,7 @@ fn units(clip: &Clip) -> Result<(Arc<VideoParameters>, Vec<Bytes>), Problem> {
             }
             let size = u64::from(frame.size);
             bytes = bytes.saturating_add(size);
-            if bytes > STILL_BYTES {
+            if bytes > STILL_BYTES || units.len() >= STILL_UNITS {
                 return Err(Problem::not_found("the picture lies too far from a key frame"));
             }
             let read = clip.read_range(at..at.saturating_add(size));

@@ -50,7 +50,9 @@ pub(crate) async fn queue(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Vec<ReviewCase>>, Problem> {
     authorize(&caller, Action::ReviewClip, "review")?;
-    let mut cases: Vec<ReviewCase> = rows(&app, &caller, &statement(&asked)?).await?;
+    let granted = granted(&app, &caller);
+    let statement = statement(&asked, granted.as_deref())?;
+    let mut cases: Vec<ReviewCase> = rows(&app, &caller, &statement).await?;
     if cases.is_empty() {
         return Ok(Json(cases));
     }
@@ -58,14 +60,34 @@ pub(crate) async fn queue(
     for case in &mut cases {
         case.clips = clips.remove(&case.alert_id).unwrap_or_default();
     }
-    // Of cameras that were not granted to the caller's agency.
+    // A grant may have been taken back since.
     cases.retain(|case| !case.clips.is_empty());
     Ok(Json(cases))
 }
 
-fn statement(asked: &Asked) -> Result<String, Problem> {
+/// The cameras whose clips the caller may see; `None`: all, also those that left the register.
+fn granted(app: &App, caller: &Principal) -> Option<Vec<CameraId>> {
+    caller.agency()?;
+    let assets = app.assets.now();
+    let may_see = |camera: &&CameraId| app.may_see(caller, Action::ViewVideo, camera).is_ok();
+    Some(assets.cameras.keys().filter(may_see).cloned().collect())
+}
+
+/// `granted`: only cases with clips of these cameras count towards the limit.
+fn statement(asked: &Asked, granted: Option<&[CameraId]>) -> Result<String, Problem> {
     let Asked { state, rule, unit, from_ms, to_ms, order } = asked;
     let mut wheres = vec!["fired_time IS NOT NULL".to_owned()];
+    match granted {
+        None => {}
+        Some([]) => wheres.push("false".to_owned()),
+        Some(cameras) => {
+            let ids: Vec<String> = cameras.iter().map(|id| literal(id.as_str())).collect();
+            wheres.push(format!(
+                "alert_id IN (SELECT alert_id FROM clips WHERE CAST(camera_id AS VARCHAR) IN ({}))",
+                ids.join(", ")
+            ));
+        }
+    }
     match state.as_deref() {
         None | Some("open") => {
             wheres.push("(decision IS NULL OR decision = 'needs_more')".to_owned());
@@ -176,7 +198,7 @@ mod tests {
     use super::*;
 
     fn check(asked: &Asked, expected: Result<&str, &str>) {
-        let told = statement(asked).map_err(|problem| format!("{problem:?}"));
+        let told = statement(asked, None).map_err(|problem| format!("{problem:?}"));
         match (told, expected) {
             (Ok(sql), Ok(part)) => assert!(sql.contains(part), "{sql}"),
             (Err(told), Err(part)) => assert!(told.contains(part), "{told}"),
@@ -196,5 +218,16 @@ mod tests {
         check(&Asked { state: some("shut"), ..Asked::default() }, Err("state 'shut' is none of"));
         check(&Asked { order: some("up"), ..Asked::default() }, Err("order 'up' is neither"));
         check(&Asked { unit: some(&"u".repeat(200)), ..Asked::default() }, Err("at most 128"));
+    }
+
+    #[test]
+    fn what_an_agency_may_not_see_takes_no_place_in_the_answer() {
+        let of = |granted: Option<&[CameraId]>| statement(&Asked::default(), granted).unwrap();
+        assert!(!of(None).contains("FROM clips"), "the centre sees all");
+        let (some, limit) = (of(Some(&["CAM-1".into(), "x'y".into()])), format!("LIMIT {CASES}"));
+        let (filter, cut) =
+            (some.find("IN ('CAM-1', 'x''y')").unwrap(), some.find(&limit).unwrap());
+        assert!(filter < cut, "{some}");
+        assert!(of(Some(&[])).contains("WHERE fired_time IS NOT NULL AND false"));
     }
 }

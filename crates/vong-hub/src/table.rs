@@ -106,6 +106,11 @@ impl Table {
             *slot = Slot { rev, created: rev, removed: false, fields: fresh(fields) };
             self.live += 1;
         } else {
+            // A row written down before its view had the last of its columns.
+            for value in fields.get(slot.fields.len()..).unwrap_or_default() {
+                slot.fields.push((value.clone(), rev));
+                slot.rev = rev;
+            }
             for ((have, have_rev), value) in slot.fields.iter_mut().zip(fields) {
                 if *have != value {
                     (*have, *have_rev) = (value, rev);

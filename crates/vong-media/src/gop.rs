@@ -71,10 +71,22 @@ pub struct GopLimits {
     pub frame_bytes: usize,
 }
 
+impl GopLimits {
+    /// Frames of a group by default.
+    pub const FRAMES: usize = 3_000;
+    /// Bytes after which a group is continued in a further one by default.
+    pub const BYTES: u64 = 32 << 20;
+}
+
 impl Default for GopLimits {
     /// 3,000 frames, 32 MiB, 30 s; 16 MiB a frame.
     fn default() -> Self {
-        Self { frames: 3_000, bytes: 32 << 20, duration_90k: 30 * 90_000, frame_bytes: 16 << 20 }
+        Self {
+            frames: Self::FRAMES,
+            bytes: Self::BYTES,
+            duration_90k: 30 * 90_000,
+            frame_bytes: 16 << 20,
+        }
     }
 }
 
@@ -83,10 +95,24 @@ impl Default for GopLimits {
 pub struct DroppedFrames {
     /// No parameters were known yet.
     pub without_parameters: u64,
-    /// Before the first key frame of the stream.
+    /// No key frame came before them, or none since a frame that was too large.
     pub before_key: u64,
-    /// Empty, or larger than [`GopLimits::frame_bytes`].
-    pub unfit_size: u64,
+    /// Without a byte.
+    pub empty: u64,
+    /// Larger than [`GopLimits::frame_bytes`]. What refers to one cannot be shown: the group ends.
+    pub oversized: u64,
+}
+
+impl DroppedFrames {
+    /// What was dropped since `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            without_parameters: self.without_parameters.saturating_sub(before.without_parameters),
+            before_key: self.before_key.saturating_sub(before.before_key),
+            empty: self.empty.saturating_sub(before.empty),
+            oversized: self.oversized.saturating_sub(before.oversized),
+        }
+    }
 }
 
 /// Collects access units; gives a [`Gop`] back each time one is complete.
@@ -130,12 +156,15 @@ impl GopBuilder {
 
     /// Takes the next frame; the group it completes, if it does.
     pub fn access_unit(&mut self, unit: &AccessUnit) -> Option<Gop> {
-        let size = u32::try_from(unit.data.len()).ok();
-        let Some(size) =
-            size.filter(|_| !unit.data.is_empty() && unit.data.len() <= self.limits.frame_bytes)
-        else {
-            self.dropped.unfit_size = self.dropped.unfit_size.saturating_add(1);
+        if unit.data.is_empty() {
+            self.dropped.empty = self.dropped.empty.saturating_add(1);
             return None;
+        }
+        let size = u32::try_from(unit.data.len()).ok();
+        let Some(size) = size.filter(|_| unit.data.len() <= self.limits.frame_bytes) else {
+            self.dropped.oversized = self.dropped.oversized.saturating_add(1);
+            let stamp = self.timeline.stamp(unit.pts_90k, unit.received_at);
+            return self.open.take().map(|open| open.close(stamp.media_90k));
         };
         let Some(parameters) = &self.parameters else {
             self.dropped.without_parameters = self.dropped.without_parameters.saturating_add(1);

@@ -9,13 +9,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::VideoParameters;
+use vong_model::CameraId;
+
+use crate::{GopLimits, VideoParameters};
+
+/// Most bytes of the units of one request: a group of pictures as large as it may grow, less what
+/// the decoder's parameters take.
+pub const STILL_BYTES: u64 = GopLimits::BYTES - (64 << 10);
+
+/// Most units of one request: those of the longest group.
+pub const STILL_UNITS: usize = GopLimits::FRAMES;
 
 /// One picture that is asked for.
 #[derive(Clone, Debug)]
 pub struct StillRequest {
+    /// Whose frames these are: what brings the decoder down is held against this camera alone.
+    pub camera: CameraId,
     pub parameters: Arc<VideoParameters>,
     /// Access units from a key frame on, as in [`crate::AccessUnit::data`]; the last one is shown.
+    /// At most [`STILL_UNITS`], of [`STILL_BYTES`] in all.
     pub units: Vec<Bytes>,
     /// Pixels; a wider picture is made smaller.
     pub max_width: u32,

@@ -330,7 +330,7 @@ static CAMERAEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "Of the connection: `connected`, `lost`, `refused`, `removed` from the register; of what arrives: `parameters_changed`, `packets_lost` (more than 1 % over a minute) until `packets_good`, `clock_drift` (more than 2 s from our clock) until `clock_good`, `timestamps_jumped`; of its recording: `recording_lost` until `recording_good`.",
+            "Of the connection: `connected`, `lost`, `refused`; of the register: `removed`; of what arrives: `packets_lost` (more than 1 % over a minute) until `packets_good`; of the clock: `clock_drift` (more than 2 s from our clock) until `clock_good`; of the stream, without an end: `parameters_changed`, `timestamps_jumped`; of the recording: `recording` (the first footage since it was started), `recording_lost` until `recording_good`.",
         ),
         nullable(column("detail", Text, Measure, "Why, in words: codec and size, or the error.")),
         nullable(column(
@@ -338,6 +338,12 @@ static CAMERAEVENTS: Definition = Definition {
             Key,
             Dimension,
             "Administrative unit where the device stands; null when unknown.",
+        )),
+        nullable(column(
+            "about",
+            Key,
+            Dimension,
+            "What `state` is a state of; each goes its own way: `connection`, `arrival`, `clock`, `stream`, `recording`, `register`, or `live_stream` (the connection of the sub-stream for small tiles). Null in rows from before there was this column.",
         )),
     ],
 };

@@ -1,7 +1,8 @@
 //! What is not recorded, per camera, and when that is told.
 //!
 //! Sinks and the writer count here; once a second a task looks and puts facts on the log: that a
-//! camera's recording began to lose groups, and, when none was lost for a while, how many it was.
+//! camera's recording began to lose something, and how much it was once footage of it is kept again.
+//! The first footage of a camera is told as well: what stood on the log may be from before a restart.
 //! The disk may be the very thing that is slow: nothing here waits for it.
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use vong_runtime::{Clock, Shutdown};
 
 use crate::metrics::RecorderMetrics;
 
-/// Nothing was lost for so long: recording is good again.
+/// Nothing was lost for so long, and something kept: recording is good again.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// How often is looked.
@@ -27,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What stands in `source_events.source_id` for the disk that footage lies on.
 const SOURCE: &str = "vong_footage";
 
-/// Why a group was not recorded.
+/// Why something was not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     /// The disk did not keep up: too much was waiting for it.
@@ -36,6 +37,10 @@ pub(crate) enum Reason {
     DiskFull,
     /// The disk refused for another reason.
     WriteFailed,
+    /// The camera sends frames that no key frame begins.
+    NoKeyFrame,
+    /// A frame larger than any that is kept.
+    Oversized,
 }
 
 impl Reason {
@@ -44,6 +49,8 @@ impl Reason {
             Self::QueueFull => "queue_full",
             Self::DiskFull => "disk_full",
             Self::WriteFailed => "write_failed",
+            Self::NoKeyFrame => "no_key_frame",
+            Self::Oversized => "oversized",
         }
     }
 
@@ -52,6 +59,11 @@ impl Reason {
             Self::QueueFull => "the disk did not keep up",
             Self::DiskFull => "the disk is full",
             Self::WriteFailed => "the disk refused them",
+            Self::NoKeyFrame => {
+                "the camera sends no key frames; set its key frame interval to 2 seconds and turn \
+                 intra refresh off"
+            }
+            Self::Oversized => "the camera sent a frame of more than 16 MiB",
         }
     }
 }
@@ -66,22 +78,56 @@ pub(crate) struct Losses {
 
 #[derive(Debug, Default)]
 struct State {
-    cameras: BTreeMap<CameraId, Loss>,
+    cameras: BTreeMap<CameraId, Recorded>,
     /// `None` until anything was written or refused.
     disk_full: Option<bool>,
-    told_disk_full: bool,
+    told_disk_full: Option<bool>,
+}
+
+/// How a camera's recording stands.
+#[derive(Clone, Debug, Default)]
+struct Recorded {
+    unit_code: UnitCode,
+    /// Something was kept since it was last lost.
+    sound: bool,
+    /// The log has heard of it since vong was started.
+    told: bool,
+    loss: Option<Loss>,
 }
 
 /// Since recording of the camera was last good.
 #[derive(Clone, Debug)]
 struct Loss {
-    unit_code: UnitCode,
     groups: u64,
     frames: u64,
     reason: Reason,
     first: EventTime,
     last: EventTime,
+    /// When the newest of what was lost was filmed.
+    newest: EventTime,
     told: bool,
+}
+
+/// What is remembered of a group that was not recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostGroup {
+    frames: u64,
+    start: EventTime,
+}
+
+impl From<&Gop> for LostGroup {
+    fn from(gop: &Gop) -> Self {
+        Self { frames: gop.frames.len() as u64, start: gop.start }
+    }
+}
+
+/// What was lost at once.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    groups: u64,
+    frames: u64,
+    filmed: EventTime,
+    reason: Reason,
 }
 
 /// One row of `camera_events` or, without a camera, of `source_events`.
@@ -99,22 +145,59 @@ impl Losses {
     }
 
     /// One group was lost.
-    pub(crate) fn count(&self, camera: &CameraId, unit_code: &UnitCode, gop: &Gop, reason: Reason) {
+    pub(crate) fn count(&self, camera: (&CameraId, &UnitCode), group: LostGroup, reason: Reason) {
         self.metrics.gops_dropped.with_label_values(&[reason.as_str()]).inc();
+        let LostGroup { frames, start } = group;
+        self.lose(camera, Lost { groups: 1, frames, filmed: start, reason });
+    }
+
+    /// Frames that were never part of a group were lost, the last of them filmed at `filmed`.
+    pub(crate) fn count_frames(
+        &self,
+        camera: (&CameraId, &UnitCode),
+        frames: u64,
+        filmed: EventTime,
+        reason: Reason,
+    ) {
+        self.lose(camera, Lost { groups: 0, frames, filmed, reason });
+    }
+
+    fn lose(&self, (camera, unit_code): (&CameraId, &UnitCode), lost: Lost) {
+        let Lost { groups, frames, filmed, reason } = lost;
         let now = EventTime(self.clock.now());
         let mut state = self.state.lock();
-        let loss = state.cameras.entry(camera.clone()).or_insert_with(|| Loss {
-            unit_code: unit_code.clone(),
+        let recorded = state.cameras.entry(camera.clone()).or_default();
+        recorded.unit_code.clone_from(unit_code);
+        recorded.sound = false;
+        let loss = recorded.loss.get_or_insert(Loss {
             groups: 0,
             frames: 0,
             reason,
             first: now,
             last: now,
+            newest: filmed,
             told: false,
         });
-        loss.groups = loss.groups.saturating_add(1);
-        loss.frames = loss.frames.saturating_add(gop.frames.len() as u64);
-        (loss.reason, loss.last) = (reason, now);
+        loss.groups = loss.groups.saturating_add(groups);
+        loss.frames = loss.frames.saturating_add(frames);
+        (loss.reason, loss.last, loss.newest) = (reason, now, loss.newest.max(filmed));
+    }
+
+    /// A group that begins at `start` was kept. What was filmed before a loss and written after it
+    /// does not show that recording is good again.
+    pub(crate) fn kept(&self, (camera, unit_code): (&CameraId, &UnitCode), start: EventTime) {
+        let mut state = self.state.lock();
+        if !state.cameras.contains_key(camera) {
+            state.cameras.insert(camera.clone(), Recorded::default());
+        }
+        let Some(recorded) = state.cameras.get_mut(camera).filter(|one| !one.sound) else { return };
+        recorded.unit_code.clone_from(unit_code);
+        recorded.sound = recorded.loss.as_ref().is_none_or(|loss| start > loss.newest);
+    }
+
+    /// The camera left the register: should it come back it is a new one.
+    pub(crate) fn forget(&self, camera: &CameraId) {
+        self.state.lock().cameras.remove(camera);
     }
 
     /// Whether the disk takes footage.
@@ -127,36 +210,56 @@ impl Losses {
     pub(crate) fn take_facts(&self, now: EventTime) -> Vec<Fact> {
         let mut state = self.state.lock();
         let mut facts = Vec::new();
-        if let Some(full) = state.disk_full.filter(|full| *full != state.told_disk_full) {
-            state.told_disk_full = full;
+        if state.disk_full != state.told_disk_full {
+            state.told_disk_full = state.disk_full;
             let words = "nothing that may be deleted is left to make room: footage is not recorded \
                          until there is space; alerts go on";
-            let (word, detail) =
-                if full { ("disk_full", Some(words.to_owned())) } else { ("disk_good", None) };
+            let (word, detail) = match state.disk_full {
+                Some(true) => ("disk_full", Some(words.to_owned())),
+                Some(false) | None => ("disk_good", None),
+            };
             facts.push(Fact { at: now, camera: None, state: word, detail });
         }
-        state.cameras.retain(|camera, loss| {
-            let over = now.since(loss.last) >= QUIET;
-            let fact = |at, state, detail| Fact {
-                at,
-                camera: Some((camera.clone(), loss.unit_code.clone())),
-                state,
-                detail: Some(detail),
-            };
-            let Loss { groups, frames, reason, first, told, .. } = loss;
-            if !*told {
-                *told = true;
-                let words = reason.in_words();
-                let detail = format!("{groups} groups ({frames} frames) are lost so far: {words}");
-                facts.push(fact(*first, "recording_lost", detail));
-            }
-            if over {
-                let detail = format!("{groups} groups ({frames} frames) were lost");
-                facts.push(fact(now, "recording_good", detail));
-            }
-            !over
-        });
+        for (camera, recorded) in &mut state.cameras {
+            facts.extend(recorded.take_facts(camera, now));
+        }
         facts
+    }
+}
+
+impl Recorded {
+    fn take_facts(&mut self, camera: &CameraId, now: EventTime) -> Vec<Fact> {
+        let Self { unit_code, sound, told, loss } = self;
+        let camera = (camera.clone(), unit_code.clone());
+        let fact = |at, state, detail| Fact { at, camera: Some(camera.clone()), state, detail };
+        let Some(lost) = loss else {
+            // An alert may still stand from before vong was started.
+            let news = *sound && !std::mem::replace(told, *told || *sound);
+            return news.then(|| fact(now, "recording", None)).into_iter().collect();
+        };
+        let mut facts = Vec::new();
+        *told = true;
+        if !std::mem::replace(&mut lost.told, true) {
+            let detail = format!("{} are lost so far: {}", lost.amount(), lost.reason.in_words());
+            facts.push(fact(lost.first, "recording_lost", Some(detail)));
+        }
+        if *sound && now.since(lost.last) >= QUIET {
+            let detail = format!("{} were lost", lost.amount());
+            facts.push(fact(now, "recording_good", Some(detail)));
+            *loss = None;
+        }
+        facts
+    }
+}
+
+impl Loss {
+    fn amount(&self) -> String {
+        let Self { groups, frames, .. } = self;
+        if *groups == 0 {
+            format!("{frames} frames")
+        } else {
+            format!("{groups} groups ({frames} frames)")
+        }
     }
 }
 
@@ -227,6 +330,7 @@ fn camera_events(facts: &[&Fact]) -> RecordBatch {
         columns::key_column(facts.iter().map(|fact| Some(fact.state))),
         columns::text_column(facts.iter().map(|fact| fact.detail.as_deref())),
         columns::key_column(cameras.iter().map(|(_, unit)| Some(unit.as_str()))),
+        columns::key_column(facts.iter().map(|_| Some("recording"))),
     ];
     RecordBatch::try_new(Stream::CameraEvents.schema(), columns)
         .expect("columns are made in the schema's order")

@@ -6,6 +6,7 @@ use vong_telemetry::{Counter, CounterVec, Gauge, Metrics};
 pub struct RecorderMetrics {
     pub(crate) gops: Counter,
     pub(crate) gops_dropped: CounterVec,
+    pub(crate) frames_dropped: CounterVec,
     pub(crate) unannounced: Counter,
     pub(crate) queue_bytes: Gauge,
     pub(crate) disk_full: Gauge,
@@ -20,6 +21,11 @@ impl RecorderMetrics {
             gops_dropped: metrics.counter_vec(
                 "vong_recorder_gops_dropped_total",
                 "Groups of pictures not recorded, by reason.",
+                &["reason"],
+            ),
+            frames_dropped: metrics.counter_vec(
+                "vong_recorder_frames_dropped_total",
+                "Frames that became part of no group of pictures, by reason.",
                 &["reason"],
             ),
             unannounced: metrics.counter(

@@ -111,6 +111,11 @@ impl Recorder {
                     self.note_queue();
                 }
                 Item::Interrupted { camera } => self.close(&camera),
+                Item::Gone { camera } => {
+                    self.close(&camera);
+                    self.writers.remove(&camera);
+                    self.losses.forget(&camera);
+                }
             }
         }
         for camera in self.writers.keys().cloned().collect::<Vec<_>>() {
@@ -126,7 +131,7 @@ impl Recorder {
 
     fn record(&mut self, camera: &CameraId, unit_code: &UnitCode, gop: &Gop) {
         if self.paused_until.is_some_and(|until| self.clock.now() < until) {
-            return self.losses.count(camera, unit_code, gop, Reason::DiskFull);
+            return self.losses.count((camera, unit_code), gop.into(), Reason::DiskFull);
         }
         let written = match self.push(camera, gop) {
             Err(e) if e.kind() == Kind::Exhausted => self.push_after_room(camera, gop),
@@ -135,9 +140,10 @@ impl Recorder {
         match written {
             Ok(()) => {
                 self.metrics.gops.inc();
+                self.losses.kept((camera, unit_code), gop.start);
+                self.losses.disk_is_full(false);
                 if self.paused_until.take().is_some() {
                     info!("footage is recorded again");
-                    self.losses.disk_is_full(false);
                 }
             }
             Err(e) if e.kind() == Kind::Exhausted => {
@@ -147,11 +153,11 @@ impl Recorder {
                 let pause = i64::try_from(PAUSE.as_micros()).unwrap_or(i64::MAX);
                 self.paused_until = Some(self.clock.now().saturating_add(pause));
                 self.losses.disk_is_full(true);
-                self.losses.count(camera, unit_code, gop, Reason::DiskFull);
+                self.losses.count((camera, unit_code), gop.into(), Reason::DiskFull);
             }
             Err(e) => {
                 warn!(camera = %camera, error = %e, "could not write group of pictures");
-                self.losses.count(camera, unit_code, gop, Reason::WriteFailed);
+                self.losses.count((camera, unit_code), gop.into(), Reason::WriteFailed);
             }
         }
     }

@@ -51,6 +51,12 @@ pub enum Error {
          set its H.264 profile to Baseline, or B-frames to 0"
     )]
     BFrames,
+    #[error("camera's metadata cannot be read and is left off for an hour")]
+    Metadata(#[source] retina::Error),
+    #[error(
+        "camera sent {mib} MiB of metadata without an end; its metadata is left off for an hour"
+    )]
+    MetadataEndless { mib: u64 },
     #[error("stream broke")]
     Stream(#[source] retina::Error),
     #[error("camera ended the stream")]
@@ -78,6 +84,8 @@ impl Error {
             | Self::Timeout { .. }
             | Self::Connect { .. }
             | Self::Stream(_)
+            | Self::Metadata(_)
+            | Self::MetadataEndless { .. }
             | Self::Ended
             | Self::Silent(_)
             | Self::Panicked
@@ -93,6 +101,22 @@ impl Error {
     /// Whether the log-in was refused.
     pub fn is_login(&self) -> bool {
         matches!(self, Self::Login { .. })
+    }
+
+    /// Whether the camera described itself, and then what was asked of it failed.
+    pub(crate) fn is_after_description(&self) -> bool {
+        match self {
+            Self::Timeout { step, .. }
+            | Self::Login { step, .. }
+            | Self::Refused { step, .. }
+            | Self::Connect { step, .. } => matches!(*step, "SETUP" | "PLAY"),
+            _ => false,
+        }
+    }
+
+    /// Whether the metadata track, not the picture, ended the session.
+    pub(crate) fn is_of_metadata(&self) -> bool {
+        matches!(self, Self::Metadata(_) | Self::MetadataEndless { .. })
     }
 
     /// The error and what caused it, one line without `login`, whatever the camera put into it.
@@ -124,6 +148,8 @@ impl Classify for Error {
             | Self::Timeout { .. }
             | Self::Connect { .. }
             | Self::Stream(_)
+            | Self::Metadata(_)
+            | Self::MetadataEndless { .. }
             | Self::Ended
             | Self::Silent(_) => Kind::Unavailable,
         }

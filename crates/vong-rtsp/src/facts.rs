@@ -1,7 +1,7 @@
 //! Facts about cameras on their way to the log.
 //!
-//! A camera's task must never wait for the disk: it hands facts to one writer, which appends and
-//! tries again until the log takes them, so a fact is late when the disk is slow, never lost.
+//! A camera's task must never wait for the disk: it offers facts to one writer, which appends and
+//! tries again until the log takes them; what does not fit waits at the camera, see `teller.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,45 @@ impl CameraState {
             Self::Removed => "removed",
         }
     }
+
+    /// What it says something of, for a main stream.
+    pub fn about(self) -> About {
+        match self {
+            Self::Connected | Self::Lost | Self::Refused => About::Connection,
+            Self::PacketsLost | Self::PacketsGood => About::Arrival,
+            Self::ClockDrift | Self::ClockGood => About::Clock,
+            Self::ParametersChanged | Self::TimestampsJumped => About::Stream,
+            Self::Removed => About::Register,
+        }
+    }
+}
+
+/// What a state is a state of. Each goes its own way: that a clock is right again says nothing
+/// about the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    Connection,
+    /// Packets on their way.
+    Arrival,
+    Clock,
+    /// What happens in the stream and has no end.
+    Stream,
+    Register,
+    /// The connection of the sub-stream.
+    LiveStream,
+}
+
+impl About {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Arrival => "arrival",
+            Self::Clock => "clock",
+            Self::Stream => "stream",
+            Self::Register => "register",
+            Self::LiveStream => "live_stream",
+        }
+    }
 }
 
 /// One row of `camera_events`.
@@ -51,6 +90,7 @@ impl CameraState {
 pub struct CameraFact {
     pub at: EventTime,
     pub camera_id: CameraId,
+    pub about: About,
     pub state: CameraState,
     pub detail: String,
     pub unit_code: UnitCode,
@@ -124,7 +164,7 @@ impl FactWriter {
 
 /// The channel of facts alone, for who writes them elsewhere.
 pub fn fact_channel() -> (FactSender, Receiver<Fact>) {
-    // Facts are rare (a change of state per camera); when the log stands still, cameras wait.
+    // Facts are rare (a change of state per camera). `Wait` with `offer`: who is full is told so.
     channel::bounded("rtsp/facts", Capacity::items(1_024), WhenFull::Wait)
 }
 
@@ -156,6 +196,7 @@ fn camera_batch(facts: &[&CameraFact]) -> RecordBatch {
         columns::key_column(facts.iter().map(|fact| Some(fact.state.as_str()))),
         columns::text_column(facts.iter().map(|fact| Some(&fact.detail))),
         columns::key_column(facts.iter().map(|fact| Some(fact.unit_code.as_str()))),
+        columns::key_column(facts.iter().map(|fact| Some(fact.about.as_str()))),
     ];
     RecordBatch::try_new(Stream::CameraEvents.schema(), columns)
         .expect("columns are made in the schema's order")
@@ -188,6 +229,7 @@ mod tests {
         let camera = Fact::Camera(CameraFact {
             at: EventTime(1),
             camera_id: "CAM-01".into(),
+            about: About::Connection,
             state: CameraState::Lost,
             detail: "no picture for 10s".to_owned(),
             unit_code: "U1".into(),
@@ -205,5 +247,7 @@ mod tests {
         let rows: Vec<(Stream, usize)> =
             entries.iter().map(|entry| (entry.stream, entry.batch.num_rows())).collect();
         assert_eq!(rows, [(Stream::CameraEvents, 2), (Stream::VideoEvents, 1)]);
+        let columns = vong_model::Columns::new(Stream::CameraEvents, &entries[0].batch);
+        assert_eq!(columns.keys("about").unwrap().get(0), Some("connection"));
     }
 }

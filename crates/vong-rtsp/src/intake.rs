@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use retina::client::SessionGroup;
+use tokio::time::Instant;
 use tracing::{debug, info};
 use vong_media::{AccessUnit, AccessUnitSink, VideoParameters};
 use vong_model::{CameraId, EventTime, UnitCode};
@@ -13,13 +14,15 @@ use vong_runtime::{Clock, Shutdown};
 
 use crate::backoff::Backoff;
 use crate::error::Error;
-use crate::facts::{CameraFact, CameraState, Fact, FactSender, OnvifFact};
+use crate::facts::{About, CameraFact, CameraState, FactSender, OnvifFact};
 use crate::gate::ConnectGate;
 use crate::login::{Login, presentable};
+use crate::metadata_track::MetadataTrack;
 use crate::metrics::RtspMetrics;
 use crate::networks::Networks;
 use crate::onvif::{EventFilter, Told, parse_metadata};
 use crate::session::{Ask, Event, Playing, Transport};
+use crate::teller::Teller;
 use crate::watch::{ClockChange, ClockWatch, LossChange, LossWatch, Order, OrderWatch};
 
 /// A session that lasted this long was a good one: the next attempt may come at once.
@@ -33,6 +36,16 @@ pub struct CameraStream {
     pub url: String,
     pub login: Option<Login>,
     pub transport: Transport,
+    pub kind: StreamKind,
+}
+
+/// Which of a camera's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// What is recorded: it stands for the camera.
+    Main,
+    /// The light one for small tiles. Only its connection is told, as `live_stream`.
+    Live,
 }
 
 /// What all streams share; cheap to clone.
@@ -48,8 +61,7 @@ pub struct IntakeGround {
 pub struct RtspIntake {
     stream: CameraStream,
     sinks: Vec<Box<dyn AccessUnitSink>>,
-    /// `None` for a secondary stream: the camera's state is told by its main stream alone.
-    facts: Option<FactSender>,
+    teller: Teller,
     ground: IntakeGround,
     told: Option<CameraState>,
     loss: LossWatch,
@@ -57,8 +69,7 @@ pub struct RtspIntake {
     order: OrderWatch,
     events: EventFilter,
     group: Arc<SessionGroup>,
-    /// Off for one session after a session with metadata that broke soon: the picture comes first.
-    metadata: bool,
+    metadata: MetadataTrack,
 }
 
 impl std::fmt::Debug for RtspIntake {
@@ -71,14 +82,14 @@ impl RtspIntake {
     pub fn new(
         stream: CameraStream,
         sinks: Vec<Box<dyn AccessUnitSink>>,
-        facts: Option<FactSender>,
+        facts: FactSender,
         ground: IntakeGround,
     ) -> Self {
-        let metadata = facts.is_some();
+        let metadata = MetadataTrack::new(stream.kind == StreamKind::Main);
         Self {
             stream,
             sinks,
-            facts,
+            teller: Teller::new(facts, ground.metrics.clone()),
             ground,
             told: None,
             loss: LossWatch::default(),
@@ -104,7 +115,7 @@ impl RtspIntake {
             self.ground.metrics.failures.inc();
             self.interrupt();
             let state = if ended.is_refusal() { CameraState::Refused } else { CameraState::Lost };
-            self.tell_state(state, ended.chain(self.stream.login.as_ref())).await;
+            self.tell_state(state, &ended.chain(self.stream.login.as_ref()));
             let delay = match &ended {
                 e if e.is_login() => backoff.next_login_delay(),
                 e if e.is_busy() => backoff.next_busy_delay(),
@@ -124,27 +135,32 @@ impl RtspIntake {
         self.sinks.iter_mut().for_each(|sink| sink.interrupted());
         self.order.interrupted();
         self.camera_clock.interrupted();
+        self.loss.interrupted();
     }
 
     /// Connects and delivers until the session ends, which it always does with a reason.
     async fn play(&mut self, backoff: &mut Backoff) -> Error {
-        let mut session = match self.connect().await {
+        let asked = self.metadata.is_asked_for(Instant::now());
+        let mut session = match self.connect(asked).await {
             Ok(session) => session,
-            Err(e) => return e,
+            Err(e) => {
+                self.metadata.not_connected(asked, &e);
+                return e;
+            }
         };
         let connected = Connected::new(&self.ground.metrics);
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let ended = self.deliver(&mut session).await;
         let good = begun.elapsed() >= GOOD_SESSION;
         if good {
             backoff.reset();
         }
-        self.metadata = self.facts.is_some() && (good || !session.has_metadata());
+        self.metadata.ended(session.has_metadata() && !good, &ended, Instant::now());
         drop(connected);
         ended
     }
 
-    async fn connect(&self) -> Result<Playing, Error> {
+    async fn connect(&self, metadata: bool) -> Result<Playing, Error> {
         let IntakeGround { gate, networks, clock, metrics } = &self.ground;
         let CameraStream { url, login, transport, .. } = &self.stream;
         let url = networks.pin(url).await?;
@@ -155,7 +171,7 @@ impl RtspIntake {
             login: login.as_ref(),
             transport: *transport,
             group: &self.group,
-            metadata: self.metadata,
+            metadata,
         };
         let session = Playing::start(&ask, Arc::clone(clock)).await;
         drop(place);
@@ -173,7 +189,7 @@ impl RtspIntake {
                         && known.as_ref() != Some(&parameters)
                     {
                         let others = known.is_none().then(|| session.offer.others());
-                        self.take_parameters(&parameters, others).await;
+                        self.take_parameters(&parameters, others);
                         known = Some(parameters);
                     }
                     match self.order.frame(unit.pts_90k, unit.received_at) {
@@ -181,63 +197,58 @@ impl RtspIntake {
                         Some(Order::Jumped { by_90k, tell }) => {
                             session.forget_camera_clock();
                             unit.camera_time = None;
-                            self.tell_jump(by_90k, tell).await;
+                            self.tell_jump(by_90k, tell);
                         }
                         None => {}
                     }
-                    self.hand_on(&unit).await;
+                    self.hand_on(&unit);
                 }
-                Ok(Event::Clock(camera)) => self.take_clock(camera).await,
-                Ok(Event::Document(document)) => self.take_document(&document).await,
+                Ok(Event::Clock(camera)) => self.take_clock(camera),
+                Ok(Event::Document(document)) => self.take_document(&document),
                 Err(e) => return e,
             }
         }
     }
 
-    async fn hand_on(&mut self, unit: &AccessUnit) {
+    fn hand_on(&mut self, unit: &AccessUnit) {
         let RtspMetrics { frames, bytes, lost_packets, .. } = &self.ground.metrics;
         frames.inc();
         bytes.inc_by(unit.data.len() as u64);
         lost_packets.inc_by(u64::from(unit.lost_packets));
         self.sinks.iter_mut().for_each(|sink| sink.access_unit(unit));
-        match self.loss.frame(unit.received_at, unit.data.len(), unit.lost_packets) {
-            Some(LossChange::Bad { per_mille }) => {
-                let detail =
-                    format!("{} % of packets lost over the last minute", tenths(per_mille));
-                self.tell(CameraState::PacketsLost, detail).await;
-            }
-            Some(LossChange::Good { per_mille }) => {
-                let detail =
-                    format!("{} % of packets lost over the last minute", tenths(per_mille));
-                self.tell(CameraState::PacketsGood, detail).await;
-            }
-            None => {}
-        }
+        let (state, per_mille) =
+            match self.loss.frame(unit.received_at, unit.data.len(), unit.lost_packets) {
+                Some(LossChange::Bad { per_mille }) => (CameraState::PacketsLost, per_mille),
+                Some(LossChange::Good { per_mille }) => (CameraState::PacketsGood, per_mille),
+                None => return self.teller.again(),
+            };
+        let detail = format!("{} % of packets lost over the last minute", tenths(per_mille));
+        self.tell(state, &detail);
     }
 
     /// `others`: what else the camera offers, at the first parameters of a session.
-    async fn take_parameters(&mut self, parameters: &Arc<VideoParameters>, others: Option<String>) {
+    fn take_parameters(&mut self, parameters: &Arc<VideoParameters>, others: Option<String>) {
         self.sinks.iter_mut().for_each(|sink| sink.parameters(parameters));
         let VideoParameters { codec, width, height, rfc6381, .. } = &**parameters;
         let detail = format!("{codec} {width}x{height} {rfc6381}");
         match others {
             Some(others) => {
-                self.tell_state(CameraState::Connected, format!("{detail}{others}")).await;
+                self.tell_state(CameraState::Connected, &format!("{detail}{others}"));
             }
-            None => drop(self.tell(CameraState::ParametersChanged, detail).await),
+            None => self.tell(CameraState::ParametersChanged, &detail),
         }
     }
 
-    async fn tell_jump(&mut self, by_90k: i64, tell: bool) {
+    fn tell_jump(&mut self, by_90k: i64, tell: bool) {
         self.ground.metrics.jumps.inc();
         if tell {
             let detail =
                 format!("frame times jumped by {} s", seconds(by_90k.saturating_mul(100) / 9));
-            self.tell(CameraState::TimestampsJumped, detail).await;
+            self.tell(CameraState::TimestampsJumped, &detail);
         }
     }
 
-    async fn take_clock(&mut self, camera: EventTime) {
+    fn take_clock(&mut self, camera: EventTime) {
         let ours = EventTime(self.ground.clock.now());
         for change in self.camera_clock.report(camera, ours) {
             let (state, detail) = match change {
@@ -255,12 +266,12 @@ impl RtspIntake {
                     (CameraState::TimestampsJumped, format!("camera clock was set by {by} s"))
                 }
             };
-            self.tell(state, detail).await;
+            self.tell(state, &detail);
         }
     }
 
-    async fn take_document(&mut self, document: &[u8]) {
-        let RtspMetrics { onvif_events, onvif_dropped, .. } = self.ground.metrics.clone();
+    fn take_document(&mut self, document: &[u8]) {
+        let onvif_dropped = self.ground.metrics.onvif_dropped.clone();
         let notifications = match parse_metadata(document) {
             Ok(notifications) => notifications,
             Err(why) => {
@@ -276,44 +287,52 @@ impl RtspIntake {
                 Told::Known => {}
                 Told::Dropped(reason) => onvif_dropped.with_label_values(&[reason]).inc(),
                 Told::Row { state, subject, value, detail } => {
-                    onvif_events.inc();
                     let CameraStream { camera_id, unit_code, .. } = &self.stream;
                     let (camera_id, unit_code) = (camera_id.clone(), unit_code.clone());
                     let (subject, detail) = (shown(&subject), shown(&detail));
-                    let fact =
-                        OnvifFact { at, camera_id, state, subject, value, detail, unit_code };
-                    if let Some(facts) = &self.facts
-                        && facts.send(Fact::Onvif(fact)).await.is_err()
-                    {
-                        debug!("nobody writes facts any more");
-                    }
+                    self.teller.tell_onvif(OnvifFact {
+                        at,
+                        camera_id,
+                        state,
+                        subject,
+                        value,
+                        detail,
+                        unit_code,
+                    });
                 }
             }
         }
     }
 
-    /// Puts a change of what the camera is on the log. While a camera stays lost, each failed
-    /// attempt is counted but only the first is a fact.
-    async fn tell_state(&mut self, state: CameraState, detail: String) {
-        if self.told != Some(state) && self.tell(state, detail).await {
-            self.told = Some(state);
+    /// Tells a change of what the camera is. While a camera stays lost, each failed attempt is
+    /// counted but only the first is a fact.
+    fn tell_state(&mut self, state: CameraState, detail: &str) {
+        if self.told.replace(state) == Some(state) {
+            self.teller.again();
+        } else {
+            self.tell(state, detail);
         }
     }
 
-    /// Puts a fact on the log; whether it is on its way there.
-    async fn tell(&self, state: CameraState, detail: String) -> bool {
-        let Some(facts) = &self.facts else { return false };
-        let detail = presentable(&detail, self.stream.login.as_ref());
-        info!(camera = %self.stream.camera_id, state = state.as_str(), detail, "camera changed");
-        let CameraStream { camera_id, unit_code, .. } = &self.stream;
-        let sent = facts.send(Fact::Camera(CameraFact {
+    fn tell(&mut self, state: CameraState, detail: &str) {
+        let CameraStream { camera_id, unit_code, login, kind, .. } = &self.stream;
+        let detail = presentable(detail, login.as_ref());
+        let (about, detail) = match kind {
+            StreamKind::Main => (state.about(), detail),
+            StreamKind::Live => (About::LiveStream, format!("sub-stream: {detail}")),
+        };
+        info!(camera = %camera_id, state = state.as_str(), detail, "camera changed");
+        if about == About::LiveStream && state.about() != About::Connection {
+            return;
+        }
+        self.teller.tell(CameraFact {
             at: EventTime(self.ground.clock.now()),
             camera_id: camera_id.clone(),
+            about,
             state,
             detail,
             unit_code: unit_code.clone(),
-        }));
-        sent.await.is_ok()
+        });
     }
 }
 

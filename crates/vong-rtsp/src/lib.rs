@@ -12,20 +12,25 @@ mod facts;
 mod gate;
 mod intake;
 mod login;
+mod metadata_track;
 mod metrics;
 mod networks;
 mod offer;
 pub mod onvif;
 mod probe;
 mod session;
+mod teller;
+mod unread;
 mod watch;
 
 pub use backoff::Backoff;
 pub use camera_clock::CameraClock;
 pub use error::Error;
-pub use facts::{CameraFact, CameraState, Fact, FactSender, FactWriter, OnvifFact, fact_channel};
+pub use facts::{
+    About, CameraFact, CameraState, Fact, FactSender, FactWriter, OnvifFact, fact_channel,
+};
 pub use gate::ConnectGate;
-pub use intake::{CameraStream, IntakeGround, RtspIntake};
+pub use intake::{CameraStream, IntakeGround, RtspIntake, StreamKind};
 pub use login::Login;
 pub use metrics::RtspMetrics;
 pub use networks::{Networks, NoNetwork, PRIVATE};

@@ -13,6 +13,7 @@ pub struct RtspMetrics {
     pub jumps: Counter,
     pub onvif_events: Counter,
     pub onvif_dropped: CounterVec,
+    pub facts_dropped: CounterVec,
 }
 
 impl RtspMetrics {
@@ -34,6 +35,11 @@ impl RtspMetrics {
             onvif_dropped: metrics.counter_vec(
                 "vong_rtsp_onvif_dropped_total",
                 "Events and documents of cameras' metadata that were left out.",
+                &["reason"],
+            ),
+            facts_dropped: metrics.counter_vec(
+                "vong_rtsp_facts_dropped_total",
+                "Facts about cameras that the log did not take in time.",
                 &["reason"],
             ),
         }

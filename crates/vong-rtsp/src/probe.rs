@@ -34,7 +34,13 @@ pub async fn probe(
     clock: Arc<dyn Clock>,
 ) -> CameraProbe {
     let mut seen = Seen::default();
-    let ended = seen.look(request, networks, clock).await;
+    let mut ended = seen.look(request, networks, &clock, true).await;
+    // As the intake: the picture comes first.
+    let without_metadata = matches!(&ended, Err(why) if seen.may_be_the_metadata(why));
+    if without_metadata {
+        seen = Seen::default();
+        ended = seen.look(request, networks, &clock, false).await;
+    }
     let mut report = seen.report(request.watch);
     if let Err(e) = &ended {
         report.trouble = Some(e.chain(request.login.as_ref()));
@@ -46,6 +52,9 @@ pub async fn probe(
     }
     report.plays_in_browser &= report.usable;
     report.advice = advice::about(&report, ended.as_ref().err());
+    if without_metadata && ended.is_ok() {
+        report.advice.push(advice::metadata());
+    }
     report
 }
 
@@ -66,14 +75,22 @@ struct Seen {
     clock: ClockWatch,
     offset_us: Option<i64>,
     order: OrderWatch,
+    has_metadata: bool,
 }
 
 impl Seen {
+    /// Whether a session without the metadata track might end otherwise.
+    fn may_be_the_metadata(&self, why: &Error) -> bool {
+        let broke = matches!(why, Error::Stream(_) | Error::Ended | Error::Silent(_));
+        why.is_after_description() || why.is_of_metadata() || (self.has_metadata && broke)
+    }
+
     async fn look(
         &mut self,
         request: &ProbeRequest,
         networks: &Networks,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
+        metadata: bool,
     ) -> Result<(), Error> {
         let url = networks.pin(&request.url).await?;
         self.report.address = url.host_str().map(str::to_owned);
@@ -83,10 +100,11 @@ impl Seen {
             login: request.login.as_ref(),
             transport: request.transport,
             group: &group,
-            metadata: true,
+            metadata,
         };
-        let mut session = Playing::start(&ask, Arc::clone(&clock)).await?;
+        let mut session = Playing::start(&ask, Arc::clone(clock)).await?;
         self.report.reachable = true;
+        self.has_metadata = session.has_metadata();
         self.report.login = "accepted".to_owned();
         let tracks = session.offer.in_words_each();
         self.report.tracks =

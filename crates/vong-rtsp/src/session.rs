@@ -21,6 +21,7 @@ use crate::camera_clock::CameraClock;
 use crate::error::Error;
 use crate::login::Login;
 use crate::offer::{Offer, Track};
+use crate::unread::{self, Unread};
 
 /// How RTP travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +69,7 @@ pub(crate) struct Playing {
     camera_clock: CameraClock,
     parameters_known: bool,
     last_frame: tokio::time::Instant,
+    unread: Unread,
 }
 
 /// What a playing session yields.
@@ -114,6 +116,7 @@ impl Playing {
             camera_clock: CameraClock::default(),
             parameters_known: false,
             last_frame: tokio::time::Instant::now(),
+            unread: Unread::default(),
         })
     }
 
@@ -133,6 +136,10 @@ impl Playing {
             match self.item(prompt).await? {
                 CodecItem::VideoFrame(frame) if frame.stream_id() == self.video => {
                     self.last_frame = tokio::time::Instant::now();
+                    let place = self.metadata.and_then(|_| unread::place(frame.end_ctx()));
+                    if self.unread.frame(place, frame.data().len()) {
+                        return Err(Error::MetadataEndless { mib: unread::LIMIT_BYTES >> 20 });
+                    }
                     let parameters = self.new_parameters(&frame)?;
                     // Until the decoder's parameters are known a frame can be of no use to anyone.
                     if self.parameters_known {
@@ -140,6 +147,7 @@ impl Playing {
                     }
                 }
                 CodecItem::MessageFrame(message) if Some(message.stream_id()) == self.metadata => {
+                    self.unread.document();
                     return Ok(Event::Document(Bytes::copy_from_slice(message.data())));
                 }
                 CodecItem::Rtcp(packet) => {
@@ -164,7 +172,17 @@ impl Playing {
                 next.map_err(|_elapsed| Error::Silent(SILENCE_LIMIT))?
             }
         };
-        item.ok_or(Error::Ended)?.map_err(Error::Stream)
+        item.ok_or(Error::Ended)?.map_err(|e| self.broken(e))
+    }
+
+    /// Whose fault the end of the session is. The library names the track where an error is shown
+    /// to programmers, and nowhere else.
+    fn broken(&self, source: retina::Error) -> Error {
+        let is_metadata = self.metadata.is_some_and(|track| {
+            let shown = format!("{source:?}");
+            shown.contains("PacketError") && shown.contains(&format!("stream_id: {track},"))
+        });
+        if is_metadata { Error::Metadata(source) } else { Error::Stream(source) }
     }
 
     fn new_parameters(

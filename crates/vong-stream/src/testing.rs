@@ -108,6 +108,12 @@ pub(crate) fn command(alert: &str, action: &str, until_us: Option<i64>) -> Recor
 }
 
 fn camera(at_us: i64, camera_id: &str, state: &str) -> RecordBatch {
+    let about = match state {
+        "connected" | "lost" | "refused" => "connection",
+        "recording_lost" | "recording_good" => "recording",
+        "removed" => "register",
+        _ => "stream",
+    };
     let columns: Vec<ArrayRef> = vec![
         times([at_us].into_iter()),
         times([at_us].into_iter()),
@@ -115,6 +121,7 @@ fn camera(at_us: i64, camera_id: &str, state: &str) -> RecordBatch {
         ids([Some(state)].into_iter()),
         Arc::new(StringArray::from(vec![None::<&str>])),
         ids([Some("00101")].into_iter()),
+        ids([Some(about)].into_iter()),
     ];
     RecordBatch::try_new(Stream::CameraEvents.schema(), columns).unwrap()
 }

@@ -13,5 +13,5 @@ mod script;
 
 pub use counts::CameraCounts;
 pub use farm::{FakeCamera, FakeFarm, loopback};
-pub use script::{Answer, AnswerCue, Cue, Fault, Flapping, Login, Method, Script};
+pub use script::{Answer, AnswerCue, Cue, Fault, Flapping, Login, MetadataFault, Method, Script};
 pub use vong_sim::camera::{CameraSpec, Codec, Reel};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::debug;
-use vong_media::{Still, StillError, StillMaker, StillRequest};
+use vong_media::{STILL_UNITS, Still, StillError, StillMaker, StillRequest};
 use vong_runtime::Shutdown;
 use vong_runtime::channel::{self, Capacity, Receiver, SendError, Sender, WhenFull};
 
@@ -16,8 +16,6 @@ use crate::protocol::{Outcome, Work};
 
 /// Requests that may wait; a further one is told that the decoder is busy.
 const QUEUE: usize = 32;
-/// A still is made from at most so many units: more is a whole group at 60 frames a second.
-const MAX_UNITS: usize = 600;
 
 #[derive(Debug)]
 struct Wanted {
@@ -64,12 +62,12 @@ impl StillService {
     }
 
     async fn make(&self, request: StillRequest) -> Result<Bytes, StillError> {
-        let StillRequest { parameters, units, max_width } = request;
-        if units.is_empty() || units.len() > MAX_UNITS {
+        let StillRequest { camera, parameters, units, max_width } = request;
+        if units.is_empty() || units.len() > STILL_UNITS {
             return Err(StillError::Undecodable);
         }
         let question = Question {
-            camera: None, // who asks does not say whose frames these are
+            camera: Some(&camera),
             work: Work::Jpeg { max_width },
             sample_entry: &parameters.sample_entry,
             units: &units,

@@ -22,7 +22,8 @@ pub type Fields = Map<String, Value>;
 pub enum View {
     /// Latest value per sensor and metric; key `sensor_id/metric`.
     Sensors,
-    /// State per camera; key `camera_id`.
+    /// State per camera; key `camera_id`. `recording` is `lost` while what it shows is not recorded,
+    /// else null.
     Cameras,
     /// One row per alert that is not yet resolved, or was resolved in the last hour; key `alert_id`.
     Alerts,

@@ -78,6 +78,6 @@ fuzz_target!(|bytes: &[u8]| {
     }
     check(builder.interrupted(), &mut taken);
     let dropped = builder.dropped();
-    let dropped = dropped.without_parameters + dropped.before_key + dropped.unfit_size;
+    let dropped = dropped.without_parameters + dropped.before_key + dropped.empty + dropped.oversized;
     assert_eq!(given as u64, taken as u64 + dropped);
 });

@@ -1,6 +1,6 @@
 //! One page: takes its wishes, sends its pictures, and gives it less when it cannot keep up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub(super) struct Screen {
     crowded: bool,
     flow: Flow,
     shedding: Shedding,
+    /// Tiles that the page was last told are slow; it may have begun anew with any of them since.
+    told_slow: BTreeSet<u16>,
     /// At most one per tile.
     making: FuturesUnordered<BoxFuture<'static, Made>>,
 }
@@ -83,6 +85,7 @@ impl Screen {
             crowded: false,
             flow: Flow::default(),
             shedding: Shedding::default(),
+            told_slow: BTreeSet::new(),
             making: FuturesUnordered::new(),
         }
     }
@@ -172,7 +175,9 @@ impl Screen {
                 Some(mut known) => {
                     known.asked = tile;
                     self.follow_mode(&known);
-                    self.tiles.insert(known.asked.tile, known);
+                    let number = known.asked.tile;
+                    self.tiles.insert(number, known);
+                    self.tell_mode(number, false).await?;
                 }
                 None => self.begin(Tile::new(tile)).await?,
             }
@@ -199,7 +204,7 @@ impl Screen {
         };
         tile.stream = stream;
         self.tiles.insert(number, tile);
-        Ok(())
+        self.tell_mode(number, true).await
     }
 
     fn load(&self) -> Load {
@@ -219,7 +224,7 @@ impl Screen {
             VideoEvent::Unit { unit, skipped } => {
                 if skipped > 0 && self.shedding.skipped(Instant::now()) == Some(Verdict::Shed) {
                     self.door.metrics.video_sheds.inc();
-                    self.tell_modes(VideoModeReason::Slow).await?;
+                    self.follow_load().await?;
                 }
                 self.send_unit(number, &unit, skipped).await
             }
@@ -236,8 +241,10 @@ impl Screen {
         let load = self.load();
         let Some(tile) = self.tiles.get_mut(&number) else { return Ok(()) };
         let playable = self.plays.contains(&codec_name(parameters.codec));
-        let has_other =
-            tile.stream == VideoStream::Main && self.door.video.has_sub_stream(&tile.camera);
+        let Some((wanted, shown)) = self.wall.streams(number) else { return Ok(()) };
+        tile.stream = shown;
+        // A tile that wants the sub-stream already gets it as soon as there is one.
+        let has_other = wanted == VideoStream::Main && self.door.video.has_sub_stream(&tile.camera);
         if !playable && has_other {
             let mode = tile.mode(load).unwrap_or(TileMode::Key);
             let sub = VideoStream::Sub;
@@ -328,26 +335,45 @@ impl Screen {
             return Err(Ended::Slow);
         }
         if self.shedding.tick(now) == Some(Verdict::Restore) {
-            self.tell_modes(VideoModeReason::Recovered).await?;
+            self.follow_load().await?;
         }
         self.say(&VideoServerMessage::Mark { server_time_ms: self.now_ms() }).await
     }
 
     /// All tiles that somebody may not be looking at get less, or everything again.
-    async fn tell_modes(&mut self, why: VideoModeReason) -> Result<(), Ended> {
-        let mode = match why {
-            VideoModeReason::Slow => VideoMode::Key,
-            VideoModeReason::Recovered => VideoMode::Full,
-        };
+    async fn follow_load(&mut self) -> Result<(), Ended> {
         let load = self.load();
-        let concerned = self.tiles.values().filter(|tile| tile.is_shed(true));
-        let concerned: Vec<_> =
-            concerned.filter_map(|tile| Some((tile.asked.tile, tile.mode(load)?))).collect();
-        for (tile, given) in concerned {
-            self.wall.set_mode(tile, given);
-            self.say(&VideoServerMessage::Mode { tile, mode, why }).await?;
+        let given = self.tiles.values().map(|tile| (tile.asked.tile, tile.mode(load)));
+        for (tile, given) in given.collect::<Vec<_>>() {
+            if let Some(given) = given {
+                self.wall.set_mode(tile, given);
+            }
+            self.tell_mode(tile, false).await?;
         }
         Ok(())
+    }
+
+    /// Tells the page how much tile `number` gets where it may think otherwise. A tile that `begins`
+    /// is new to the page, whatever was told of its number before.
+    async fn tell_mode(&mut self, number: u16, begins: bool) -> Result<(), Ended> {
+        let Some(tile) = self.tiles.get(&number) else { return Ok(()) };
+        let asked = tile.asked.mode;
+        if asked == VideoMode::Off {
+            return Ok(());
+        }
+        let is_slow = tile.is_shed(self.shedding.is_shedding());
+        let was_slow = self.told_slow.contains(&number);
+        let (mode, why) = if is_slow {
+            self.told_slow.insert(number);
+            (VideoMode::Key, VideoModeReason::Slow)
+        } else {
+            self.told_slow.remove(&number);
+            (asked, VideoModeReason::Recovered)
+        };
+        if is_slow == was_slow && !(is_slow && begins) {
+            return Ok(());
+        }
+        self.say(&VideoServerMessage::Mode { tile: number, mode, why }).await
     }
 
     async fn refuse(

@@ -60,6 +60,7 @@ impl SharedStills {
             return Some(still);
         }
         let still = maker.jpeg(StillRequest {
+            camera: place.camera.clone(),
             parameters: Arc::clone(parameters),
             units: vec![unit.data.clone()],
             max_width: place.max_width,

@@ -137,3 +137,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_row_from_before_its_view_had_a_column_gets_it() {
+    let text = |text: &str| FieldValue::text(Some(text));
+    let mut table = Table::new(Offset(0));
+    table.put("a", Offset(1), 1, vec![text("x")]);
+    table.advance(Offset(2));
+    table.put("a", Offset(2), 1, vec![text("x"), text("new")]);
+    table.advance(Offset(3));
+    let (ops, _) = table.changed_since(Offset(2));
+    assert!(matches!(&ops[..], [Op::Patch { changes, .. }] if changes[..] == [(1, text("new"))]));
+    assert_eq!(table.field("a", 1), Some(&text("new")));
+}

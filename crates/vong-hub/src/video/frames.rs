@@ -61,6 +61,11 @@ impl Frames {
         self.connected
     }
 
+    /// Whether there is a picture for a newcomer.
+    pub(super) fn shows(&self) -> bool {
+        self.connected && self.newest_key.is_some()
+    }
+
     /// The stream's number and what its decoder must know.
     pub(super) fn stream(&self) -> (u64, Option<&Arc<VideoParameters>>) {
         (self.stream, self.parameters.as_ref())

@@ -272,6 +272,62 @@ fn stream_that_a_camera_lacks_is_replaced_by_the_one_it_has() {
 }
 
 #[test]
+fn a_tile_goes_over_to_the_stream_that_delivers_and_back() {
+    let (hub, mut main, camera) = hub();
+    let mut sub = hub.sink(&camera, VideoStream::Sub);
+    main.parameters(&parameters(1_280));
+    feed(&mut main, 0, 5);
+    let mut wall = hub.wall();
+    assert_eq!(
+        wall.show(0, &camera, VideoStream::Sub, TileMode::Full),
+        Some(VideoStream::Main),
+        "the sub-stream has no picture"
+    );
+    assert_eq!(drain(&mut wall), "P1280 0 1 2 3 4");
+    sub.parameters(&parameters(320));
+    feed(&mut main, 5, 6);
+    assert_eq!(drain(&mut wall), "5", "no key frame yet");
+    feed(&mut sub, 10, 12);
+    assert_eq!(drain(&mut wall), "P320 10 11");
+    assert_eq!(wall.streams(0), Some((VideoStream::Sub, VideoStream::Sub)));
+    sub.parameters(&parameters(640));
+    assert_eq!(drain(&mut wall), "P640", "new parameters are no loss");
+    feed(&mut sub, 20, 21);
+    feed(&mut main, 6, 12);
+    sub.interrupted();
+    assert_eq!(drain(&mut wall), "P1280 10 11", "and lost is not dark");
+    assert_eq!(wall.streams(0), Some((VideoStream::Sub, VideoStream::Main)));
+    main.interrupted();
+    assert_eq!(drain(&mut wall), "x");
+    assert_eq!(hub.viewers(&camera), 1);
+}
+
+#[test]
+fn a_camera_that_is_started_anew_without_its_sub_stream_is_not_dark() {
+    let (hub, mut main, camera) = hub();
+    let mut sub = hub.sink(&camera, VideoStream::Sub);
+    for sink in [&mut main, &mut sub] {
+        sink.parameters(&parameters(320));
+        feed(sink, 0, 2);
+    }
+    let mut wall = hub.wall();
+    wall.show(0, &camera, VideoStream::Sub, TileMode::Full);
+    assert_eq!(drain(&mut wall), "P320 0 1");
+    drop((main, sub));
+    assert_eq!(drain(&mut wall), "x");
+    let other = hub.wall().show(0, &camera, VideoStream::Sub, TileMode::Full);
+    assert_eq!((other, hub.has_sub_stream(&camera)), (None, false), "nobody finds what is gone");
+    let mut main = hub.sink(&camera, VideoStream::Main);
+    main.parameters(&parameters(1_280));
+    feed(&mut main, 10, 12);
+    assert_eq!(drain(&mut wall), "P1280 10 11");
+    assert_eq!(wall.streams(0), Some((VideoStream::Sub, VideoStream::Main)));
+    drop(main);
+    wall.remove(0);
+    assert!(hub.inner.cameras.read().is_empty(), "nothing is left of it");
+}
+
+#[test]
 fn unknown_camera_has_no_picture() {
     let (hub, _sink, _camera) = hub();
     let unknown = CameraId::from("CAM-99");

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use vong_model::CameraId;
 
 use super::bell::{Bell, Ring};
-use super::{Feed, VideoEvent, VideoHub, VideoStream};
+use super::{Feed, Feeds, VideoEvent, VideoHub, VideoStream};
 
 /// A tile's number, chosen by the screen.
 pub type TileId = u16;
@@ -35,10 +36,16 @@ pub struct VideoWall {
     last: TileId,
 }
 
-/// What one tile has seen of one stream.
+/// What one tile shows of a camera, and what it has seen of that stream.
 #[derive(Debug)]
 struct Tile {
+    camera: CameraId,
+    feeds: Arc<Feeds>,
+    wanted: VideoStream,
+    shown: VideoStream,
     feed: Arc<Feed>,
+    /// [`Feeds::changes`] when `feed` was chosen.
+    chosen_at: u64,
     mode: TileMode,
     /// The stream whose parameters the viewer has.
     stream: Option<u64>,
@@ -57,8 +64,8 @@ impl VideoWall {
 
     /// Shows `camera` on `tile` from its newest key frame on, in place of what was there.
     ///
-    /// Gives the stream that is shown: the camera's other one where it lacks the wanted one, `None`
-    /// when there is no such camera.
+    /// Gives the stream that is shown: the camera's other one where the wanted one has no picture,
+    /// `None` when there is no such camera.
     pub fn show(
         &mut self,
         tile: TileId,
@@ -67,11 +74,36 @@ impl VideoWall {
         mode: TileMode,
     ) -> Option<VideoStream> {
         self.remove(tile);
-        let (shown, feed) = self.hub.feed(camera, wanted)?;
+        let feeds = self.hub.attend(camera, Ring::new(&self.bell, tile))?;
+        let chosen_at = feeds.changes.load(Ordering::Acquire);
+        let Some((shown, feed)) = feeds.first(wanted) else {
+            feeds.viewers.lock().retain(|ring| !ring.is(&self.bell, tile));
+            self.hub.tidy(camera);
+            return None; // it has just gone
+        };
         feed.attach(Ring::new(&self.bell, tile));
         self.hub.inner.metrics.video_viewers.inc();
-        self.tiles.insert(tile, Tile::new(feed, mode));
+        let camera = camera.clone();
+        let fresh = Tile {
+            camera,
+            feeds,
+            wanted,
+            shown,
+            feed,
+            chosen_at,
+            mode,
+            stream: None,
+            next: None,
+            forgiven: true,
+            follows: false,
+        };
+        self.tiles.insert(tile, fresh);
         Some(shown)
+    }
+
+    /// The stream that `tile` wants, and the one that it shows now.
+    pub fn streams(&self, tile: TileId) -> Option<(VideoStream, VideoStream)> {
+        self.tiles.get(&tile).map(|tile| (tile.wanted, tile.shown))
     }
 
     /// Changes how much `tile` gets; from key frames to [`TileMode::Full`] it goes on behind the last.
@@ -91,6 +123,8 @@ impl VideoWall {
     pub fn remove(&mut self, tile: TileId) {
         if let Some(gone) = self.tiles.remove(&tile) {
             gone.feed.detach(&self.bell, tile);
+            gone.feeds.viewers.lock().retain(|ring| !ring.is(&self.bell, tile));
+            self.hub.tidy(&gone.camera);
             self.hub.inner.metrics.video_viewers.dec();
         }
     }
@@ -100,6 +134,7 @@ impl VideoWall {
         loop {
             while let Some(tile) = self.bell.take_after(self.last) {
                 let Some(shown) = self.tiles.get_mut(&tile) else { continue };
+                shown.choose(&self.bell, tile);
                 let Some(event) = shown.look() else { continue };
                 self.last = tile;
                 self.bell.again(tile); // there may be more
@@ -122,8 +157,20 @@ impl Drop for VideoWall {
 }
 
 impl Tile {
-    fn new(feed: Arc<Feed>, mode: TileMode) -> Self {
-        Self { feed, mode, stream: None, next: None, forgiven: true, follows: false }
+    /// Goes over to the stream that the tile should show now.
+    fn choose(&mut self, bell: &Arc<Bell>, tile: TileId) {
+        let changes = self.feeds.changes.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.chosen_at, changes) == changes {
+            return;
+        }
+        let Some((shown, feed)) = self.feeds.better(self.wanted, Some(&self.feed)) else { return };
+        if Arc::ptr_eq(&feed, &self.feed) {
+            return;
+        }
+        self.feed.detach(bell, tile);
+        feed.attach(Ring::new(bell, tile));
+        (self.shown, self.feed) = (shown, feed);
+        (self.stream, self.next, self.forgiven, self.follows) = (None, None, true, false);
     }
 
     fn look(&mut self) -> Option<VideoEvent> {

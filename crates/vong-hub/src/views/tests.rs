@@ -151,6 +151,20 @@ fn camera_shows_its_latest_state() {
     check(
         View::Cameras,
         &[
+            "1 camera_events camera_id=CAM-01 state=connected about=connection event_time=1",
+            "2 camera_events camera_id=CAM-01 state=recording_lost about=recording event_time=2",
+            "3 camera_events camera_id=CAM-01 state=clock_drift about=clock event_time=3",
+            "4 camera_events camera_id=CAM-01 state=lost about=live_stream event_time=4",
+            "5 camera_events camera_id=CAM-02 state=recording_lost about=recording event_time=5",
+            "6 camera_events camera_id=CAM-02 state=recording_good about=recording event_time=6",
+        ],
+        &expect![[r#"
+            CAM-01 @2: camera_id=CAM-01 state=clock_drift event_time_ms=3000 recording=lost
+        "#]],
+    );
+    check(
+        View::Cameras,
+        &[
             "1 camera_events camera_id=CAM-01 state=connected event_time=1",
             "2 camera_events camera_id=CAM-01 state=removed event_time=2",
         ],

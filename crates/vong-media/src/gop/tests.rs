@@ -81,7 +81,22 @@ fn oversized_and_empty_frames_are_dropped() {
     assert_eq!(builder.parameters(&parameters(1)), None);
     assert_eq!(builder.access_unit(&unit(0, 0, true, 101)), None);
     assert_eq!(builder.access_unit(&unit(0, 0, true, 0)), None);
-    assert_eq!(builder.dropped().unfit_size, 2);
+    let DroppedFrames { empty, oversized, .. } = builder.dropped();
+    assert_eq!((empty, oversized), (1, 1));
+}
+
+#[test]
+fn a_frame_that_is_too_large_ends_its_group_and_what_refers_to_it_is_dropped() {
+    let mut builder = GopBuilder::new(GopLimits { frame_bytes: 100, ..GopLimits::default() });
+    assert_eq!(builder.parameters(&parameters(1)), None);
+    let frames = [(0, true, 1), (40, false, 1), (80, false, 101), (120, false, 1), (160, true, 1)];
+    let closed = frames.map(|(ms, key, size)| {
+        let closed = builder.access_unit(&unit(ms * 90, ms, key, size));
+        closed.map(|gop| gop.frames.iter().map(|frame| frame.duration_90k).collect::<Vec<_>>())
+    });
+    assert_eq!(closed, [None, None, Some(vec![3_600, 3_600]), None, None]);
+    let DroppedFrames { before_key, oversized, .. } = builder.dropped();
+    assert_eq!((before_key, oversized), (1, 1));
 }
 
 proptest! {

@@ -96,10 +96,20 @@ fn what_the_disk_does_not_keep_up_with_is_dropped_in_whole_groups() {
         sinks.iter_mut().for_each(|sink| send(sink, second, 1_000));
     }
     assert!(room.metric("vong_recorder_gops_dropped_total{reason=\"queue_full\"} 5"));
-    drop((sinks, handle));
-    recorder.run(&[]);
-    let gops = |camera: &str| footage.gops(&camera.into(), at(0), at(99)).unwrap();
-    assert_eq!((gops("CAM-1").len(), gops("CAM-2").len()), (2, 1));
+    let writer = vong_runtime::thread::spawn("test-writer", || recorder.run(&[])).unwrap();
+    // A camera is unknown until its first group.
+    let gops = |camera: &str| footage.gops(&camera.into(), at(0), at(99)).unwrap_or_default();
+    let written = || (gops("CAM-1").len(), gops("CAM-2").len());
+    while written() != (2, 1) || !room.metric("vong_recorder_queue_bytes 0") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // The disk is good again: of the group that was open, the next one ends it.
+    sinks.iter_mut().for_each(|sink| send(sink, 5, 1_000));
+    drop(sinks);
+    handle.forget(&"CAM-2".into());
+    drop(handle);
+    writer.join().unwrap();
+    assert_eq!(written(), (3, 2));
     assert!(gops("CAM-1").iter().all(|gop| gop.entry.frames == 25));
     room.clock.set(at(20).micros());
     let stop = Shutdown::new();
@@ -107,7 +117,45 @@ fn what_the_disk_does_not_keep_up_with_is_dropped_in_whole_groups() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(teller.run(stop)).unwrap();
     let told = room.told(Stream::CameraEvents);
-    assert_eq!(told, ["recording_lost", "recording_good", "recording_lost", "recording_good"]);
+    assert_eq!(told, ["recording_lost", "recording_good"], "of a camera that is gone nothing");
+}
+
+#[test]
+fn a_camera_that_sends_no_key_frames_is_told_as_not_recorded() {
+    let room = Room::new();
+    let footage = room.footage(room.dir.path(), 0);
+    let (recorder, handle, teller) = room.recorder(&footage, RecorderConfig::default());
+    let mut sink = handle.sink(&camera("CAM-I", Recording::Continuous));
+    let group = gop(0, 10);
+    sink.parameters(&group.parameters);
+    let mut frame = |n: i64, key: bool| {
+        sink.access_unit(&AccessUnit {
+            pts_90k: n * 9_000,
+            received_at: EventTime(at(0).micros() + n * 100_000),
+            camera_time: None,
+            key,
+            lost_packets: 0,
+            data: group.data[0].clone(),
+        });
+    };
+    let tell = || {
+        let facts = handle.losses().take_facts(at(40));
+        facts.iter().filter_map(|fact| fact.detail.clone()).collect::<Vec<_>>()
+    };
+    (0..300).for_each(|n| frame(n, false));
+    assert_eq!(tell(), [""; 0], "a key frame may still come");
+    (300..320).for_each(|n| frame(n, false));
+    let told = tell();
+    assert!(told[0].starts_with("311 frames are lost so far: the camera sends no key"), "{told:?}");
+    assert!(room.metric("vong_recorder_frames_dropped_total{reason=\"before_key\"} 320"));
+    // It comes: the group after it is recorded.
+    (320..340).for_each(|n| frame(n, n % 10 == 0));
+    drop((sink, teller));
+    let losses = handle.losses().clone();
+    drop(handle);
+    recorder.run(&[]);
+    let told: Vec<_> = losses.take_facts(at(60)).into_iter().map(|fact| fact.state).collect();
+    assert_eq!(told, ["disk_good", "recording_good"]);
 }
 
 #[test]

@@ -27,6 +27,14 @@ pub(super) fn about(report: &CameraProbe, error: Option<&Error>) -> Vec<Advice> 
     all
 }
 
+/// For a camera that is usable only without its metadata track.
+pub(super) fn metadata() -> Advice {
+    advice(
+        "Hình tốt, nhưng kênh metadata ONVIF của máy quay hỏng và bị bỏ qua: cập nhật phần mềm máy quay nếu cần sự kiện của nó.",
+        "The picture is good, but the camera's ONVIF metadata track is broken and left out: update its firmware if its events are needed.",
+    )
+}
+
 fn advice(vi: &str, en: &str) -> Advice {
     Advice { vi: vi.to_owned(), en: en.to_owned() }
 }
@@ -77,7 +85,12 @@ fn mend(error: &Error) -> Advice {
             "Kết nối được mà không có hình: kiểm tra luồng đã bật; nếu dùng UDP, thử TCP.",
             "It connects and no picture comes: check that the stream is on; with UDP, try TCP.",
         ),
-        Error::Stream(_) | Error::Ended | Error::Parameters(_) | Error::Panicked => advice(
+        Error::Stream(_)
+        | Error::Metadata(_)
+        | Error::MetadataEndless { .. }
+        | Error::Ended
+        | Error::Parameters(_)
+        | Error::Panicked => advice(
             "Luồng bị đứt hoặc sai: khởi động lại máy quay, cập nhật phần mềm của máy, rồi thử lại.",
             "The stream broke or makes no sense: restart the camera, update its firmware, try again.",
         ),

@@ -37,6 +37,9 @@ pub(crate) struct ClockWatch {
     offsets: VecDeque<i64>,
     settled: Option<i64>,
     off: bool,
+    /// That it is off was told before the stream was interrupted: whoever looks at the camera since
+    /// it came back does not know.
+    tell_again: bool,
 }
 
 impl ClockWatch {
@@ -54,11 +57,12 @@ impl ClockWatch {
         {
             changes.push(ClockChange::Stepped { by_us: now.saturating_sub(before) });
         }
-        if !self.off && now.unsigned_abs() > LIMIT_US.unsigned_abs() {
-            self.off = true;
+        let is_known = self.off && !self.tell_again;
+        if !is_known && now.unsigned_abs() > LIMIT_US.unsigned_abs() {
+            (self.off, self.tell_again) = (true, false);
             changes.push(ClockChange::Off { by_us: now });
         } else if self.off && now.unsigned_abs() < GOOD_US.unsigned_abs() {
-            self.off = false;
+            (self.off, self.tell_again) = (false, false);
             changes.push(ClockChange::Good { by_us: now });
         }
         changes
@@ -72,6 +76,7 @@ impl ClockWatch {
     /// The stream was interrupted: what reports said before says nothing about what comes.
     pub(crate) fn interrupted(&mut self) {
         self.offsets.clear();
+        self.tell_again = self.off;
     }
 }
 
@@ -108,6 +113,29 @@ mod tests {
                 Stepped { by_us: -3_600 * S },
                 Good { by_us: 0 },
             ],
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_still_off_after_an_interruption_is_told_again() {
+        let mut watch = ClockWatch::default();
+        let mut told = Vec::new();
+        for (session, offset) in [(0, 9), (1, 9), (2, 0), (3, 0)] {
+            for second in 0..5 {
+                let ours = (session * 60 + second) * S;
+                let changes = watch.report(EventTime(ours + offset * S), EventTime(ours));
+                told.extend(changes.into_iter().map(|change| (session, change)));
+            }
+            watch.interrupted();
+        }
+        assert_eq!(
+            told,
+            [
+                (0, ClockChange::Off { by_us: 9 * S }),
+                (1, ClockChange::Off { by_us: 9 * S }),
+                (2, ClockChange::Stepped { by_us: -9 * S }),
+                (2, ClockChange::Good { by_us: 0 }),
+            ]
         );
     }
 

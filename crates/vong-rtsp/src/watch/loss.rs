@@ -31,6 +31,8 @@ pub(crate) enum LossChange {
 pub(crate) struct LossWatch {
     buckets: VecDeque<Bucket>,
     bad: bool,
+    /// As for the camera's clock: it was told before the stream was interrupted.
+    tell_again: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,12 @@ impl LossWatch {
         change
     }
 
+    /// The stream was interrupted: that it still loses packets afterwards is told anew.
+    pub(crate) fn interrupted(&mut self) {
+        self.buckets.clear();
+        self.tell_again = self.bad;
+    }
+
     fn decide(&mut self) -> Option<LossChange> {
         let arrived: u64 = self.buckets.iter().map(|bucket| bucket.arrived).sum();
         let lost: u64 = self.buckets.iter().map(|bucket| bucket.lost).sum();
@@ -66,12 +74,13 @@ impl LossWatch {
             return None;
         }
         let per_mille = lost * 1_000 / all;
-        if !self.bad && per_mille > BAD_PER_MILLE {
-            self.bad = true;
+        let is_known = self.bad && !self.tell_again;
+        if !is_known && per_mille > BAD_PER_MILLE {
+            (self.bad, self.tell_again) = (true, false);
             return Some(LossChange::Bad { per_mille });
         }
         if self.bad && per_mille < GOOD_PER_MILLE {
-            self.bad = false;
+            (self.bad, self.tell_again) = (false, false);
             return Some(LossChange::Good { per_mille });
         }
         None
@@ -97,6 +106,21 @@ mod tests {
             told,
             [(80, LossChange::Bad { per_mille: 16 }), (180, LossChange::Good { per_mille: 0 }),]
         );
+    }
+
+    #[test]
+    fn loss_that_goes_on_after_an_interruption_is_told_again() {
+        let mut watch = LossWatch::default();
+        let mut told = 0;
+        for session in 0..2_i64 {
+            for frame in 0..300 {
+                let now = EventTime(session * 600_000_000 + frame * 100_000);
+                let change = watch.frame(now, 2_000, u32::from(frame % 10 == 0));
+                told += i32::from(matches!(change, Some(LossChange::Bad { .. })));
+            }
+            watch.interrupted();
+        }
+        assert_eq!(told, 2);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use vong_rtsp::{CameraState, Fact, Login, Transport};
-use vong_testkit::camera::{Answer, Codec, Fault, Login as Wants, Method, Script};
+use vong_rtsp::{About, CameraState, CameraStream, Fact, Login, StreamKind, Transport};
+use vong_runtime::channel::{self, Capacity, WhenFull};
+use vong_testkit::camera::{Answer, Codec, Fault, Login as Wants, MetadataFault, Method, Script};
 
 use crate::support::{World, camera, reel};
 
@@ -357,6 +358,98 @@ async fn audio_and_metadata_are_told_and_events_become_rows() {
     assert_eq!(world.metrics.onvif_dropped.with_label_values(&["unreadable"]).get(), 1);
     assert_eq!(world.farm.counts(0).plays, 1);
     world.stop().await;
+}
+
+fn with_metadata(metadata: MetadataFault) -> vong_testkit::camera::FakeCamera {
+    let mut one = camera(Script { metadata, ..Script::default() });
+    one.metadata = vec!["<a/>".to_owned()];
+    one
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cameras_that_choke_on_the_metadata_track_deliver_without_it() {
+    let faults = [MetadataFault::SetupResets, MetadataFault::PlayResets];
+    let mut world = World::new(faults.map(with_metadata).into()).await.take_in_all();
+    for (index, fault) in faults.iter().enumerate() {
+        world
+            .until(&format!("{fault:?}"), SOON, |world| {
+                world.states(index) == ["lost", "connected"]
+            })
+            .await;
+        world.until("it plays", SOON, |world| world.frames(index) > 20).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metadata_track_that_cannot_be_read_ends_one_good_session_and_no_second() {
+    // After the 30 s that make a session good: each session with it would break the picture.
+    let mut world = World::new(vec![with_metadata(MetadataFault::CutOff(31))]).await.take_in_all();
+    world
+        .until("back", Duration::from_secs(50), |world| {
+            world.states(0) == ["connected", "lost", "connected"]
+        })
+        .await;
+    let told = &world.details(0)[1].1;
+    assert!(told.contains("metadata cannot be read and is left off for an hour"), "{told}");
+    let frames = world.frames(0);
+    world.until("35 s more", Duration::from_secs(50), |world| world.frames(0) > frames + 350).await;
+    assert_eq!(world.states(0), ["connected", "lost", "connected"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_without_an_end_is_left_off_before_it_fills_the_memory() {
+    let endless = with_metadata(MetadataFault::Endless(1 << 20));
+    let mut world = World::new(vec![endless]).await.take_in_all();
+    world.until("back", SOON, |world| world.states(0) == ["connected", "lost", "connected"]).await;
+    let told = &world.details(0)[1].1;
+    assert!(told.contains("32 MiB of metadata without an end"), "{told}");
+    assert!(world.farm.counts(0).bytes < 64 << 20, "{:?}", world.farm.counts(0));
+    world.until("it plays", SOON, |world| world.frames(0) > 60).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_sub_stream_its_connection_is_told_and_nothing_of_the_camera() {
+    let mut one = camera(Script::stream(20, Fault::Reset).once());
+    one.metadata = vec!["<a/>".to_owned()];
+    let mut world = World::new(vec![one]).await;
+    world.take_in_stream(CameraStream {
+        camera_id: "CAM-0".into(),
+        unit_code: "U1".into(),
+        url: world.farm.url(0),
+        login: None,
+        transport: Transport::Tcp,
+        kind: StreamKind::Live,
+    });
+    world.until("back", SOON, |world| world.states(0) == ["connected", "lost", "connected"]).await;
+    for fact in &world.told {
+        let Fact::Camera(fact) = fact else { panic!("{fact:?}") };
+        assert_eq!(fact.about, About::LiveStream);
+        assert!(fact.detail.starts_with("sub-stream: "), "{fact:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nobody_takes_facts_the_camera_delivers_and_stops_at_once() {
+    let facts = channel::bounded("test/facts", Capacity::items(1), WhenFull::Wait);
+    let mut one = camera(Script::stream(10, Fault::Reset).once());
+    one.metadata = vec!["<a/>".to_owned()];
+    let mut world = World::with_facts(vec![one], facts).await.take_in_all();
+    // `connected` fills the queue; then it is lost, comes back, and has more to tell.
+    world.until("it plays on", SOON, |world| world.frames(0) > 40).await;
+    assert_eq!(world.states(0)[0], "connected");
+    world
+        .until("the newest is told late", SOON, |world| {
+            world.states(0) == ["connected", "connected"]
+        })
+        .await;
+    assert_eq!(world.metrics.facts_dropped.with_label_values(&["superseded"]).get(), 1);
+    let begun = tokio::time::Instant::now();
+    world.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use vong_rtsp::{Login, Networks, ProbeRequest, Transport, probe};
 use vong_runtime::SystemClock;
-use vong_testkit::camera::{Answer, Codec, FakeCamera, Fault, Login as Wants, Method, Script};
+use vong_testkit::camera::{
+    Answer, Codec, FakeCamera, Fault, Login as Wants, MetadataFault, Method, Script,
+};
 use vong_wire::probe::CameraProbe;
 
 use crate::support::{World, camera, reel};
@@ -43,6 +45,20 @@ async fn a_sound_camera_is_usable_and_measured() {
     assert!(seen.clock_offset_ms.unwrap().abs() < 1_000, "{seen:?}");
     assert_eq!(advice(&seen), "Usable: pictures come and can be recorded.");
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_whose_metadata_is_broken_is_usable_without_it() {
+    for fault in [MetadataFault::SetupResets, MetadataFault::PlayResets, MetadataFault::CutOff(1)] {
+        let mut one = camera(Script { metadata: fault, ..Script::default() });
+        one.metadata = vec!["<a/>".to_owned()];
+        let world = World::new(vec![one]).await;
+        let seen = look(&world, 0, None).await;
+        assert!(seen.usable && seen.metadata, "{fault:?}: {seen:?}");
+        let said = advice(&seen);
+        assert!(said.ends_with("update its firmware if its events are needed."), "{said}");
+        world.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

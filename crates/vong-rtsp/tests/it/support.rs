@@ -8,7 +8,7 @@ use vong_media::{AccessUnit, AccessUnitSink, Stamp, Timeline, VideoParameters};
 use vong_model::EventTime;
 use vong_rtsp::{
     CameraState, CameraStream, ConnectGate, Fact, FactSender, IntakeGround, Login, Networks,
-    RtspIntake, RtspMetrics, Transport, fact_channel,
+    RtspIntake, RtspMetrics, StreamKind, Transport, fact_channel,
 };
 use vong_runtime::channel::Receiver;
 use vong_runtime::{Clock, OnFailure, Shutdown, SystemClock, Tasks};
@@ -95,10 +95,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(cameras: Vec<FakeCamera>) -> Self {
+        Self::with_facts(cameras, fact_channel()).await
+    }
+
+    /// A world whose facts go this way.
+    pub(crate) async fn with_facts(
+        cameras: Vec<FakeCamera>,
+        (sender, facts): (FactSender, Receiver<Fact>),
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let farm = FakeFarm::start(cameras, Arc::clone(&clock)).await.unwrap();
         let metrics = RtspMetrics::new(&Metrics::new());
-        let (sender, facts) = fact_channel();
         let ground = IntakeGround {
             gate: ConnectGate::new(8),
             networks: Arc::new(Networks::default()),
@@ -130,20 +137,25 @@ impl World {
         login: Option<Login>,
         transport: Transport,
     ) {
-        let stream = CameraStream {
+        self.take_in_stream(CameraStream {
             camera_id: format!("CAM-{index}").as_str().into(),
             unit_code: "U1".into(),
             url,
             login,
             transport,
-        };
+            kind: StreamKind::Main,
+        });
+    }
+
+    pub(crate) fn take_in_stream(&mut self, stream: CameraStream) {
+        let name = format!("rtsp/{}", stream.camera_id);
         let got = Arc::new(Mutex::new(Got::default()));
         self.got.push(Arc::clone(&got));
         let sink = Sink { got, timeline: Timeline::new() };
-        let facts = Some(self.sender.clone());
+        let facts = self.sender.clone();
         let intake = RtspIntake::new(stream, vec![Box::new(sink)], facts, self.ground.clone());
         let shutdown = self.tasks.shutdown();
-        self.tasks.spawn(format!("rtsp/{index}"), OnFailure::Continue, intake.run(shutdown));
+        self.tasks.spawn(name, OnFailure::Continue, intake.run(shutdown));
     }
 
     pub(crate) fn take_in_all(mut self) -> Self {

@@ -135,6 +135,36 @@ fn camera_facts_have_a_clock_of_their_own() {
     );
 }
 
+/// The select of a rule that is shipped.
+fn shipped(file: &str) -> String {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/rules").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let select = text.split_once("\nAS ").unwrap().1;
+    select.trim_end().trim_end_matches(';').to_owned()
+}
+
+#[test]
+fn a_lost_camera_stays_an_alert_whatever_else_is_said_of_it() {
+    let (lost, recording) = (shipped("camera_lost.sql"), shipped("recording_lost.sql"));
+    check(
+        &[("lost", "FOR INTERVAL '5 seconds'", &lost), ("recording", "", &recording)],
+        "camera 9 C1 recording_lost | camera 10 C1 lost | camera 15 C1 recording_good \
+         | watermark camera_events 16 | camera 17 C1 timestamps_jumped | camera 18 C2 lost \
+         | watermark camera_events 25 | camera 30 C1 connected | camera 31 C2 removed",
+        &expect![[r#"
+            9 recording camera_id=C1 firing
+            10 lost camera_id=C1 pending
+            15 recording camera_id=C1 resolved
+            15 lost camera_id=C1 firing
+            18 lost camera_id=C2 pending
+            23 lost camera_id=C2 firing
+            30 lost camera_id=C1 resolved
+            31 lost camera_id=C2 resolved
+        "#]],
+    );
+}
+
 #[test]
 fn operators_acts_are_part_of_the_story() {
     check(

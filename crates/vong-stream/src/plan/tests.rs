@@ -373,7 +373,7 @@ fn queries_asked_again_and_again_are_planned() {
         EVERY,
         "SELECT count(*) FROM readings",
         &expect![
-            "the first output names what the alert is about: one of camera_id, direction, kind, line, metric, sensor_id, source_id, unit, unit_code, by that name at line 2, column 1 "
+            "the first output names what the alert is about: one of about, camera_id, direction, kind, line, metric, sensor_id, source_id, unit, unit_code, by that name at line 2, column 1 "
         ],
     );
     check(

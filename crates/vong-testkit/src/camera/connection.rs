@@ -15,7 +15,7 @@ use super::auth::{self, Verdict};
 use super::counts::tick;
 use super::farm::{Camera, Ground};
 use super::play::{Player, Transport};
-use super::script::{Answer, Method};
+use super::script::{Answer, MetadataFault, Method};
 
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN";
 /// Payload types of the tracks besides the video.
@@ -172,6 +172,9 @@ impl Connection {
             Some(Answer::Echo) => return Reply::Whole(echo(request)),
             _ => {}
         }
+        if self.chokes_on_metadata(request) {
+            return Reply::Faulty(Answer::Reset, Vec::new());
+        }
         let right = match request.method.as_str() {
             "OPTIONS" => Ok(Response::new(Some(request), Status::Ok).with("Public", METHODS)),
             "DESCRIBE" => self.describe(request, fault.as_ref()),
@@ -191,6 +194,16 @@ impl Connection {
         match fault {
             Some(fault) => Reply::Faulty(fault, bytes),
             None => Reply::Whole(bytes),
+        }
+    }
+
+    fn chokes_on_metadata(&self, request: &Request) -> bool {
+        match self.camera.plan.script.metadata {
+            MetadataFault::SetupResets => {
+                request.method == "SETUP" && request.path().ends_with("track3")
+            }
+            MetadataFault::PlayResets => request.method == "PLAY" && self.metadata.is_some(),
+            MetadataFault::None | MetadataFault::CutOff(_) | MetadataFault::Endless(_) => false,
         }
     }
 

@@ -15,7 +15,7 @@ use vong_sim::camera::{Codec, Reel, ReelFrame};
 use super::connection::{METADATA_TYPE, endless_header};
 use super::counts::tick;
 use super::farm::{Camera, Ground};
-use super::script::Fault;
+use super::script::{Fault, MetadataFault};
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 const TICKS_PER_S: u64 = 90_000;
@@ -223,9 +223,18 @@ impl Player {
 
     /// A metadata document, when one is due.
     async fn tell(&mut self, bytes: &mut BytesMut) {
-        let Some(track) = self.metadata.clone() else { return };
-        let due = self.begun.elapsed().as_secs();
         let camera = Arc::clone(&self.camera);
+        let due = self.begun.elapsed().as_secs();
+        match camera.plan.script.metadata {
+            MetadataFault::Endless(size) => {
+                return self.document(&vec![b' '; size], (0, false), bytes).await;
+            }
+            MetadataFault::CutOff(second) if due >= second => {
+                self.document(b"<tt:Metadata", (1, false), bytes).await;
+                return self.document(b"<tt:Metadata", (2, false), bytes).await;
+            }
+            _ => {}
+        }
         let documents = &camera.plan.metadata;
         if due < self.told || documents.is_empty() {
             return;
@@ -234,10 +243,17 @@ impl Player {
         self.told += 1;
         let Some(document) = documents.get(index) else { return };
         let time = u32::try_from((self.told * TICKS_PER_S) & 0xffff_ffff).unwrap_or(0);
-        let last = document.len().div_ceil(1_400).saturating_sub(1);
-        for (index, piece) in document.as_bytes().chunks(1_400).enumerate() {
+        self.document(document.as_bytes(), (time, true), bytes).await;
+    }
+
+    /// A document, or part of one, at RTP time `time`; `ends`: its last packet says so.
+    async fn document(&mut self, text: &[u8], (time, ends): (u32, bool), bytes: &mut BytesMut) {
+        let Some(track) = self.metadata.clone() else { return };
+        let last = text.len().div_ceil(1_400).saturating_sub(1);
+        for (index, piece) in text.chunks(1_400).enumerate() {
             let mut packet = BytesMut::new();
-            self.metadata_numbering.packet(time, index == last, piece, &mut packet);
+            let marked = ends && index == last;
+            self.metadata_numbering.packet(time, marked, piece, &mut packet);
             if let Some(kind) = packet.get_mut(1) {
                 *kind = (*kind & 0x80) | METADATA_TYPE;
             }

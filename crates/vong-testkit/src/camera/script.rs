@@ -11,6 +11,8 @@ pub struct Script {
     /// Faults of the stream.
     pub cues: Vec<Cue>,
     pub flapping: Option<Flapping>,
+    /// What is wrong with the metadata track, for who asks for it.
+    pub metadata: MetadataFault,
     /// At most so many DESCRIBEs a second over all cameras of the farm that say so; more are
     /// answered `453 Not Enough Bandwidth`.
     pub burst_limit: Option<usize>,
@@ -82,6 +84,21 @@ pub enum Fault {
     WildPacket,
     /// An answer nobody asked for whose head does not end.
     EndlessHeader,
+}
+
+/// What is wrong with a metadata track; the rest of the camera is sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetadataFault {
+    #[default]
+    None,
+    /// Setting it up resets the connection.
+    SetupResets,
+    /// Playing with it resets the connection.
+    PlayResets,
+    /// A document that is cut off by the next one, so many seconds after PLAY.
+    CutOff(u64),
+    /// A document that goes on with every frame by so many bytes.
+    Endless(usize),
 }
 
 /// The requests a camera can be made to answer wrongly.

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::{debug, info};
+use tracing::info;
 use vong_hub::{VideoHub, VideoStream};
 use vong_media::AccessUnitSink;
 use vong_model::{Assets, Camera, CameraId, EventTime};
 use vong_recorder::RecorderHandle;
 use vong_rtsp::{
-    CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login, RtspIntake,
-    Transport,
+    About, CameraFact, CameraState, CameraStream, Fact, FactSender, IntakeGround, Login,
+    RtspIntake, StreamKind, Transport,
 };
 use vong_runtime::{OnFailure, Shutdown, Tasks};
 use vong_vision::CameraSinks;
@@ -91,7 +91,8 @@ impl RunningCameras {
         for mut camera in stopping {
             while camera.ended.changed().await.is_ok() {}
             if !wanted.contains_key(&camera.needs.camera.camera_id) {
-                self.tell_removed(&camera.needs.camera).await;
+                self.shared.recorder.forget(&camera.needs.camera.camera_id);
+                self.tell_removed(&camera.needs.camera);
             }
         }
         for (id, needs) in wanted {
@@ -109,19 +110,29 @@ impl RunningCameras {
         aligned
     }
 
-    /// Screens would show it as it was last seen for ever.
-    async fn tell_removed(&self, camera: &Camera) {
+    /// Screens would show it as it was last seen for ever. While the log stands still a task waits
+    /// for it, in the order of what is told later; the register must not.
+    fn tell_removed(&self, camera: &Camera) {
         let Camera { camera_id, unit_code, .. } = camera;
         let fact = CameraFact {
             at: EventTime(self.shared.ground.clock.now()),
             camera_id: camera_id.clone(),
+            about: About::Register,
             state: CameraState::Removed,
             detail: String::new(),
             unit_code: unit_code.clone(),
         };
-        if self.shared.facts.send(Fact::Camera(fact)).await.is_err() {
-            debug!(camera = %camera_id, "the writer of facts is gone: vong stops");
-        }
+        let (facts, stop) = (self.shared.facts.clone(), self.shared.tasks.shutdown());
+        self.shared.tasks.spawn(
+            format!("rtsp/{camera_id}/removed"),
+            OnFailure::Continue,
+            async move {
+                tokio::select! {
+                    sent = facts.send(Fact::Camera(fact)) => sent,
+                    () = stop.requested() => Ok(()),
+                }
+            },
+        );
     }
 
     fn start(&self, needs: Needs) -> Running {
@@ -135,11 +146,14 @@ impl RunningCameras {
         main.extend(health);
         let (alive, ended) = watch::channel(());
         let alive = Arc::new(alive);
-        let facts = Some(self.shared.facts.clone());
-        let start = |kind: &str, url: &str, sinks, facts| {
-            let intake = self.intake(&needs, url, sinks, facts);
+        let start = |kind: StreamKind, url: &str, sinks| {
+            let intake = self.intake(&needs, (kind, url), sinks);
             let (stop, alive) = (stop.clone(), Arc::clone(&alive));
-            tasks.spawn(format!("rtsp/{camera_id}/{kind}"), OnFailure::Continue, async move {
+            let name = match kind {
+                StreamKind::Main => "main",
+                StreamKind::Live => "live",
+            };
+            tasks.spawn(format!("rtsp/{camera_id}/{name}"), OnFailure::Continue, async move {
                 let ended = intake.run(stop).await;
                 drop(alive);
                 ended
@@ -148,11 +162,11 @@ impl RunningCameras {
         match live_url {
             Some(live_url) => {
                 let light = [show(VideoStream::Sub)].into_iter().chain(traffic);
-                start("live", live_url, light.collect(), None);
+                start(StreamKind::Live, live_url, light.collect());
             }
             None => main.extend(traffic),
         }
-        start("main", url, main, facts);
+        start(StreamKind::Main, url, main);
         drop(alive);
         Running { needs, stop, ended }
     }
@@ -160,11 +174,10 @@ impl RunningCameras {
     fn intake(
         &self,
         needs: &Needs,
-        url: &str,
+        (kind, url): (StreamKind, &str),
         sinks: Vec<Box<dyn AccessUnitSink>>,
-        facts: Option<FactSender>,
     ) -> RtspIntake {
-        let Shared { transport, ground, .. } = &self.shared;
+        let Shared { transport, ground, facts, .. } = &self.shared;
         let Needs { camera, login } = needs;
         let stream = CameraStream {
             camera_id: camera.camera_id.clone(),
@@ -172,8 +185,9 @@ impl RunningCameras {
             url: url.to_owned(),
             login: login.clone(),
             transport: *transport,
+            kind,
         };
-        RtspIntake::new(stream, sinks, facts, ground.clone())
+        RtspIntake::new(stream, sinks, facts.clone(), ground.clone())
     }
 }
 
