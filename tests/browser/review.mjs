@@ -101,6 +101,7 @@ async function saved(page, key, name) {
 
 async function decides(page) {
   await page.keyboard.press('n');
+  await page.waitForFunction(() => document.activeElement?.dataset.testid === 'review-note', null, { timeout: 5_000 });
   await page.keyboard.type('vượt đèn đỏ, 38A-12345');
   await page.keyboard.press('Escape');
   await page.keyboard.press('1');
@@ -150,6 +151,7 @@ try {
   await page.locator('[data-testid=review-keys]').waitFor({ state: 'visible' });
   await page.screenshot({ path: join(directory, 'review-keys.png') });
   await page.keyboard.press('Escape');
+  await page.locator('[data-testid=review-keys]').waitFor({ state: 'hidden' });
   seen.nameless = await nameless(page);
   expect(seen.nameless.length === 0, 'a name for every control');
   await decides(page);
