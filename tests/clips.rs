@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cameras::probe;
 use crate::footage::recorded;
-use crate::support::{Vong, has_program, shared, wait_until};
+use crate::support::{Vong, browser, has_program, shared, wait_until};
 
 /// Ticks of a second in a recorded file.
 const TICKS: f64 = 90_000.0;
@@ -195,12 +195,7 @@ fn assert_exact(cut: &Cut) -> Result<()> {
 
 /// Chromium steps through every frame; it must say of H.265 that it cannot.
 fn step_in_chromium(vong: &Vong, cuts: &[Cut]) -> Result<()> {
-    let driver = xtask::root().join("tests/browser/clips.mjs");
-    let playwright = xtask::root().join("dashboards/console/node_modules/playwright-core");
-    if !playwright.is_dir() || !has_program("chromium") || !has_program("node") {
-        println!("skipped the browser: needs chromium, node and `make console`");
-        return Ok(());
-    }
+    let Some(mut node) = browser("clips.mjs") else { return Ok(()) };
     let list: Vec<Value> = cuts
         .iter()
         .map(|cut| {
@@ -212,7 +207,7 @@ fn step_in_chromium(vong: &Vong, cuts: &[Cut]) -> Result<()> {
         .collect();
     let todo = vong.path("clips.json");
     std::fs::write(&todo, serde_json::to_vec(&list)?)?;
-    let driven = Command::new("node").arg(driver).arg(todo).output()?;
+    let driven = node.arg(todo).output()?;
     let told = String::from_utf8_lossy(&driven.stdout);
     ensure!(driven.status.success(), "{}\n{told}", String::from_utf8_lossy(&driven.stderr));
     println!("{}", told.trim());

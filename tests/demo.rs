@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{command, free_port, has_program, wait_until};
+use crate::support::{browser, command, free_port, wait_until};
 
 /// A running sample city; ended in order when dropped.
 pub(crate) struct Demo {
@@ -86,19 +86,10 @@ fn the_sample_city_raises_its_scenarios_and_a_person_sees_them_acknowledges_and_
         demo.said()
     );
 
-    let driver = xtask::root().join("tests/browser/drive.mjs");
-    let playwright = xtask::root().join("dashboards/console/node_modules/playwright-core");
-    if !playwright.is_dir() || !has_program("chromium") || !has_program("node") {
-        return println!("skipped the browser: needs chromium, node and `make console`");
-    }
+    let Some(mut node) = browser("drive.mjs") else { return };
     let shots = xtask::root().join("target/screenshots");
     std::fs::create_dir_all(&shots).unwrap();
-    let driven = Command::new("node")
-        .arg(driver)
-        .arg(format!("http://{}", demo.http))
-        .arg(&shots)
-        .output()
-        .unwrap();
+    let driven = node.arg(format!("http://{}", demo.http)).arg(&shots).output().unwrap();
     let (seen, why) =
         (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
     assert!(driven.status.success(), "{why}\n{seen}\n{}", demo.said());

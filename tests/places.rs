@@ -11,7 +11,7 @@ use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
 
 use crate::demo::Demo;
-use crate::support::{Vong, command, free_port, has_program, wait_until};
+use crate::support::{Vong, browser, command, free_port, wait_until};
 
 /// The sensors and cameras of the sample city without an engine; ended when dropped.
 struct City {
@@ -175,15 +175,11 @@ fn a_reviewer_steps_through_the_clip_of_an_alert_and_the_decision_stands_in_sql(
     ));
     assert!(joined.iter().any(|row| row["clip_id"] == clip_id.as_str()), "{joined:?}");
 
-    let driver = xtask::root().join("tests/browser/review.mjs");
-    let playwright = xtask::root().join("dashboards/console/node_modules/playwright-core");
-    if !playwright.is_dir() || !has_program("chromium") || !has_program("node") {
-        return println!("skipped the browser: needs chromium, node and `make console`");
-    }
+    let Some(mut node) = browser("review.mjs") else { return };
     let shots = xtask::root().join("target/screenshots");
     std::fs::create_dir_all(&shots).unwrap();
-    let driven = Command::new("node")
-        .args([driver.as_os_str(), format!("http://{}", demo.http).as_ref(), alert_id.as_ref()])
+    let driven = node
+        .args([format!("http://{}", demo.http), alert_id.clone()])
         .arg(&shots)
         .output()
         .unwrap();

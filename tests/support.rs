@@ -31,6 +31,21 @@ pub(crate) fn has_program(name: &str) -> bool {
     found
 }
 
+/// node with one of the drivers of `tests/browser`, where node, a browser and its modules are there;
+/// says so when they are not.
+pub(crate) fn browser(driver: &str) -> Option<Command> {
+    if !xtask::root().join("dashboards/console/node_modules/playwright-core").is_dir() {
+        println!("skipped the browser: needs `make console`");
+        return None;
+    }
+    if !has_program("chromium") || !has_program("node") {
+        return None;
+    }
+    let mut node = Command::new("node");
+    node.arg(xtask::root().join("tests/browser").join(driver));
+    Some(node)
+}
+
 /// A port of this machine that nothing listens on now.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");

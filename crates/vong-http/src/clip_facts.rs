@@ -89,6 +89,6 @@ fn group_facts(file: &str, entry: &vong_media::GopEntry) -> ClipGroupFacts {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -82,8 +82,8 @@ impl Tile {
         setup: u32,
     ) -> Option<VideoServerMessage> {
         let data = match form {
-            VideoForm::Frames => hex(parameters.decoder_configuration()?),
-            VideoForm::Fragments => hex(&init_segment(parameters).ok()?),
+            VideoForm::Frames => crate::clip_facts::hex(parameters.decoder_configuration()?),
+            VideoForm::Fragments => crate::clip_facts::hex(&init_segment(parameters).ok()?),
             VideoForm::Stills => String::new(),
         };
         self.picture = match form {
@@ -150,8 +150,4 @@ pub(super) fn codec_name(codec: Codec) -> VideoCodec {
         Codec::H264 => VideoCodec::H264,
         Codec::H265 => VideoCodec::H265,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
