@@ -25,6 +25,7 @@ const SOURCES: ReadonlyMap<string, Standing> = new Map([
   ['worker_good', 'good'],
   ['set_aside', 'bad'],
   ['taken_back', 'good'],
+  ['switched_off', 'bad'],
   // Told when it is over: nothing follows it.
   ['late', 'neutral'],
 ]);
@@ -40,6 +41,7 @@ const CAMERAS: ReadonlyMap<string, Standing> = new Map([
   ['clock_drift', 'bad'],
   ['clock_good', 'good'],
   ['timestamps_jumped', 'neutral'],
+  ['recording', 'good'],
   ['recording_lost', 'bad'],
   ['recording_good', 'good'],
 ]);

@@ -92,6 +92,7 @@ export const en: Messages = {
       clock_drift: 'camera clock wrong',
       clock_good: 'camera clock good',
       timestamps_jumped: 'time stamps jumped',
+      recording: 'recording',
       recording_lost: 'not recorded',
       recording_good: 'recorded again',
     },
@@ -250,6 +251,7 @@ export const en: Messages = {
       worker_good: 'working again',
       set_aside: 'a camera set aside',
       taken_back: 'camera taken back',
+      switched_off: 'switched off',
       late: 'filed late',
     },
     own: {

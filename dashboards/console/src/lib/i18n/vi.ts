@@ -94,6 +94,7 @@ export const vi = {
       clock_drift: 'đồng hồ camera lệch',
       clock_good: 'đồng hồ camera đúng',
       timestamps_jumped: 'mốc thời gian nhảy',
+      recording: 'đang ghi hình',
       recording_lost: 'không ghi được hình',
       recording_good: 'ghi hình lại được',
     },
@@ -252,6 +253,7 @@ export const vi = {
       worker_good: 'chạy lại được',
       set_aside: 'đã gác một camera',
       taken_back: 'đã nhận lại camera',
+      switched_off: 'đã tắt',
       late: 'lưu muộn',
     },
     own: {
