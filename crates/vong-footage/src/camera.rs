@@ -15,6 +15,7 @@ use vong_media::{Codec, GopEntry, VideoParameters, read_file_head, scan_gops};
 use vong_model::{CameraId, EventTime};
 use vong_telemetry::{Classify as _, Kind};
 
+use crate::heads_file::{self, Heads};
 use crate::holds::Hold;
 use crate::index_file::{self, Fact, Record};
 use crate::layout::{self, Day};
@@ -58,6 +59,8 @@ pub(crate) struct Segment {
     pub(crate) closed: bool,
     /// Its records in the day's index; other files' may lie between.
     pub(crate) records: Range<u64>,
+    /// Where its heads lie in the day's copies.
+    pub(crate) heads: Option<Range<u64>>,
 }
 
 impl Segment {
@@ -72,6 +75,7 @@ impl Segment {
             lost_packets: 0,
             closed: false,
             records: record..record,
+            heads: None,
         }
     }
 
@@ -236,7 +240,7 @@ impl CameraStore {
         let mut gops: Vec<GopEntry> = own
             .filter_map(|record| match record.fact {
                 Fact::Gop(gop) => Some(gop),
-                Fact::Closed | Fact::Deleted => None,
+                Fact::Closed { .. } | Fact::Deleted => None,
             })
             .collect();
         if !whole {
@@ -257,6 +261,23 @@ impl CameraStore {
             }
         }
         Ok(gops)
+    }
+
+    /// Copies the heads of a file that ends to those of its day; gives where they lie.
+    pub(crate) fn copy_heads(&self, segment: &Segment, footage: &File) -> Option<Range<u64>> {
+        let path = layout::heads_path(&self.dir, Day::of_name(segment.name_ms));
+        let groups = self.gops(segment).ok()?;
+        heads_file::append(&path, footage, &groups).unwrap_or_else(|error| {
+            // Clips of it take longer to lay out, and nothing else.
+            tracing::warn!(file = %path.display(), %error, "heads of footage are not copied");
+            None
+        })
+    }
+
+    /// The heads of a closed file with these `groups`, if there is a copy of them.
+    pub(crate) fn heads(&self, segment: &Segment, groups: &[GopEntry]) -> Option<Heads> {
+        let path = layout::heads_path(&self.dir, Day::of_name(segment.name_ms));
+        Heads::read(&path, segment.heads.as_ref()?, groups)
     }
 
     /// The groups of a file by their own heads, up to the first that is damaged.

@@ -74,11 +74,11 @@ impl Clip {
         form: ClipForm,
     ) -> Result<Self, Error> {
         let segments = store.state.lock().overlapping(from, to);
-        let mut gather = Gather::default();
+        let mut gather = Gather::new(form);
         for segment in &segments {
             gather.add(store, segment, from, to)?;
         }
-        let Gather { files, parameters, gops, entries, damaged } = gather;
+        let Gather { form: _, files, parameters, gops, entries, damaged } = gather;
         let plan = plan_clip(form, &parameters, &gops, from, to)
             .map_err(|source| Error::Clip { camera: store.camera.clone(), source })?;
         let mut starts = Vec::with_capacity(plan.pieces.len());
@@ -219,8 +219,9 @@ impl Clip {
 }
 
 /// Collects what the layout of a clip needs from the files it touches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Gather {
+    form: ClipForm,
     files: Vec<ClipFile>,
     parameters: Vec<Arc<VideoParameters>>,
     gops: Vec<ClipGop>,
@@ -231,6 +232,17 @@ struct Gather {
 }
 
 impl Gather {
+    fn new(form: ClipForm) -> Self {
+        Self {
+            form,
+            files: Vec::new(),
+            parameters: Vec::new(),
+            gops: Vec::new(),
+            entries: Vec::new(),
+            damaged: Vec::new(),
+        }
+    }
+
     fn add(
         &mut self,
         store: &CameraStore,
@@ -239,7 +251,8 @@ impl Gather {
         to: EventTime,
     ) -> Result<(), Error> {
         let entries = store.gops(segment)?;
-        let needed = needed(&entries, from, to);
+        let wanted = needed(&entries, from, to);
+        let needed = entries.get(wanted.clone()).unwrap_or_default();
         if needed.is_empty() {
             return Ok(());
         }
@@ -253,18 +266,26 @@ impl Gather {
                 return Ok(());
             }
         };
-        let head = read_file_head(&mut reader(&open)).map_err(|error| Error::read(&path, error));
-        let (facts, _first) = match head {
-            Ok(head) => head,
+        // Evidence goes by the footage alone.
+        let copies = (self.form != ClipForm::WholeGroups && holds(&open, needed))
+            .then(|| store.heads(segment, &entries));
+        let heads = copies.flatten();
+        let parameters = match &heads {
+            Some(heads) => Ok(Arc::clone(&heads.parameters)),
+            None => read_file_head(&mut reader(&open)).map(|(facts, _first)| facts.parameters),
+        };
+        let parameters = match parameters.map_err(|error| Error::read(&path, error)) {
+            Ok(parameters) => parameters,
             Err(error) => {
                 self.leave_out(needed, &error);
                 return Ok(());
             }
         };
-        let description = self.describe(facts.parameters);
+        let description = self.describe(parameters);
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        for entry in needed {
-            let frames = match read_group(&open, &path, entry) {
+        for (number, entry) in wanted.zip(needed) {
+            let copied = heads.as_ref().and_then(|heads| heads.frames(number, entry));
+            let frames = match copied.map_or_else(|| read_group(&open, &path, entry), Ok) {
                 Ok(frames) => frames,
                 Err(error) => {
                     self.leave_out(std::slice::from_ref(entry), &error);
@@ -309,16 +330,22 @@ fn read_group(open: &File, path: &Path, entry: &GopEntry) -> Result<Vec<Frame>, 
     if found == *entry { Ok(frames) } else { Err(Error::Contradiction { path: path.to_owned() }) }
 }
 
+/// Whether the file is as long as these groups need it.
+fn holds(open: &File, groups: &[GopEntry]) -> bool {
+    let end = groups.last().map_or(0, GopEntry::end_offset);
+    open.metadata().is_ok_and(|metadata| metadata.len() >= end)
+}
+
 /// The groups of one file that a clip of `[from, to)` needs: back to a key frame.
-fn needed(entries: &[GopEntry], from: EventTime, to: EventTime) -> &[GopEntry] {
+fn needed(entries: &[GopEntry], from: EventTime, to: EventTime) -> Range<usize> {
     let Some(mut first) = entries.iter().position(|gop| gop.end() > from && gop.start < to) else {
-        return &[];
+        return 0..0;
     };
     while first > 0 && entries.get(first).is_some_and(|gop| !gop.key) {
         first = first.saturating_sub(1);
     }
     let end = entries.partition_point(|gop| gop.start < to);
-    entries.get(first..end).unwrap_or_default()
+    first..end
 }
 
 /// Footage is only ever appended to, so the generated head and the ranges say all.

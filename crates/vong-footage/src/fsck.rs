@@ -144,7 +144,7 @@ impl CameraCheck<'_> {
             let known = known.entry(record.name_ms).or_default();
             match record.fact {
                 Fact::Gop(gop) => known.gops.push(gop),
-                Fact::Closed => known.closed = true,
+                Fact::Closed { .. } => known.closed = true,
                 Fact::Deleted => known.deleted = true,
             }
         }

@@ -9,6 +9,9 @@
 //!         media_90k:u64 duration_90k:u64 offset:u64 head_len:u32 payload_len:u32 lost:u32
 //!         reserved:u32 payload:32 previous:32 chained:32 reserved:u32 crc32c:u32    176 bytes
 //! ```
+//! What a kind of record has no use for is 0. That of a closed file has in `offset` and `payload_len`
+//! where the copy of its heads lies (see `heads_file.rs`), or 0.
+//!
 //! A record is of use only whole and with a right checksum; reading stops at the first that is not.
 
 use std::fs::{File, OpenOptions};
@@ -41,7 +44,10 @@ pub(crate) enum Fact {
     /// A group was written.
     Gop(GopEntry),
     /// The file is complete and durable.
-    Closed,
+    Closed {
+        /// Where its heads lie in the day's copies, if they do.
+        heads: Option<Range<u64>>,
+    },
     /// The file was deleted by retention.
     Deleted,
 }
@@ -113,17 +119,10 @@ fn position(record: u64) -> u64 {
 
 fn encode(record: &Record) -> [u8; RECORD_LEN] {
     let mut out = Vec::with_capacity(RECORD_LEN);
-    let empty;
     let (kind, gop) = match &record.fact {
-        Fact::Gop(gop) => (1u8, gop),
-        Fact::Closed => (2, {
-            empty = empty_gop();
-            &empty
-        }),
-        Fact::Deleted => (3, {
-            empty = empty_gop();
-            &empty
-        }),
+        Fact::Gop(gop) => (1u8, *gop),
+        Fact::Closed { heads } => (2, place_of(heads.as_ref())),
+        Fact::Deleted => (3, place_of(None)),
     };
     out.extend([kind, u8::from(gop.key), 0, 0]);
     out.extend(gop.frames.to_be_bytes());
@@ -146,11 +145,14 @@ fn encode(record: &Record) -> [u8; RECORD_LEN] {
     out.try_into().unwrap_or([0; RECORD_LEN])
 }
 
-fn empty_gop() -> GopEntry {
+/// A record of no group, with the place of a copy of heads.
+fn place_of(heads: Option<&Range<u64>>) -> GopEntry {
+    let len = heads.and_then(|heads| heads.end.checked_sub(heads.start));
+    let len = len.and_then(|len| u32::try_from(len).ok());
     GopEntry {
-        offset: 0,
+        offset: heads.filter(|_| len.is_some()).map_or(0, |heads| heads.start),
         head_len: 0,
-        payload_len: 0,
+        payload_len: len.unwrap_or(0),
         media_time_90k: 0,
         duration_90k: 0,
         frames: 0,
@@ -197,7 +199,10 @@ fn decode(bytes: &[u8; RECORD_LEN]) -> Option<Record> {
             camera_time: Some(camera_time).filter(|t| *t != i64::MIN).map(EventTime),
             hashes,
         }),
-        2 => Fact::Closed,
+        2 => {
+            let end = offset.saturating_add(u64::from(payload_len));
+            Fact::Closed { heads: (offset > 0).then_some(offset..end) }
+        }
         3 => Fact::Deleted,
         _ => return None,
     };

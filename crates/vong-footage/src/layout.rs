@@ -1,11 +1,12 @@
 //! Names below the footage directory: `<camera>/<yyyy-mm-dd>/<epoch_ms>.mp4`, and beside the files
-//! of a day their index, `groups.idx`.
+//! of a day their index, `groups.idx`, and copies of their heads, `groups.heads`.
 
 use std::path::{Path, PathBuf};
 
 use vong_model::{CameraId, EventTime};
 
 pub(crate) const INDEX_NAME: &str = "groups.idx";
+const HEADS_NAME: &str = "groups.heads";
 pub(crate) const LOCK_NAME: &str = "lock";
 pub(crate) const HOLDS_NAME: &str = "holds.json";
 /// How far age has come: see `age.rs`.
@@ -76,6 +77,10 @@ pub(crate) fn file_path(camera_dir: &Path, name_ms: i64) -> PathBuf {
 
 pub(crate) fn index_path(camera_dir: &Path, day: Day) -> PathBuf {
     day_dir(camera_dir, day).join(INDEX_NAME)
+}
+
+pub(crate) fn heads_path(camera_dir: &Path, day: Day) -> PathBuf {
+    day_dir(camera_dir, day).join(HEADS_NAME)
 }
 
 /// Path of a file below the footage directory, as told in the log.

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod footage;
 mod fsck;
+mod heads_file;
 mod holds;
 mod index_file;
 mod layout;

@@ -91,8 +91,9 @@ pub(crate) fn open_camera(camera: &CameraId, dir: &Path, repairs: &mut Repairs) 
                 }
             }
             let segment = state.segments.get_mut(&record.name_ms);
-            if let (Fact::Closed, Some(segment)) = (&record.fact, segment) {
+            if let (Fact::Closed { heads }, Some(segment)) = (&record.fact, segment) {
                 segment.closed = true;
+                segment.heads.clone_from(heads);
             }
         }
         for record in &records {
@@ -220,7 +221,7 @@ impl DayFiles<'_> {
         }
         let metadata = path.metadata().map_err(|source| Error::io("look at", &path, source))?;
         let end = known.iter().filter_map(|record| gop_of(record)).map(GopEntry::end_offset).max();
-        let closed = known.iter().any(|record| record.fact == Fact::Closed);
+        let closed = known.iter().any(|record| matches!(record.fact, Fact::Closed { .. }));
         if closed && end == Some(metadata.len()) {
             return Ok(None);
         }
@@ -275,7 +276,7 @@ impl DayFiles<'_> {
         let mut segment = Segment::new(name_ms, start, 0);
         gops.iter().for_each(|gop| segment.add(gop, 0));
         repairs.recovered.push(segment.told(self.camera, &facts.parameters));
-        Ok(gops.into_iter().map(Fact::Gop).chain([Fact::Closed]).collect())
+        Ok(gops.into_iter().map(Fact::Gop).chain([Fact::Closed { heads: None }]).collect())
     }
 
     /// A file that does not begin like footage: a torn first write is deleted, anything larger or
@@ -305,7 +306,7 @@ impl DayFiles<'_> {
 fn gop_of(record: &Record) -> Option<&GopEntry> {
     match &record.fact {
         Fact::Gop(gop) => Some(gop),
-        Fact::Closed | Fact::Deleted => None,
+        Fact::Closed { .. } | Fact::Deleted => None,
     }
 }
 

@@ -91,12 +91,15 @@ impl CameraWriter {
         let Some(open) = self.open.take() else { return Ok(()) };
         let OpenFile { file, path, name_ms, parameters, .. } = open;
         file.sync_data().map_err(|source| Error::io("sync", &path, source))?;
+        let segment = self.store.state.lock().segments.get(&name_ms).cloned();
+        let heads = segment.and_then(|segment| self.store.copy_heads(&segment, &file));
         let mut state = self.store.state.lock();
         // Only a durable file may be called closed: nobody looks for a torn tail in it again.
-        self.store.append(&mut state, name_ms, vec![Fact::Closed])?;
+        self.store.append(&mut state, name_ms, vec![Fact::Closed { heads: heads.clone() }])?;
         state.note_length(name_ms);
         if let Some(segment) = state.segments.get_mut(&name_ms) {
             segment.closed = true;
+            segment.heads = heads;
             self.closed.push(segment.told(&self.store.camera, &parameters));
         }
         drop(state);
@@ -301,7 +304,7 @@ fn create_file(camera_dir: &Path, start: EventTime) -> Result<(i64, File, PathBu
             vong_runtime::fs::sync_directory(camera_dir)
                 .map_err(|source| Error::io("sync", camera_dir, source))?;
         }
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => {
                 vong_runtime::fs::sync_directory(&dir)
                     .map_err(|source| Error::io("sync", &dir, source))?;

@@ -22,7 +22,7 @@ fn gop(tag: u8) -> Record {
 }
 
 fn sample() -> Vec<Record> {
-    let closed = Record { name_ms: -4, fact: Fact::Closed };
+    let closed = Record { name_ms: -4, fact: Fact::Closed { heads: Some(16..999) } };
     vec![gop(1), gop(2), closed, Record { name_ms: 4, fact: Fact::Deleted }]
 }
 

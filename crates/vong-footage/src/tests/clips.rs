@@ -111,6 +111,40 @@ fn clip_grows_with_the_recording_and_its_tag_with_it() {
 }
 
 #[test]
+fn copies_of_heads_change_nothing_and_damaged_ones_are_not_used() {
+    let site = Site::new();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&parameters(1), &units(0..250)));
+    let clips = || {
+        [(0, 10_000), (410, 7_930), (4_000, 4_001)].map(|(from, to)| {
+            let clip = footage.clip(&camera(), at(from), at(to), ClipForm::Faststart).unwrap();
+            (bytes_of(&clip), clip.etag().to_owned(), clip.groups().to_vec())
+        })
+    };
+    let with_copies = clips();
+    let [copies] = site.files_called("heads").try_into().unwrap();
+    let written = std::fs::read(&copies).unwrap();
+    assert!(site.files().len() >= 3 && written.len() > 1_000, "closed files have copies");
+    // That they are used shows where the footage itself cannot be.
+    let file = site.files().remove(0);
+    let sound = std::fs::read(&file).unwrap();
+    std::fs::write(&file, vec![0; sound.len()]).unwrap();
+    assert_eq!(clips()[0].2, with_copies[0].2);
+    std::fs::write(&file, &sound).unwrap();
+    for place in (0..written.len()).step_by(97) {
+        let mut damaged = written.clone();
+        damaged[place] ^= 0x10;
+        std::fs::write(&copies, &damaged).unwrap();
+        assert_eq!(clips(), with_copies, "byte {place}");
+    }
+    std::fs::write(&copies, &written[..written.len() / 2]).unwrap();
+    assert_eq!(clips(), with_copies, "torn");
+    std::fs::remove_file(&copies).unwrap();
+    assert_eq!(clips(), with_copies, "gone");
+}
+
+#[test]
 fn wrong_questions_get_clear_answers() {
     let site = Site::new();
     let (footage, _) = site.open();

@@ -206,13 +206,18 @@ fn damaged_head_costs_a_clip_its_group_and_a_damaged_index_record_nothing() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[hurt.entry.offset as usize + 5] ^= 0x20;
     std::fs::write(&path, bytes).unwrap();
-    let clip = footage.clip(&camera(), at(0), at(2_000), ClipForm::Faststart).unwrap();
+    let cut = |form| footage.clip(&camera(), at(0), at(2_000), form).unwrap();
+    let clip = cut(ClipForm::Faststart);
+    assert_eq!((clip.frames(), clip.damaged()), (50, &[][..]), "the copy of its head serves");
+    assert_eq!(cut(ClipForm::WholeGroups).damaged().len(), 1, "but not as evidence");
+    std::fs::remove_file(site.files_called("heads").pop().unwrap()).unwrap();
+    let clip = cut(ClipForm::Faststart);
     let gap = vong_media::Gap { from: hurt.entry.start, to: hurt.entry.end() };
     assert_eq!((clip.gaps(), clip.damaged()), (&[gap][..], &[gap][..]));
     assert_eq!(clip.frames(), 45);
     let text = String::from_utf8_lossy(&bytes_of(&clip)).into_owned();
     assert!(text.contains("<14>") && !text.contains("<15>") && text.contains("<20>"));
-    assert_eq!(footage.shared_metrics().damage.with_label_values(&["group"]).get(), 1);
+    assert_eq!(footage.shared_metrics().damage.with_label_values(&["group"]).get(), 2);
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub(super) fn faststart(
         edit: edit(track),
         fragmented: false,
     };
-    let tables = SampleTables::of(&track.chunks, &descriptions);
+    let tables = SampleTables::of(&track.chunks, &descriptions)?;
     let payload = track.chunks.iter().map(Chunk::bytes).fold(0, u64::saturating_add);
     let encode = |first_byte: u64, wide: bool| {
         boxes::encoded("moov", |buf| {
@@ -138,16 +138,14 @@ fn frames_of(chunk: &Chunk) -> Piece {
 
 /// The boxes of `stbl`: one chunk per group.
 struct SampleTables {
-    durations: Stts,
-    keys: Stss,
-    chunks: Stsc,
-    sizes: Stsz,
+    /// All but the offsets. Encoded once: of a long clip they are most of the head.
+    before_offsets: Vec<u8>,
     /// Of each chunk from the first frame of the clip.
     offsets: Vec<u64>,
 }
 
 impl SampleTables {
-    fn of(chunks: &[Chunk], descriptions: &Descriptions) -> Self {
+    fn of(chunks: &[Chunk], descriptions: &Descriptions) -> Result<Self, Error> {
         let mut durations: Vec<SttsEntry> = Vec::new();
         let mut keys = Vec::new();
         let mut runs: Vec<StscEntry> = Vec::new();
@@ -184,13 +182,13 @@ impl SampleTables {
             offsets.push(offset);
             offset = offset.saturating_add(chunk.bytes());
         }
-        Self {
-            durations: Stts { entries: durations },
-            keys: Stss { entries: keys },
-            chunks: Stsc { entries: runs },
-            sizes: Stsz { samples: StszSamples::Different { sizes } },
-            offsets,
-        }
+        let before_offsets = boxes::encoded("stbl", |buf| {
+            Stts { entries: durations }.encode(buf)?;
+            Stss { entries: keys }.encode(buf)?;
+            Stsc { entries: runs }.encode(buf)?;
+            Stsz { samples: StszSamples::Different { sizes } }.encode(buf)
+        })?;
+        Ok(Self { before_offsets, offsets })
     }
 
     /// `first_byte`: where in the clip its first frame starts.
@@ -200,10 +198,7 @@ impl SampleTables {
         first_byte: u64,
         wide: bool,
     ) -> Result<(), mp4_atom::Error> {
-        self.durations.encode(buf)?;
-        self.keys.encode(buf)?;
-        self.chunks.encode(buf)?;
-        self.sizes.encode(buf)?;
+        buf.extend_from_slice(&self.before_offsets);
         let absolute = self.offsets.iter().map(|offset| offset.saturating_add(first_byte));
         if wide {
             return Co64 { entries: absolute.collect() }.encode(buf);

@@ -38,7 +38,7 @@ fn records() -> Vec<Record> {
     vec![
         group(16, true, Some(EventTime(1_795_341_599_987_654))),
         group(32, false, None),
-        Record { name_ms, fact: Fact::Closed },
+        Record { name_ms, fact: Fact::Closed { heads: None } },
         Record { name_ms: name_ms - 60_000, fact: Fact::Deleted },
     ]
 }
@@ -72,7 +72,7 @@ fn index_of_version_1_is_read() {
           hashes 16 17 18
         1795341600123 group at 1108152157478+777+88888 media 9999999999 lasts 180000 frames 50 lost 2 key false start 2026-11-22T10:00:00.123456Z camera -
           hashes 32 33 34
-        1795341600123 Closed
+        1795341600123 Closed { heads: None }
         1795341540123 Deleted
     "#]].assert_eq(&told);
     assert_eq!(read_range(&golden(), 1..4).unwrap(), (records[1..].to_vec(), true));
