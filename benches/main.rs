@@ -10,6 +10,7 @@ mod clips;
 mod decode;
 mod detect;
 mod fanout;
+mod installation;
 mod latency;
 mod linear_road;
 mod log;
@@ -29,7 +30,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 22] = [
+const BENCHES: [Bench; 26] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
@@ -51,6 +52,10 @@ const BENCHES: [Bench; 22] = [
     ("detect", detect::run),
     ("recovery", recovery::run),
     ("video", video::run),
+    ("installation, kills", installation::kills),
+    ("installation, street", installation::street),
+    ("installation, clips", installation::clips),
+    ("installation, wall", installation::wall),
     ("vision, health", vision::health),
     ("vision, decision", vision::decision),
 ];

@@ -2,6 +2,7 @@
 //!
 //! `ratio` is above 1 when ours is better, whether more or less of the unit is better.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub(crate) struct Row {
     name: String,
     ours: f64,
     baseline: f64,
-    unit: &'static str,
+    unit: Cow<'static, str>,
     ratio: f64,
     target: Target,
 }
@@ -77,21 +78,35 @@ impl Row {
     /// More of `unit` is better.
     pub(crate) fn rate(
         name: impl Into<String>,
-        unit: &'static str,
+        unit: impl Into<Cow<'static, str>>,
         (ours, baseline): (f64, f64),
         target: Target,
     ) -> Self {
-        Self { name: name.into(), ours, baseline, unit, ratio: ours / baseline, target }
+        Self {
+            name: name.into(),
+            ours,
+            baseline,
+            unit: unit.into(),
+            ratio: ours / baseline,
+            target,
+        }
     }
 
     /// Less of `unit` is better.
     pub(crate) fn time(
         name: impl Into<String>,
-        unit: &'static str,
+        unit: impl Into<Cow<'static, str>>,
         (ours, baseline): (f64, f64),
         target: Target,
     ) -> Self {
-        Self { name: name.into(), ours, baseline, unit, ratio: baseline / ours, target }
+        Self {
+            name: name.into(),
+            ours,
+            baseline,
+            unit: unit.into(),
+            ratio: baseline / ours,
+            target,
+        }
     }
 
     fn met(&self) -> bool {

@@ -69,7 +69,7 @@ fn number(name: &str) -> Result<Option<u64>> {
 }
 
 /// The vong that was built beside this program.
-fn binary() -> Result<Option<std::path::PathBuf>> {
+pub(crate) fn binary() -> Result<Option<std::path::PathBuf>> {
     let beside = std::env::current_exe()?.with_file_name("vong");
     if beside.is_file() {
         return Ok(Some(beside));

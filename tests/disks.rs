@@ -83,7 +83,7 @@ fn metric(vong: &Vong, name: &str) -> f64 {
     lines.filter_map(|value| value.parse::<f64>().ok()).sum()
 }
 
-fn alerts_of(vong: &Vong, rule: &str) -> Vec<Value> {
+pub(crate) fn alerts_of(vong: &Vong, rule: &str) -> Vec<Value> {
     let sql = format!("SELECT alert_id, state FROM alerts WHERE rule_id = '{rule}'");
     vong.sql(&sql).unwrap()
 }

@@ -3,6 +3,7 @@
 //! Chromium, which must say the same.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::cameras::{Farm, cameras, now_ms, probe};
+use crate::disks::alerts_of;
 use crate::support::{Vong, has_program, run_in, shared, wait_until};
 
 const RULE: &str = "CREATE ALERT RULE seen SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'a' en 'a' \
@@ -286,4 +288,27 @@ fn exporting_is_recorded_held_and_can_be_resumed() {
     assert_eq!(rest, std::fs::read(&archive).unwrap()[1_000..]);
     let custody = recorded.vong.get(&format!("/api/v1/evidence/{package}/custody.jsonl")).unwrap();
     assert_eq!(custody.lines().count(), 3, "made, fetched, and the rest fetched: {custody}");
+}
+
+#[test]
+fn evidence_that_is_switched_off_raises_an_alert_until_it_is_mended() {
+    let mut vong = Vong::new("").unwrap();
+    let rule = xtask::root().join("configs/rules/evidence_off.sql");
+    vong.write("rules/evidence_off.sql", &std::fs::read_to_string(rule).unwrap()).unwrap();
+    vong.start().unwrap();
+    vong.stop().unwrap();
+    let key = vong.path("data/keys/evidence.key");
+    let mode = |mode| {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o644); // others may have read it
+    vong.start().unwrap();
+    let state =
+        |vong: &Vong| alerts_of(vong, "evidence_off").first().map(|row| row["state"].clone());
+    let limit = Duration::from_secs(30);
+    wait_until("the alert", limit, || state(&vong).is_some_and(|state| state == "firing"));
+    vong.stop().unwrap();
+    mode(0o600);
+    vong.start().unwrap();
+    wait_until("its end", limit, || state(&vong).is_some_and(|state| state == "resolved"));
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use vong_footage::{Depth, ProblemKind, fsck};
 
 use crate::cameras::{Farm, now_ms};
-use crate::support::{Vong, has_program, shared, wait_until};
+use crate::support::{Vong, figure, has_program, shared, wait_until};
 
 /// Frames a second and frames a group of the cameras here.
 const RATE: u64 = 25;
@@ -160,8 +160,12 @@ fn kills_while_recording_cost_at_most_the_group_being_received() {
         missing[missing.len() / 2],
         GROUP.as_millis()
     );
-    // A group is whole when the next begins; the machine may be busy with other tests.
-    assert!(longest <= GROUP.as_millis() as f64 + 1_500.0, "{longest} ms are missing");
+    // Its frames are read ten times a second, and it is whole when the next begins.
+    let name = format!("{kills} kills while recording: missing at most / a group");
+    let group = GROUP.as_millis() as f64;
+    figure(&name, "ms", (longest, group), group + 200.0);
+    // The machine may be busy with other tests.
+    assert!(longest <= group + 1_500.0, "{longest} ms are missing");
     play_without_the_index(&mut vong);
 }
 

@@ -13,7 +13,7 @@ use vong_testkit::camera::{
     CameraSpec, Codec, FakeCamera, FakeFarm, Flapping, Reel, Script, loopback,
 };
 
-use crate::support::{Vong, wait_until};
+use crate::support::{Vong, figure, wait_until};
 
 /// First number of a street's addresses; tests do not share them.
 const FLAPPING_STREET: u16 = 10_000;
@@ -126,26 +126,30 @@ fn sixty_four_cameras_of_which_some_flap_and_the_others_lose_nothing() {
     });
     std::thread::sleep(Duration::from_secs(2));
     let recorded = street.vong.sql(closed).unwrap();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut missing) = (Vec::new(), 0);
     for index in &healthy {
         let sent = street.farm.counts(*index);
         let row = recorded.iter().find(|row| row["camera_id"] == format!("CAM-{index:04}"));
         let row = row.unwrap_or(&serde_json::Value::Null);
+        missing += sent.frames.saturating_sub(row["frames"].as_u64().unwrap_or(0));
         if row["frames"] != sent.frames || row["lost"] != 0 {
             wrong.push(format!("{index}: sent {sent:?}, recorded {row}"));
         }
     }
     let flapping: Vec<usize> = (0..64_u16).filter(|i| flaps(*i)).map(usize::from).collect();
     let plays: u64 = flapping.iter().map(|index| street.farm.counts(*index).plays).sum();
+    let sent = street.frames_sent(healthy.iter().copied());
     println!(
         "{seconds} s, {} healthy cameras sent {} frames, {} flapping ones played {plays} times; \
          held first {:?}, last {:?}",
         healthy.len(),
-        street.frames_sent(healthy.iter().copied()),
+        sent,
         flapping.len(),
         seen.first(),
         seen.last(),
     );
+    let name = "64 cameras, some flapping: frames the healthy ones lost / sent";
+    figure(name, "frames", (missing as f64, sent as f64), 1.0);
     assert!(wrong.is_empty(), "healthy cameras lost frames: {wrong:#?}");
     assert!(sessions.iter().all(|plays| *plays == 1), "healthy cameras were lost: {sessions:?}");
     assert!(plays > flapping.len() as u64, "nothing flapped");
@@ -164,6 +168,13 @@ fn check_flat(seen: &[Held]) {
     let early = most(seen.get(quarter..2 * quarter).unwrap_or_default());
     let late = most(seen.get(3 * quarter..).unwrap_or_default());
     println!("most in the second quarter {early:?}, in the last {late:?}");
+    let of = |held: Held| [held.rss_mib as f64, held.descriptors as f64, held.threads as f64];
+    let what = ["memory", "open files and connections", "threads"];
+    let units = ["MiB", "descriptors", "threads"];
+    for (((late, early), what), unit) in of(late).into_iter().zip(of(early)).zip(what).zip(units) {
+        let name = format!("64 cameras, some flapping: {what}, last / second quarter");
+        figure(&name, unit, (late, early), early * 1.1 + 1.0);
+    }
     assert!(late.rss_mib <= early.rss_mib + early.rss_mib / 5 + 16, "{early:?} then {late:?}");
     assert!(late.descriptors <= early.descriptors + 24, "{early:?} then {late:?}");
     assert!(late.threads <= early.threads + 4, "{early:?} then {late:?}");
@@ -184,7 +195,8 @@ fn a_street_is_back_within_a_minute_of_its_power() {
     let connected = |street: &Street| street.vong.metric("vong_rtsp_connected_streams");
     let begun = Instant::now();
     wait_until("all connected", Duration::from_secs(90), || connected(&street) == count);
-    println!("{count} cameras connected {:?} after the start", begun.elapsed());
+    let first = begun.elapsed();
+    println!("{count} cameras connected {first:?} after the start");
     street.farm.power(false);
     wait_until("all lost", Duration::from_secs(30), || connected(&street) == 0);
     // Long enough for every camera's patience to be at its end.
@@ -199,6 +211,8 @@ fn a_street_is_back_within_a_minute_of_its_power() {
         "{count} cameras back {took:?} after the power, {tried} attempts, {:?}",
         held(street.vong.pid().unwrap())
     );
+    let name = format!("{count} cameras: back after a power cut / connected after the start");
+    figure(&name, "s", (took.as_secs_f64(), first.as_secs_f64()), 60.0);
     assert!(tried <= took.as_secs().saturating_add(1) * 50 + 50, "{tried} attempts in {took:?}");
     street.end();
 }

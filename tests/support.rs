@@ -1,5 +1,6 @@
 //! A real vong in its own directory, started, asked, killed and started again by a test.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +45,17 @@ pub(crate) fn browser(driver: &str) -> Option<Command> {
     let mut node = Command::new("node");
     node.arg(xtask::root().join("tests/browser").join(driver));
     Some(node)
+}
+
+/// What a test measured by the way, for who collects it (`benches/installation.rs`): a line of the file
+/// that `VONG_FIGURES` names. Less of `unit` is better; `baseline` is what it is to be compared with.
+pub(crate) fn figure(name: &str, unit: &str, (ours, baseline): (f64, f64), below: f64) {
+    let Some(path) = std::env::var_os("VONG_FIGURES") else { return };
+    let figure = serde_json::json!({
+        "name": name, "unit": unit, "ours": ours, "baseline": baseline, "below": below,
+    });
+    let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+    writeln!(file, "{figure}").unwrap();
 }
 
 /// A port of this machine that nothing listens on now.

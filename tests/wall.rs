@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Vong, command, free_port, has_program, wait_until};
+use serde_json::Value;
+
+use crate::support::{Vong, command, figure, free_port, has_program, wait_until};
 
 /// The sample city alone; ended when dropped.
 struct City {
@@ -90,4 +92,34 @@ fn sixteen_tiles_play_in_a_browser_that_decodes_and_in_one_that_does_not() {
         (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
     assert!(driven.status.success(), "{why}\n{seen}\n{}", vong.said());
     println!("{seen}");
+    tell(&serde_json::from_str(&seen).unwrap());
+}
+
+/// What the browser measured: decoded frames against Media Source, in the same minutes.
+fn tell(seen: &Value) {
+    for (share, below) in [("p50", 150.0), ("p99", 150.0)] {
+        let of = |form: &str| seen[form]["glass_to_glass"][share].as_f64().unwrap();
+        let name = format!("wall of 16: glass to glass, {share} / Media Source");
+        figure(&name, "ms", (of("frames"), of("fragments")), below);
+    }
+    // All at once: on a page that opens, and on one that was hidden.
+    let starts = |of: &Value| serde_json::from_value::<Vec<f64>>(of.clone()).unwrap();
+    let middle = |of: &[f64]| of[(of.len() - 1) / 2];
+    let baseline = starts(&seen["fragments"]["starts_ms"]);
+    let alone = seen["large_start_ms"].as_f64().unwrap();
+    let row = |what: &str, ours: f64, baseline: f64| {
+        figure(&format!("wall of 16: {what} / Media Source"), "ms", (ours, baseline), 200.0);
+    };
+    row("a tile starts alone", alone, middle(&baseline));
+    for (when, took) in
+        [("the page opens", &seen["frames"]["starts_ms"]), ("it is shown again", &seen["again_ms"])]
+    {
+        let took = starts(took);
+        row(&format!("16 tiles start as {when}, the middle one"), middle(&took), middle(&baseline));
+        row(
+            &format!("16 tiles start as {when}, the last"),
+            took[took.len() - 1],
+            baseline[baseline.len() - 1],
+        );
+    }
 }

@@ -59,6 +59,9 @@ async function measured(page) {
 
 const numbers = (page, name) => page.locator('[data-testid=camera-tile]').evaluateAll((all, name) => all.map((e) => Number(e.dataset[name] || 'NaN')), name);
 
+/** How long tiles took from being asked for to their first picture, the quickest first. */
+const starts = async (page) => (await numbers(page, 'startMs')).filter(Number.isFinite).sort((a, b) => a - b);
+
 /** How far from grey a tile's picture is at most: the largest difference between two of its colours. */
 const colour = (page, id) =>
   page.evaluate((selector) => {
@@ -78,7 +81,7 @@ async function sixteen(browser) {
   const page = await open(browser, `${base}/wall/16?part=1&measure`);
   await playing(page, 14, 'frames');
   seen.frames = await measured(page);
-  seen.starts_ms = (await numbers(page, 'startMs')).filter(Number.isFinite).sort((a, b) => a - b);
+  seen.frames.starts_ms = await starts(page);
   seen.skipped = (await numbers(page, 'skipped')).reduce((sum, n) => sum + n, 0);
   expect((await page.locator('[data-testid=camera-tile]').count()) === 16, 'sixteen tiles');
   expect((await page.locator('canvas').count()) === 1, 'one canvas for all tiles');
@@ -132,6 +135,7 @@ async function hidden(page) {
   await become('visible');
   await page.waitForTimeout(2_000);
   seen.viewers.back = await viewers();
+  seen.again_ms = await starts(page);
   expect(seen.viewers.shown === 16 && seen.viewers.hidden === 0 && seen.viewers.back === 16, 'a hidden page to watch nothing');
 }
 
@@ -139,6 +143,7 @@ async function fallback(browser) {
   const page = await open(browser, `${base}/wall/16?part=1&measure&video=fragments`);
   await playing(page, 14, 'fragments');
   seen.fragments = await measured(page);
+  seen.fragments.starts_ms = await starts(page);
   await page.close();
 }
 

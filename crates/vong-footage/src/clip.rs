@@ -348,16 +348,25 @@ fn needed(entries: &[GopEntry], from: EventTime, to: EventTime) -> Range<usize> 
     first..end
 }
 
-/// Footage is only ever appended to, so the generated head and the ranges say all.
+/// Footage is only ever appended to, so the ranges say what their bytes are. The generated head
+/// follows from them and from what was asked; of an hour it is half a megabyte, so that a checksum
+/// must do.
 fn etag(plan: &ClipPlan, files: &[ClipFile]) -> String {
     let mut hash = Sha256::new();
+    let mut before = None;
     for piece in &plan.pieces {
         match piece {
-            Piece::Generated(bytes) => hash.update(bytes),
+            Piece::Generated(bytes) => {
+                hash.update((bytes.len() as u64).to_be_bytes());
+                hash.update(crc32c::crc32c(bytes).to_be_bytes());
+            }
             Piece::File { file, offset, len } => {
-                let file = usize::try_from(*file).ok().and_then(|index| files.get(index));
-                let path = file.map(|file| file.path.as_os_str().as_encoded_bytes());
-                hash.update(path.unwrap_or_default());
+                if before != Some(*file) {
+                    let place = usize::try_from(*file).ok().and_then(|index| files.get(index));
+                    let path = place.map(|file| file.path.as_os_str().as_encoded_bytes());
+                    hash.update(path.unwrap_or_default());
+                    before = Some(*file);
+                }
                 hash.update(offset.to_be_bytes());
                 hash.update(len.to_be_bytes());
             }

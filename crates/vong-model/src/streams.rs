@@ -634,7 +634,7 @@ static SOURCEEVENTS: Definition = Definition {
             "state",
             Key,
             Measure,
-            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`; of evidence (`vong_evidence`): `switched_off`.",
+            "`alive`, `idle`, `dead`, `connected`, `lost`, `clock_ahead`, `clock_good`; of the log itself: `disk_full`, `disk_good`, `disk_slow`, `sync_failed`, `log_damaged`, `log_good`; of the processes that decode pictures: `worker_failed`, `worker_good`, `set_aside`, `taken_back`; of footage (`vong_footage`): `disk_full`, `disk_good`; of clips (`vong_clips`): `late`; of evidence (`vong_evidence`): `switched_off`, `switched_on`.",
         ),
         nullable(column("detail", Text, Measure, "In words.")),
         nullable(column(

@@ -13,7 +13,6 @@ mod backoff;
 mod codec;
 mod config;
 mod error;
-mod events;
 mod intake;
 mod link;
 mod metrics;

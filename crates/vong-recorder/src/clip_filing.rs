@@ -13,7 +13,9 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use tracing::{info, warn};
 use vong_log::{Entry, Log, Record};
 use vong_model::columns::{self, WrongSchema};
-use vong_model::{Assets, Camera, CameraId, Columns, EventTime, Offset, Place, Stream};
+use vong_model::{
+    Assets, Camera, CameraId, Columns, EventTime, Offset, Place, SourceEvent, Stream, source_events,
+};
 use vong_runtime::{Clock, Current, Shutdown};
 
 use crate::error::Error;
@@ -192,21 +194,11 @@ impl ClipFiler {
     }
 }
 
-/// A row of [`Stream::SourceEvents`], in its column order: clips were filed late.
+/// Clips were filed late.
 fn late(clips: usize, began: EventTime, now: EventTime) -> RecordBatch {
     let seconds = now.since(began).as_secs_f64();
     let detail = format!("{clips} clips were filed {seconds:.0} s late: the log did not take them");
-    let columns = vec![
-        columns::time_column([Some(now)]),
-        columns::time_column([Some(now)]),
-        columns::key_column([Some("vong_clips")]),
-        columns::key_column([None]),
-        columns::key_column([Some("late")]),
-        columns::text_column([Some(detail)]),
-        columns::key_column([None]),
-    ];
-    RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
-        .expect("columns are made in the schema's order")
+    source_events(&[SourceEvent::now(now, "vong_clips", "late", Some(&detail))])
 }
 
 /// The clips of every alert that fires in `transitions`.

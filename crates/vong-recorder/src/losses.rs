@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tracing::{error, warn};
 use vong_log::{Entry, Log};
 use vong_media::Gop;
-use vong_model::{CameraId, EventTime, Stream, UnitCode, columns};
+use vong_model::{CameraId, EventTime, SourceEvent, Stream, UnitCode, columns, source_events};
 use vong_runtime::{Clock, Shutdown};
 
 use crate::metrics::RecorderMetrics;
@@ -314,7 +314,11 @@ fn entries(facts: &[Fact]) -> Vec<Entry> {
         entries.push(Entry::new(Stream::CameraEvents, camera_events(&cameras)));
     }
     if !disks.is_empty() {
-        entries.push(Entry::new(Stream::SourceEvents, source_events(&disks)));
+        let rows: Vec<SourceEvent<'_>> = disks
+            .iter()
+            .map(|fact| SourceEvent::now(fact.at, SOURCE, fact.state, fact.detail.as_deref()))
+            .collect();
+        entries.push(Entry::new(Stream::SourceEvents, source_events(&rows)));
     }
     entries
 }
@@ -333,21 +337,6 @@ fn camera_events(facts: &[&Fact]) -> RecordBatch {
         columns::key_column(facts.iter().map(|_| Some("recording"))),
     ];
     RecordBatch::try_new(Stream::CameraEvents.schema(), columns)
-        .expect("columns are made in the schema's order")
-}
-
-/// Rows of [`Stream::SourceEvents`], in its column order.
-fn source_events(facts: &[&Fact]) -> RecordBatch {
-    let columns = vec![
-        columns::time_column(facts.iter().map(|fact| Some(fact.at))),
-        columns::time_column(facts.iter().map(|fact| Some(fact.at))),
-        columns::key_column(facts.iter().map(|_| Some(SOURCE))),
-        columns::key_column(facts.iter().map(|_| None::<&str>)),
-        columns::key_column(facts.iter().map(|fact| Some(fact.state))),
-        columns::text_column(facts.iter().map(|fact| fact.detail.as_deref())),
-        columns::key_column(facts.iter().map(|_| None::<&str>)),
-    ];
-    RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
         .expect("columns are made in the schema's order")
 }
 

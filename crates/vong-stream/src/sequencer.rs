@@ -141,7 +141,7 @@ impl Sequencer {
         let mut entries = Vec::new();
         let changes = self.changes(now);
         if !changes.is_empty() {
-            entries.push(Entry::new(Stream::SourceEvents, rows::source_events(&changes, now)?));
+            entries.push(Entry::new(Stream::SourceEvents, rows::of_sources(&changes, now)));
         }
         let watermarks = self.advances(now);
         if !watermarks.is_empty() {

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
 use tracing::{error, warn};
 use vong_log::{Entry, Log};
 use vong_model::columns::{key_column, text_column, time_column};
-use vong_model::{CameraId, EventTime, Stream, UnitCode};
+use vong_model::{CameraId, EventTime, SourceEvent, Stream, UnitCode, source_events};
 use vong_runtime::channel::{self, Capacity, Receiver, Sender, WhenFull};
 use vong_runtime::{Clock, Shutdown};
 
@@ -180,7 +180,10 @@ fn to_entries(findings: &[Finding], now: EventTime) -> Vec<Entry> {
         match finding {
             Finding::Event(of, event) => events.push((of, event)),
             Finding::Count(of, count) => counts.push((of, count)),
-            Finding::Worker { at, state, detail } => told.push((*at, *state, detail.as_str())),
+            Finding::Worker { at, state, detail } => told.push(SourceEvent {
+                arrival_time: now,
+                ..SourceEvent::now(*at, SOURCE, state, Some(detail))
+            }),
         }
     }
     let mut entries = Vec::new();
@@ -191,7 +194,7 @@ fn to_entries(findings: &[Finding], now: EventTime) -> Vec<Entry> {
         entries.push(entry(Stream::VehicleCounts, count_columns(&counts, now)));
     }
     if !told.is_empty() {
-        entries.push(entry(Stream::SourceEvents, worker_columns(&told, now)));
+        entries.push(Entry::new(Stream::SourceEvents, source_events(&told)));
     }
     entries
 }
@@ -232,18 +235,6 @@ fn count_columns(rows: &[(&Of, &Count)], now: EventTime) -> Vec<ArrayRef> {
         floats(&|count| count.queue_m),
         floats(&|count| Some(count.period_s)),
         key_column(rows.iter().map(|(of, _)| Some(of.unit_code.as_str()))),
-    ]
-}
-
-fn worker_columns(rows: &[(EventTime, &str, &str)], now: EventTime) -> Vec<ArrayRef> {
-    vec![
-        time_column(rows.iter().map(|(at, ..)| Some(*at))),
-        time_column(rows.iter().map(|_| Some(now))),
-        key_column(rows.iter().map(|_| Some(SOURCE))),
-        key_column(rows.iter().map(|_| None::<&str>)),
-        key_column(rows.iter().map(|(_, state, _)| Some(*state))),
-        text_column(rows.iter().map(|(.., detail)| Some(*detail))),
-        key_column(rows.iter().map(|_| None::<&str>)),
     ]
 }
 

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use arrow::array::RecordBatch;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use vong_decode::{Decoder, SourceConfig};
@@ -25,7 +24,9 @@ use vong_log::{
 };
 use vong_media::StillMaker;
 use vong_model::view::ViewTables;
-use vong_model::{Assets, Camera, CameraClass, CameraId, EventTime, Stream, Table, columns};
+use vong_model::{
+    Assets, Camera, CameraClass, CameraId, EventTime, SourceEvent, Stream, Table, source_events,
+};
 use vong_mqtt::{MqttIntake, MqttMetrics};
 use vong_query::{
     Archiver, ArchiverConfig, ArchiverMetrics, Dimensions, QueryConfig, QueryEngine, QueryMetrics,
@@ -268,15 +269,17 @@ impl Ground {
     /// switches that off, as loudly as can be, and nothing else: alerts do not wait for it.
     fn start_evidence(&self, config: &Config, footage: &Footage) -> Desk {
         let metrics = EvidenceMetrics::new(&self.registry);
-        self.open_evidence(config, footage, metrics.clone()).unwrap_or_else(|error| {
+        let opened = self.open_evidence(config, footage, metrics.clone());
+        let off = opened.as_ref().err().map(|error| format!("{error:#}"));
+        let told = tell_evidence(Arc::clone(&self.log), Arc::clone(&self.clock), off);
+        self.engines.spawn("evidence/told", OnFailure::Continue, told);
+        opened.unwrap_or_else(|error| {
             let why = format!("{error:#}");
             error!(
                 error = why,
                 "evidence is switched off: footage is not sealed, packages cannot be made; alerts and recording go on"
             );
             metrics.switched_off(true);
-            let told = tell_off(Arc::clone(&self.log), Arc::clone(&self.clock), why.clone());
-            self.engines.spawn("evidence/off", OnFailure::Continue, told);
             Desk::off(&why)
         })
     }
@@ -618,21 +621,16 @@ fn random_seed(clock: &dyn Clock) -> u64 {
     RandomState::new().hash_one(clock.now())
 }
 
-/// Puts it on the log that evidence is switched off.
-async fn tell_off(log: Arc<dyn Log>, clock: Arc<dyn Clock>, why: String) -> Result<(), LogError> {
+/// Puts it on the log whether evidence is switched on; if not, why.
+async fn tell_evidence(
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    off: Option<String>,
+) -> Result<(), LogError> {
+    let state = if off.is_some() { "switched_off" } else { "switched_on" };
     let now = EventTime(clock.now());
-    let columns = vec![
-        columns::time_column([Some(now)]),
-        columns::time_column([Some(now)]),
-        columns::key_column([Some("vong_evidence")]),
-        columns::key_column([None]),
-        columns::key_column([Some("switched_off")]),
-        columns::text_column([Some(why)]),
-        columns::key_column([None]),
-    ];
-    let batch = RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
-        .expect("columns are made in the schema's order");
-    log.append(vec![Entry::new(Stream::SourceEvents, batch)]).await.map(drop)
+    let rows = source_events(&[SourceEvent::now(now, "vong_evidence", state, off.as_deref())]);
+    log.append(vec![Entry::new(Stream::SourceEvents, rows)]).await.map(drop)
 }
 
 async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Error> {

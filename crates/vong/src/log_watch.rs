@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::warn;
 use vong_log::{Entry, Health, Log};
-use vong_model::{EventTime, Stream, columns};
+use vong_model::{EventTime, SourceEvent, Stream, source_events};
 use vong_runtime::{Clock, Shutdown};
 
 /// What stands in `source_events.source_id` for the disk below the log, and for what is on it.
@@ -80,7 +79,11 @@ async fn note(log: &dyn Log, facts: &[Fact], now: EventTime) {
     if facts.is_empty() {
         return;
     }
-    let entry = Entry::new(Stream::SourceEvents, to_batch(facts, now));
+    let rows: Vec<SourceEvent<'_>> = facts
+        .iter()
+        .map(|fact| SourceEvent::now(now, fact.source_id, fact.state, fact.detail.as_deref()))
+        .collect();
+    let entry = Entry::new(Stream::SourceEvents, source_events(&rows));
     if let Err(e) = log.append(vec![entry]).await {
         warn!(error = %e, ?facts, "could not note how the log is");
     }
@@ -118,21 +121,6 @@ fn facts(before: Option<&Health>, now: &Health) -> Vec<Fact> {
     facts
 }
 
-/// Rows of [`Stream::SourceEvents`], in its column order.
-fn to_batch(facts: &[Fact], now: EventTime) -> RecordBatch {
-    let columns = vec![
-        columns::time_column(facts.iter().map(|_| Some(now))),
-        columns::time_column(facts.iter().map(|_| Some(now))),
-        columns::key_column(facts.iter().map(|fact| Some(fact.source_id))),
-        columns::key_column(facts.iter().map(|_| None::<&str>)),
-        columns::key_column(facts.iter().map(|fact| Some(fact.state))),
-        columns::text_column(facts.iter().map(|fact| fact.detail.as_deref())),
-        columns::key_column(facts.iter().map(|_| None::<&str>)),
-    ];
-    RecordBatch::try_new(Stream::SourceEvents.schema(), columns)
-        .expect("columns are made in the schema's order")
-}
-
 #[cfg(test)]
 mod tests {
     use vong_log::MemLog;
@@ -143,7 +131,6 @@ mod tests {
 
     fn states(before: Option<&Health>, now: &Health) -> Vec<&'static str> {
         let facts = facts(before, now);
-        assert_eq!(to_batch(&facts, EventTime(1)).num_rows(), facts.len());
         facts.into_iter().map(|fact| fact.state).collect()
     }
 

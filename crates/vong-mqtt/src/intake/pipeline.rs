@@ -12,14 +12,13 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 use vong_decode::{Decoder, Deduplicator, Delivery};
 use vong_log::{BoxFuture, Entry, Log};
-use vong_model::{EventTime, Offset, Stream};
+use vong_model::{EventTime, Offset, SourceEvent, Stream, source_events};
 use vong_runtime::Clock;
 use vong_telemetry::{Classify, Retry};
 
 use crate::backoff::Backoff;
 use crate::codec::Message;
 use crate::error::Error;
-use crate::events::{self, SourceEvent};
 use crate::metrics::BrokerMetrics;
 use crate::oversize::TooLarge;
 
@@ -43,7 +42,7 @@ pub(crate) struct Pipeline {
     metrics: BrokerMetrics,
     seed: u64,
     gathered: Batch,
-    events: Vec<SourceEvent>,
+    events: Vec<BrokerEvent>,
     commit: Option<Commit>,
 }
 
@@ -56,6 +55,22 @@ struct Batch {
     rows: u64,
     duplicates: u64,
     first_at: Option<Instant>,
+}
+
+/// A broker's sources came, or went.
+#[derive(Debug)]
+struct BrokerEvent {
+    at: EventTime,
+    source_id: String,
+    /// `connected` or `lost`.
+    state: &'static str,
+    detail: String,
+}
+
+impl BrokerEvent {
+    fn row(&self) -> SourceEvent<'_> {
+        SourceEvent::now(self.at, &self.source_id, self.state, Some(&self.detail))
+    }
 }
 
 /// An append in flight.
@@ -135,7 +150,7 @@ impl Pipeline {
     /// Notes a change of a source's state, to be appended with the next batch.
     pub(crate) fn note(&mut self, source_id: String, state: &'static str, detail: &str) {
         let at = EventTime(self.clock.now());
-        self.events.push(SourceEvent { at, source_id, state, detail: detail.to_owned() });
+        self.events.push(BrokerEvent { at, source_id, state, detail: detail.to_owned() });
     }
 
     /// Begins to append what has gathered, unless an append is in flight or nothing has gathered.
@@ -145,7 +160,8 @@ impl Pipeline {
         }
         let mut entries: Vec<Entry> = Vec::with_capacity(3);
         if !self.events.is_empty() {
-            entries.push(Entry::new(Stream::SourceEvents, events::batch(&self.events)));
+            let rows: Vec<SourceEvent<'_>> = self.events.iter().map(BrokerEvent::row).collect();
+            entries.push(Entry::new(Stream::SourceEvents, source_events(&rows)));
             self.events.clear();
         }
         for (stream, batch) in self.decoder.take() {

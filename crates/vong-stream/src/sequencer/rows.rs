@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, DictionaryArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, DictionaryArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::Int32Type;
-use vong_model::{EventTime, Stream};
+use vong_model::{EventTime, SourceEvent, Stream, source_events};
 use vong_runtime::UnixMicros;
 
 use crate::Error;
@@ -30,18 +28,20 @@ pub(super) struct WatermarkRow {
     pub(super) reason: &'static str,
 }
 
-pub(super) fn source_events(changes: &[Change], now: UnixMicros) -> Result<RecordBatch, Error> {
-    let detail = changes.iter().map(|c| c.detail.as_deref());
-    let columns: Vec<ArrayRef> = vec![
-        instant(now, changes.len()),
-        instant(now, changes.len()),
-        ids(changes.iter().map(|c| Some(c.source_id.as_str()))),
-        ids(changes.iter().map(|c| c.sensor_id.as_deref())),
-        ids(changes.iter().map(|c| Some(c.state))),
-        Arc::new(detail.collect::<StringArray>()),
-        ids(changes.iter().map(|c| c.unit_code.as_deref())),
-    ];
-    batch(Stream::SourceEvents, columns)
+pub(super) fn of_sources(changes: &[Change], now: UnixMicros) -> RecordBatch {
+    let rows: Vec<SourceEvent<'_>> = changes
+        .iter()
+        .map(|change| SourceEvent {
+            event_time: EventTime(now),
+            arrival_time: EventTime(now),
+            source_id: &change.source_id,
+            sensor_id: change.sensor_id.as_deref(),
+            state: change.state,
+            detail: change.detail.as_deref(),
+            unit_code: change.unit_code.as_deref(),
+        })
+        .collect();
+    source_events(&rows)
 }
 
 pub(super) fn watermarks(rows: &[WatermarkRow], now: UnixMicros) -> Result<RecordBatch, Error> {

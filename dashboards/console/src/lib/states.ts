@@ -26,6 +26,7 @@ const SOURCES: ReadonlyMap<string, Standing> = new Map([
   ['set_aside', 'bad'],
   ['taken_back', 'good'],
   ['switched_off', 'bad'],
+  ['switched_on', 'good'],
   // Told when it is over: nothing follows it.
   ['late', 'neutral'],
 ]);

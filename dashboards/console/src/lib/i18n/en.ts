@@ -252,6 +252,7 @@ export const en: Messages = {
       set_aside: 'a camera set aside',
       taken_back: 'camera taken back',
       switched_off: 'switched off',
+      switched_on: 'switched on',
       late: 'filed late',
     },
     own: {

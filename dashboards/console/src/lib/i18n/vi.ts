@@ -254,6 +254,7 @@ export const vi = {
       set_aside: 'đã gác một camera',
       taken_back: 'đã nhận lại camera',
       switched_off: 'đã tắt',
+      switched_on: 'đã bật',
       late: 'lưu muộn',
     },
     own: {
