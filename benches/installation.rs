@@ -34,7 +34,7 @@ pub(crate) fn street(scale: &Scale) -> Result<Vec<Row>> {
     figures(scale, "street::", &long)
 }
 
-pub(crate) fn clips(scale: &Scale) -> Result<Vec<Row>> {
+pub(crate) fn players(scale: &Scale) -> Result<Vec<Row>> {
     figures(scale, "clips::", &[("VONG_CLIPS", "50")])
 }
 

@@ -54,7 +54,7 @@ const BENCHES: [Bench; 26] = [
     ("video", video::run),
     ("installation, kills", installation::kills),
     ("installation, street", installation::street),
-    ("installation, clips", installation::clips),
+    ("installation, players", installation::players),
     ("installation, wall", installation::wall),
     ("vision, health", vision::health),
     ("vision, decision", vision::decision),
