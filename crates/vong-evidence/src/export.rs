@@ -412,7 +412,7 @@ impl Exporter {
             before_asked: false,
             linked: false,
             damaged: read.payload != entry.hashes.payload,
-            recorded_in: group.file.clone(),
+            recorded_in: group.file.to_string(),
             payload: entry.hashes.payload,
             previous: entry.hashes.previous,
             chained: entry.hashes.chained,

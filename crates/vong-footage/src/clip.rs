@@ -15,6 +15,7 @@ use vong_model::EventTime;
 
 use crate::Error;
 use crate::camera::{CameraStore, Segment};
+use crate::heads_file::Heads;
 use crate::layout;
 use crate::media_file::{read_at, reader};
 
@@ -39,7 +40,7 @@ pub struct Clip {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClipGroup {
     /// Path of the file it was recorded to, below the footage directory.
-    pub file: String,
+    pub file: Arc<str>,
     pub entry: GopEntry,
     /// As recorded, whatever the clip shows of them.
     pub frames: Vec<Frame>,
@@ -78,7 +79,7 @@ impl Clip {
         for segment in &segments {
             gather.add(store, segment, from, to)?;
         }
-        let Gather { form: _, files, parameters, gops, entries, damaged } = gather;
+        let Gather { form: _, files, parameters, mut gops, entries, damaged } = gather;
         let plan = plan_clip(form, &parameters, &gops, from, to)
             .map_err(|source| Error::Clip { camera: store.camera.clone(), source })?;
         let mut starts = Vec::with_capacity(plan.pieces.len());
@@ -89,18 +90,18 @@ impl Clip {
         }
         let etag = etag(&plan, &files);
         let mut groups = Vec::with_capacity(plan.gops.len());
-        for gop in &plan.gops {
+        for planned in &plan.gops {
             if let (Some((file, entry)), Some(given)) =
-                (entries.get(gop.index), gops.get(gop.index))
+                (entries.get(planned.index), gops.get_mut(planned.index))
             {
                 let description = usize::try_from(given.description).unwrap_or(usize::MAX);
                 let Some(parameters) = parameters.get(description) else { continue };
                 groups.push(ClipGroup {
-                    file: file.clone(),
+                    file: Arc::clone(file),
                     entry: *entry,
-                    frames: given.frames.clone(),
+                    frames: std::mem::take(&mut given.frames),
                     parameters: Arc::clone(parameters),
-                    media_90k: gop.media_90k,
+                    media_90k: planned.media_90k,
                 });
             }
         }
@@ -226,7 +227,7 @@ struct Gather {
     parameters: Vec<Arc<VideoParameters>>,
     gops: Vec<ClipGop>,
     /// As many as `gops`: file as told in the log, and what the index knows.
-    entries: Vec<(String, GopEntry)>,
+    entries: Vec<(Arc<str>, GopEntry)>,
     /// Groups left out.
     damaged: Vec<Gap>,
 }
@@ -267,14 +268,10 @@ impl Gather {
             }
         };
         // Evidence goes by the footage alone.
-        let copies = (self.form != ClipForm::WholeGroups && holds(&open, needed))
-            .then(|| store.heads(segment, &entries));
-        let heads = copies.flatten();
-        let parameters = match &heads {
-            Some(heads) => Ok(Arc::clone(&heads.parameters)),
-            None => read_file_head(&mut reader(&open)).map(|(facts, _first)| facts.parameters),
-        };
-        let parameters = match parameters.map_err(|error| Error::read(&path, error)) {
+        let may_copy = self.form != ClipForm::WholeGroups && holds(&open, needed);
+        let copy = may_copy.then(|| store.heads(segment, &entries)).flatten();
+        let heads = FileHeads { open: &open, path: &path, copy };
+        let parameters = match heads.parameters() {
             Ok(parameters) => parameters,
             Err(error) => {
                 self.leave_out(needed, &error);
@@ -283,16 +280,16 @@ impl Gather {
         };
         let description = self.describe(parameters);
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        let told: Arc<str> = layout::relative_path(&store.camera, segment.name_ms).into();
         for (number, entry) in wanted.zip(needed) {
-            let copied = heads.as_ref().and_then(|heads| heads.frames(number, entry));
-            let frames = match copied.map_or_else(|| read_group(&open, &path, entry), Ok) {
+            let frames = match heads.frames(number, entry) {
                 Ok(frames) => frames,
                 Err(error) => {
                     self.leave_out(std::slice::from_ref(entry), &error);
                     continue;
                 }
             };
-            self.entries.push((layout::relative_path(&store.camera, segment.name_ms), *entry));
+            self.entries.push((Arc::clone(&told), *entry));
             self.gops.push(ClipGop {
                 file,
                 description,
@@ -323,11 +320,34 @@ impl Gather {
     }
 }
 
-/// The frame table of a group, if its head is still what the index knows.
-fn read_group(open: &File, path: &Path, entry: &GopEntry) -> Result<Vec<Frame>, Error> {
-    let (found, frames) =
-        read_gop_head(&mut reader(open), entry.offset).map_err(|error| Error::read(path, error))?;
-    if found == *entry { Ok(frames) } else { Err(Error::Contradiction { path: path.to_owned() }) }
+/// What a file says of itself and of its groups: by the copy as far as that goes, else by the file.
+struct FileHeads<'a> {
+    open: &'a File,
+    path: &'a Path,
+    copy: Option<Heads>,
+}
+
+impl FileHeads<'_> {
+    fn parameters(&self) -> Result<Arc<VideoParameters>, Error> {
+        if let Some(copy) = &self.copy {
+            return Ok(Arc::clone(&copy.parameters));
+        }
+        let head = read_file_head(&mut reader(self.open));
+        head.map(|(facts, _first)| facts.parameters).map_err(|error| Error::read(self.path, error))
+    }
+
+    /// The frame table of group `number` of the file, if its head is still what the index knows.
+    fn frames(&self, number: usize, entry: &GopEntry) -> Result<Vec<Frame>, Error> {
+        if let Some(frames) = self.copy.as_ref().and_then(|copy| copy.frames(number, entry)) {
+            return Ok(frames);
+        }
+        let found = read_gop_head(&mut reader(self.open), entry.offset);
+        let (found, frames) = found.map_err(|error| Error::read(self.path, error))?;
+        if found != *entry {
+            return Err(Error::Contradiction { path: self.path.to_owned() });
+        }
+        Ok(frames)
+    }
 }
 
 /// Whether the file is as long as these groups need it.

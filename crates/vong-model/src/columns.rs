@@ -104,7 +104,10 @@ pub fn key_column<'t>(texts: impl IntoIterator<Item = Option<&'t str>>) -> Array
 
 /// A column of free texts.
 pub fn text_column<T: AsRef<str>>(texts: impl IntoIterator<Item = Option<T>>) -> ArrayRef {
-    Arc::new(texts.into_iter().collect::<StringArray>())
+    let mut texts: StringArray = texts.into_iter().collect();
+    // Collecting sets a kilobyte aside; the log's tail keeps batches of one row by the thousand.
+    texts.shrink_to_fit();
+    Arc::new(texts)
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Float64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
+    UInt64Array,
 };
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use serde::{Deserialize, Serialize};
 use vong_log::{Entry, Record};
+use vong_model::columns::{key_column, text_column};
 use vong_model::{AlertId, EventTime, Offset, RuleId, Severity, Stream};
 
 use crate::operator::{Decided, Step};
@@ -340,12 +341,12 @@ fn texts<'a>(
     rows: &'a [TransitionRow],
     of: impl Fn(&'a TransitionRow) -> Option<&'a str>,
 ) -> ArrayRef {
-    Arc::new(rows.iter().map(of).collect::<StringArray>())
+    text_column(rows.iter().map(of))
 }
 
 fn ids<'a>(
     rows: &'a [TransitionRow],
     of: impl Fn(&'a TransitionRow) -> Option<&'a str>,
 ) -> ArrayRef {
-    Arc::new(rows.iter().map(of).collect::<DictionaryArray<Int32Type>>())
+    key_column(rows.iter().map(of))
 }

@@ -1,9 +1,7 @@
 //! Decisions as rows of `source_events` and `watermarks`.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, DictionaryArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::Int32Type;
+use arrow::array::RecordBatch;
+use vong_model::columns::{key_column, time_column};
 use vong_model::{EventTime, SourceEvent, Stream, source_events};
 use vong_runtime::UnixMicros;
 
@@ -45,21 +43,11 @@ pub(super) fn of_sources(changes: &[Change], now: UnixMicros) -> RecordBatch {
 }
 
 pub(super) fn watermarks(rows: &[WatermarkRow], now: UnixMicros) -> Result<RecordBatch, Error> {
-    let watermarks = rows.iter().map(|row| row.watermark.micros());
-    let watermarks = TimestampMicrosecondArray::from_iter_values(watermarks);
-    let columns: Vec<ArrayRef> = vec![
-        instant(now, rows.len()),
-        ids(rows.iter().map(|row| Some(row.stream.name()))),
-        Arc::new(watermarks.with_timezone("UTC")),
-        ids(rows.iter().map(|row| Some(row.reason))),
+    let columns = vec![
+        time_column(rows.iter().map(|_| Some(EventTime(now)))),
+        key_column(rows.iter().map(|row| Some(row.stream.name()))),
+        time_column(rows.iter().map(|row| Some(row.watermark))),
+        key_column(rows.iter().map(|row| Some(row.reason))),
     ];
     batch(Stream::Watermarks, columns)
-}
-
-fn instant(at: UnixMicros, count: usize) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_value(at, count).with_timezone("UTC"))
-}
-
-fn ids<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    Arc::new(texts.collect::<DictionaryArray<Int32Type>>())
 }
