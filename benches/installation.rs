@@ -49,7 +49,7 @@ fn figures(scale: &Scale, tests: &str, long: &[(&str, &str)]) -> Result<Vec<Row>
     let figures = dir.path().join("figures.jsonl");
     let mut cargo = Command::new("cargo");
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["test", "--quiet", "--package", "vong-tests", "--test", "it", "--", tests]);
+    cargo.args(["test", "--package", "vong-tests", "--test", "it", "--", tests]);
     cargo.args(["--test-threads", "1", "--nocapture"]);
     cargo.env("VONG_BINARY", &binary).env("VONG_FIGURES", &figures);
     let unsaid = long.iter().filter(|(name, _)| std::env::var_os(name).is_none());
@@ -58,11 +58,18 @@ fn figures(scale: &Scale, tests: &str, long: &[(&str, &str)]) -> Result<Vec<Row>
     }
     let output = cargo.stdin(Stdio::null()).output().context("could not start cargo")?;
     let told = String::from_utf8_lossy(&output.stdout);
-    told.lines().filter(|line| line.starts_with("skipped")).for_each(|line| println!("{line}"));
+    let skipped: Vec<&str> = told.lines().filter(|line| is_skip(line)).collect();
+    skipped.iter().for_each(|line| println!("{line}"));
     let why = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{told}\n{why}");
     let found = std::fs::read_to_string(&figures).unwrap_or_default(); // all may be skipped
+    ensure!(!found.is_empty() || !skipped.is_empty(), "no test measured anything:\n{told}");
     found.lines().map(row).collect()
+}
+
+/// As `support.rs` of the tests says it, perhaps behind the name of the test.
+fn is_skip(line: &str) -> bool {
+    line.contains("skipped: ") || line.contains("skipped the browser: ")
 }
 
 fn row(line: &str) -> Result<Row> {

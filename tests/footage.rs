@@ -14,7 +14,7 @@ use crate::cameras::{Farm, now_ms};
 use crate::support::{Vong, figure, has_program, shared, wait_until};
 
 /// Frames a second and frames a group of the cameras here.
-const RATE: u64 = 25;
+pub(crate) const RATE: u64 = 25;
 const GROUP: Duration = Duration::from_secs(1);
 
 /// Film of `seconds`, a key frame a second, in both codecs.

@@ -113,8 +113,8 @@ impl Clip {
         self.plan.total_len
     }
 
-    /// A strong validator, quotes included: equal tags mean equal bytes. Asking later for an
-    /// interval that was still being recorded gives another one.
+    /// A strong validator, quotes included: equal tags mean equal bytes, of the head by its length
+    /// and a checksum. Asking later for an interval that was still being recorded gives another one.
     pub fn etag(&self) -> &str {
         &self.etag
     }

@@ -2,7 +2,8 @@
 //! before its first byte is read in one piece, and not from all over the footage.
 //!
 //! A cache, made when a file is closed and never made durable by itself. The index says where each
-//! file's copy lies; it is used only as far as it says of every group what the index says. Format
+//! file's copy lies; it is used only if it begins when the file does, and of each group only if it
+//! says what the index says. Format
 //! version 1, numbers big-endian:
 //!
 //! ```text
@@ -26,7 +27,7 @@ const HEADER: [u8; 16] = *b"VONGHDS\x01\0\0\0\0\0\0\0\0";
 
 const CHECKSUM_LEN: usize = 4;
 
-/// A minute of footage has some ten kilobytes of heads. More than this is read group by group.
+/// A minute of footage has some tens of kilobytes of heads. More than this is read group by group.
 const MAX_COPY: u64 = 4 << 20;
 
 /// Copies the heads of `groups`, all that `footage` holds, to the end of the day's copies; gives
@@ -78,9 +79,16 @@ impl Heads {
     pub(crate) fn read(path: &Path, range: &Range<u64>, groups: &[GopEntry]) -> Option<Self> {
         let len = range.end.checked_sub(range.start).filter(|len| *len <= MAX_COPY)?;
         let file = File::open(path).ok()?;
+        if *read_at(&file, 0, HEADER.len()).ok()? != HEADER {
+            return None;
+        }
         let bytes = read_at(&file, range.start, usize::try_from(len).ok()?).ok()?;
         let bytes = sound(&bytes)?;
         let (facts, first) = parse_file_head(&bytes).ok()?;
+        // The day's copies may have been lost and begun anew: another file's may lie here.
+        if facts.start != groups.first()?.start {
+            return None;
+        }
         let mut at = usize::try_from(first).ok()?;
         let mut starts = Vec::with_capacity(groups.len());
         for group in groups {

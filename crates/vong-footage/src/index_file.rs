@@ -9,8 +9,8 @@
 //!         media_90k:u64 duration_90k:u64 offset:u64 head_len:u32 payload_len:u32 lost:u32
 //!         reserved:u32 payload:32 previous:32 chained:32 reserved:u32 crc32c:u32    176 bytes
 //! ```
-//! What a kind of record has no use for is 0. That of a closed file has in `offset` and `payload_len`
-//! where the copy of its heads lies (see `heads_file.rs`), or 0.
+//! The record of a closed file has in `offset` and `payload_len` where the copy of its heads lies
+//! (see `heads_file.rs`), or 0.
 //!
 //! A record is of use only whole and with a right checksum; reading stops at the first that is not.
 

@@ -337,10 +337,11 @@ fn drop_day_if_empty(store: &CameraStore, day: Day) -> Result<(), Error> {
     if has_files || is_last {
         return Ok(());
     }
+    // Before the index, without which nobody would look at the day again.
+    remove(&layout::heads_path(&store.dir, day))?;
     state.days.remove(&day);
     let index = layout::index_path(&store.dir, day);
     std::fs::remove_file(&index).map_err(|source| Error::io("delete", &index, source))?;
-    remove(&layout::heads_path(&store.dir, day))?;
     let dir = layout::day_dir(&store.dir, day);
     match std::fs::remove_dir(&dir) {
         // A person has put something there, or a damaged file was set aside.

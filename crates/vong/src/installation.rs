@@ -69,6 +69,9 @@ pub(crate) const KEYS_DIR: &str = "keys";
 /// A package that nobody fetched is made again if it is needed: its footage stays on hold.
 const KEEP_PACKAGES: Duration = Duration::from_secs(7 * 86_400);
 
+/// Before what the log did not take is told again.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
 /// How often footage that is too old is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -271,7 +274,8 @@ impl Ground {
         let metrics = EvidenceMetrics::new(&self.registry);
         let opened = self.open_evidence(config, footage, metrics.clone());
         let off = opened.as_ref().err().map(|error| format!("{error:#}"));
-        let told = tell_evidence(Arc::clone(&self.log), Arc::clone(&self.clock), off);
+        let stop = self.engines.shutdown();
+        let told = tell_evidence(Arc::clone(&self.log), Arc::clone(&self.clock), off, stop);
         self.engines.spawn("evidence/told", OnFailure::Continue, told);
         opened.unwrap_or_else(|error| {
             let why = format!("{error:#}");
@@ -626,11 +630,20 @@ async fn tell_evidence(
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     off: Option<String>,
+    stop: Shutdown,
 ) -> Result<(), LogError> {
     let state = if off.is_some() { "switched_off" } else { "switched_on" };
     let now = EventTime(clock.now());
     let rows = source_events(&[SourceEvent::now(now, "vong_evidence", state, off.as_deref())]);
-    log.append(vec![Entry::new(Stream::SourceEvents, rows)]).await.map(drop)
+    // Nothing else tells it later, and an alert hangs on it.
+    while let Err(error) = log.append(vec![Entry::new(Stream::SourceEvents, rows.clone())]).await {
+        warn!(%error, state, "could not tell how evidence is, trying again");
+        tokio::select! {
+            () = tokio::time::sleep(TELL_AGAIN) => {}
+            () = stop.requested() => break,
+        }
+    }
+    Ok(())
 }
 
 async fn sweep(footage: Footage, stop: Shutdown) -> Result<(), vong_footage::Error> {

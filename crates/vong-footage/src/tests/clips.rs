@@ -145,6 +145,28 @@ fn copies_of_heads_change_nothing_and_damaged_ones_are_not_used() {
 }
 
 #[test]
+fn copy_of_another_file_is_not_used() {
+    let mut site = Site::new();
+    site.config.segment_s = 60;
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    let mut file = |tag, frames| {
+        push_all(&mut writer, &gops(&parameters(tag), &units(frames)));
+        writer.close().unwrap();
+    };
+    file(1, 0..50);
+    let cut = || bytes_of(&footage.clip(&camera(), at(0), at(2_000), ClipForm::Faststart).unwrap());
+    let before = cut();
+    // Copies are begun anew: where the index looks for the first file's, those of the second lie.
+    let copies = site.files_called("heads").remove(0);
+    let old = std::fs::read(&copies).unwrap();
+    std::fs::remove_file(&copies).unwrap();
+    file(2, 50..100);
+    assert_eq!((site.files().len(), std::fs::read(&copies).unwrap().len()), (2, old.len()));
+    assert_eq!(cut(), before);
+}
+
+#[test]
 fn wrong_questions_get_clear_answers() {
     let site = Site::new();
     let (footage, _) = site.open();

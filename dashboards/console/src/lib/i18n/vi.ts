@@ -253,7 +253,7 @@ export const vi = {
       worker_good: 'chạy lại được',
       set_aside: 'đã gác một camera',
       taken_back: 'đã nhận lại camera',
-      switched_off: 'đã tắt',
+      switched_off: 'bị tắt',
       switched_on: 'đã bật',
       late: 'lưu muộn',
     },
