@@ -3,8 +3,7 @@
 //!
 //! A cache, made when a file is closed and never made durable by itself. The index says where each
 //! file's copy lies; it is used only if it begins when the file does, and of each group only if it
-//! says what the index says. Format
-//! version 1, numbers big-endian:
+//! says what the index says. Format version 1, numbers big-endian:
 //!
 //! ```text
 //! header  "VONGHDS" version:u8 reserved:8          16 bytes
