@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use vong_log::{Log, MemLog};
 use vong_media::{
-    AccessUnit, AccessUnitSink, Codec, StillError, StillMaker as _, StillRequest, VideoParameters,
+    AccessUnit, AccessUnitSink, Codec, MotionJpeg, MotionRequest, StillError, StillMaker as _,
+    StillRequest, VideoParameters,
 };
 use vong_model::{Columns, EventTime, Offset, Stream};
 use vong_runtime::{Clock, Shutdown, SystemClock, Tasks};
@@ -297,6 +298,40 @@ fn stills_are_made_and_failures_are_told_apart() {
     assert_eq!(ask(&film.units), Err(StillError::Busy));
     wait_until("stills are made again", Duration::from_secs(10), || ask(&film.units).is_ok());
     assert!(watched.details().contains("over frames of CAM-01"), "{}", watched.details());
+    watched.stop();
+}
+
+#[test]
+fn motion_is_every_picture_of_few_streams_and_begins_anew_after_a_failure() {
+    let watched = Watched::start(1_026);
+    let (film, stills) = (film(30), watched.vision.stills());
+    let camera = "CAM-01".into();
+    let (one, two) = (stills.motion(&camera).unwrap(), stills.motion(&camera).unwrap());
+    assert!(stills.motion(&camera).is_none(), "two at a time");
+    let next = |of: &dyn MotionJpeg, restart, units: &[Bytes]| {
+        let parameters = Arc::clone(&film.parameters);
+        let units = units.to_vec();
+        let request = MotionRequest { parameters, restart, units, max_width: 320 };
+        watched.runtime.block_on(of.next(request))
+    };
+    let mut pictures = Vec::new();
+    for (number, unit) in film.units.iter().enumerate() {
+        let unit = std::slice::from_ref(unit);
+        pictures.push(next(&*one, number == 0, unit).unwrap());
+        assert_eq!(next(&*two, number == 0, unit).as_ref(), Ok(&pictures[number]));
+    }
+    assert!(pictures.iter().all(|jpeg| jpeg.starts_with(&[0xff, 0xd8]) && jpeg.len() > 1_000));
+    let (first, last) = (&pictures[0], &pictures[29]);
+    assert_ne!(first, last, "the street moves");
+    watched.signal("-KILL");
+    assert_eq!(next(&*one, false, &film.units[..1]), Err(StillError::Busy));
+    wait_until("it begins anew", Duration::from_secs(10), || {
+        next(&*one, true, &film.units[..1]).as_ref() == Ok(first)
+    });
+    assert_eq!(next(&*two, false, &film.units[1..2]), Err(StillError::Undecodable), "lost its own");
+    assert_eq!(next(&*two, true, &film.units[..25]).as_ref(), Ok(&pictures[24]));
+    drop(one);
+    assert!(stills.motion(&camera).is_some(), "its place is free");
     watched.stop();
 }
 

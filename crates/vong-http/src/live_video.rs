@@ -6,6 +6,7 @@
 
 mod door;
 mod flow;
+mod motion;
 mod screen;
 mod stills;
 mod tile;

@@ -40,5 +40,8 @@ pub use gop::{DroppedFrames, Frame, GUESSED_DURATION_90K, Gop, GopBuilder, GopLi
 pub use holes::covered;
 pub use live::{LiveFragment, LiveFragmenter};
 pub use scan::{ReadError, Scan, read_file_head, read_gop_head, scan_gops};
-pub use still::{STILL_BYTES, STILL_UNITS, Still, StillError, StillMaker, StillRequest};
+pub use still::{
+    MOTION_UNITS, MotionJpeg, MotionRequest, STILL_BYTES, STILL_UNITS, Still, StillError,
+    StillMaker, StillRequest,
+};
 pub use timeline::{Stamp, TICKS_PER_SECOND, Timeline, ticks, ticks_between, wall_after};

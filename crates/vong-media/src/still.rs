@@ -1,4 +1,4 @@
-//! Still pictures out of coded frames, for screens and people that cannot decode them.
+//! Pictures out of coded frames, for screens and people that cannot decode them.
 //!
 //! Decoding itself lives elsewhere, in a process of its own; this is what its customers ask for.
 
@@ -20,6 +20,9 @@ pub const STILL_BYTES: u64 = GopLimits::BYTES - (64 << 10);
 /// Most units of one request: those of the longest group.
 pub const STILL_UNITS: usize = GopLimits::FRAMES;
 
+/// Most units of one [`MotionRequest`]: what any decoder here does well within a worker's time.
+pub const MOTION_UNITS: usize = 25;
+
 /// One picture that is asked for.
 #[derive(Clone, Debug)]
 pub struct StillRequest {
@@ -28,6 +31,19 @@ pub struct StillRequest {
     pub parameters: Arc<VideoParameters>,
     /// Access units from a key frame on, as in [`crate::AccessUnit::data`]; the last one is shown.
     /// At most [`STILL_UNITS`], of [`STILL_BYTES`] in all.
+    pub units: Vec<Bytes>,
+    /// Pixels; a wider picture is made smaller.
+    pub max_width: u32,
+}
+
+/// The frames that follow in a stream that somebody looks at.
+#[derive(Clone, Debug)]
+pub struct MotionRequest {
+    pub parameters: Arc<VideoParameters>,
+    /// The first unit is a key frame, and nothing before it is gone on from.
+    pub restart: bool,
+    /// Access units, the next ones of the stream; the last one is shown. At most [`MOTION_UNITS`],
+    /// of [`STILL_BYTES`] in all.
     pub units: Vec<Bytes>,
     /// Pixels; a wider picture is made smaller.
     pub max_width: u32,
@@ -47,7 +63,17 @@ pub enum StillError {
 /// A picture on its way, as JPEG.
 pub type Still = Pin<Box<dyn Future<Output = Result<Bytes, StillError>> + Send>>;
 
-/// Makes stills.
+/// A camera's frames as motion JPEG, decoded whole and in order; ends by being dropped.
+pub trait MotionJpeg: Send + Sync + fmt::Debug {
+    /// The picture of the last unit; no bytes where the decoder holds it back. After an error only a
+    /// request that restarts goes on.
+    fn next(&self, request: MotionRequest) -> Still;
+}
+
+/// Makes stills, and motion JPEG of the few cameras that somebody looks at.
 pub trait StillMaker: Send + Sync + fmt::Debug {
     fn jpeg(&self, request: StillRequest) -> Still;
+
+    /// `None` while as many cameras as the machine should bear are decoded whole.
+    fn motion(&self, camera: &CameraId) -> Option<Box<dyn MotionJpeg>>;
 }

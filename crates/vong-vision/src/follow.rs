@@ -140,7 +140,7 @@ impl TrafficWatch {
     async fn pictures(&self, units: &[Unit], looks: &[(EventTime, bool)]) -> Option<Vec<Look>> {
         let first = units.first()?;
         let work = Work::Follow {
-            camera: self.of.camera_id.to_string(),
+            stream: self.of.camera_id.to_string(),
             restart: first.restart,
             width: u16::try_from(WIDTH).unwrap_or(u16::MAX),
             height: u16::try_from(HEIGHT).unwrap_or(u16::MAX),

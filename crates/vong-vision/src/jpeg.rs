@@ -8,11 +8,21 @@ use ffmpeg::{Dictionary, Packet, Rational, frame};
 use crate::Error;
 use crate::decode::{fitting, scaled};
 
-/// Quantiser of every macroblock, 2 (best) to 31: at 4 a street at 640 × 360 takes about 40 KiB.
-const QUANTISER: &str = "4";
+/// Quantiser of every macroblock, 2 (best) to 31.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quantiser(u8);
+
+/// A street at 640 × 360 takes about 40 KiB.
+pub(crate) const STILL: Quantiser = Quantiser(4);
+/// What moves is looked at less closely, and comes 25 times a second.
+pub(crate) const MOTION: Quantiser = Quantiser(8);
 
 /// `picture`, at most `max_width` pixels wide.
-pub(crate) fn encode(picture: &frame::Video, max_width: u32) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(
+    picture: &frame::Video,
+    max_width: u32,
+    Quantiser(quantiser): Quantiser,
+) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Codec { action: "write the JPEG", source };
     let (width, height) = fitting(picture, max_width);
     let mut scaled = scaled(picture, Pixel::YUVJ420P, (width, height))?;
@@ -28,8 +38,9 @@ pub(crate) fn encode(picture: &frame::Video, max_width: u32) -> Result<Vec<u8>, 
     context.set_time_base(Rational(1, 1));
     context.set_threading(ffmpeg::threading::Config::count(1));
     let mut options = Dictionary::new();
-    options.set("qmin", QUANTISER);
-    options.set("qmax", QUANTISER);
+    let quantiser = quantiser.to_string();
+    options.set("qmin", &quantiser);
+    options.set("qmax", &quantiser);
     let mut encoder = context.open_as_with(codec, options).map_err(failed)?;
     let mut packet = Packet::empty();
     encoder.send_frame(&scaled).map_err(failed)?;

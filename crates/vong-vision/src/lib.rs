@@ -1,4 +1,4 @@
-//! What cameras' pictures tell: their health, the traffic they see, stills for screens.
+//! What cameras' pictures tell: their health, the traffic they see, pictures for screens.
 //!
 //! Decoding happens in a worker process with limits, because what comes from a camera may bring a
 //! decoder down; everything that judges pictures is pure and runs on small grey pictures in vong
@@ -20,6 +20,7 @@ mod jpeg;
 mod luma;
 mod metrics;
 mod model;
+mod motion;
 mod nal;
 pub mod offline;
 mod protocol;

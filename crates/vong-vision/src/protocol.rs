@@ -14,7 +14,7 @@ use crate::Error;
 use crate::model::Detection;
 
 /// First bytes of a worker; the last one counts the version of the protocol.
-pub(crate) const HELLO: [u8; 4] = *b"VVW1";
+pub(crate) const HELLO: [u8; 4] = *b"VVW2";
 /// Heads are a few numbers, a name and a length for each unit.
 const MAX_HEAD_BYTES: u32 = 64 << 10;
 /// A group of pictures of a camera with 64 Mb/s, or a picture of 4096 × 2160 as luma.
@@ -28,9 +28,11 @@ pub(crate) enum Work {
     /// The same as JPEG, at most so wide.
     Jpeg { max_width: u32 },
     /// The next units of a stream that is decoded whole: luma of those that are wanted.
-    Follow { camera: String, restart: bool, width: u16, height: u16, wanted: Vec<bool> },
+    Follow { stream: String, restart: bool, width: u16, height: u16, wanted: Vec<bool> },
+    /// The same: the last picture as JPEG, at most so wide, if the decoder gives one.
+    Motion { stream: String, restart: bool, max_width: u32 },
     /// No more units of this stream will come.
-    Forget { camera: String },
+    Forget { stream: String },
     /// What the picture model sees in the last picture.
     Detect,
 }

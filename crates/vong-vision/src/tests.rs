@@ -103,7 +103,7 @@ fn followed_stream_goes_on_over_requests_and_gives_the_wanted_frames() {
         units: coded.units[from..to].to_vec(),
     };
     let follow = |restart, wanted: &[usize]| Work::Follow {
-        camera: "CAM-01".to_owned(),
+        stream: "CAM-01".to_owned(),
         restart,
         width: 320,
         height: 180,
@@ -123,6 +123,35 @@ fn followed_stream_goes_on_over_requests_and_gives_the_wanted_frames() {
         .collect();
     let size = 320 * 180;
     assert_eq!(units, [(vec![0, 9], 2 * size), (vec![3], size), (vec![0], 160 * 90)]);
+}
+
+#[test]
+fn motion_goes_on_over_requests_until_it_is_forgotten() {
+    let coded = street(Codec::H265, 12);
+    let part = |from: usize, to: usize| Coded {
+        entry: coded.entry.clone(),
+        units: coded.units[from..to].to_vec(),
+    };
+    let (stream, max_width) = ("motion/0".to_owned(), 320);
+    let motion = |restart| Work::Motion { stream: stream.clone(), restart, max_width };
+    let told = answers(&[
+        request(0, motion(true), &part(0, 1)),
+        request(1, motion(false), &part(1, 9)),
+        request(2, Work::Forget { stream: stream.clone() }, &part(0, 0)),
+        request(3, motion(false), &part(9, 12)),
+        request(4, motion(true), &part(0, 12)),
+    ]);
+    let told: Vec<_> = told
+        .iter()
+        .map(|(outcome, body)| match outcome {
+            Outcome::Jpeg => format!("jpeg {:x?}", &body[..2]),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let jpeg = "jpeg [ff, d8]";
+    assert_eq!(told[..3], [jpeg, jpeg, "Done"]);
+    assert!(told[3].contains("did not begin here"), "{}", told[3]);
+    assert_eq!(told[4], jpeg);
 }
 
 #[test]

@@ -63,25 +63,30 @@ impl Bench {
             }
             Work::Jpeg { max_width } => {
                 let picture = decode::last_picture(entry, &units, true)?;
-                Ok((Outcome::Jpeg, vec![jpeg::encode(&picture, max_width)?]))
+                Ok((Outcome::Jpeg, vec![jpeg::encode(&picture, max_width, jpeg::STILL)?]))
             }
-            Work::Follow { camera, restart, width, height, wanted } => {
-                if restart {
-                    self.followed.remove(&camera);
-                } else if !self.followed.contains_key(&camera) {
-                    // The one that began the stream is gone, with what these frames refer to.
-                    let why = "the stream did not begin here".to_owned();
-                    return Err(Error::Undecodable { why });
-                }
-                let followed = self.follow(&camera, entry, &units, (width, height, &wanted));
-                if followed.is_err() {
-                    self.followed.remove(&camera);
-                }
-                let (units, pictures) = followed?.into_iter().unzip();
+            Work::Follow { stream, restart, width, height, wanted } => {
+                let wanted = |unit| wanted.get(unit).copied().unwrap_or(false);
+                let lumas = self.decode(&stream, restart, entry, |decoder| {
+                    lumas(decoder, &units, (width, height), wanted)
+                })?;
+                let (units, pictures) = lumas.into_iter().unzip();
                 Ok((Outcome::Lumas { width, height, units }, pictures))
             }
-            Work::Forget { camera } => {
-                self.followed.remove(&camera);
+            Work::Motion { stream, restart, max_width } => {
+                let last = self.decode(&stream, restart, entry, |decoder| {
+                    let mut last = None;
+                    decoder.decode(&units, |Decoded { picture, .. }| {
+                        last = Some(picture);
+                        Ok(())
+                    })?;
+                    Ok(last)
+                })?;
+                let Some(last) = last else { return Ok((Outcome::Done, Vec::new())) };
+                Ok((Outcome::Jpeg, vec![jpeg::encode(&last, max_width, jpeg::MOTION)?]))
+            }
+            Work::Forget { stream } => {
+                self.followed.remove(&stream);
                 Ok((Outcome::Done, Vec::new()))
             }
             Work::Detect => {
@@ -95,33 +100,60 @@ impl Bench {
         }
     }
 
-    /// Pixels of each wanted unit, with its number.
-    fn follow(
+    /// Lets `decode` go on with a stream; one that cannot be decoded has to begin anew.
+    fn decode<T>(
         &mut self,
-        camera: &str,
+        stream: &str,
+        restart: bool,
         entry: &[u8],
-        units: &[&[u8]],
-        (width, height, wanted): (u16, u16, &[bool]),
-    ) -> Result<Vec<(u32, Vec<u8>)>, Error> {
-        if self.followed.get(camera).is_none_or(|decoder| !decoder.is_for(entry)) {
+        decode: impl FnOnce(&mut Decoder) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let decoded = self.decoder(stream, restart, entry).and_then(decode);
+        if decoded.is_err() {
+            self.followed.remove(stream);
+        }
+        decoded
+    }
+
+    fn decoder(
+        &mut self,
+        stream: &str,
+        restart: bool,
+        entry: &[u8],
+    ) -> Result<&mut Decoder, Error> {
+        if restart {
+            self.followed.remove(stream);
+        } else if !self.followed.contains_key(stream) {
+            // The one that began the stream is gone, with what these frames refer to.
+            return Err(Error::Undecodable { why: "the stream did not begin here".to_owned() });
+        }
+        if self.followed.get(stream).is_none_or(|decoder| !decoder.is_for(entry)) {
             if self.followed.len() >= MAX_FOLLOWED {
                 self.followed.pop_first();
             }
-            self.followed.insert(camera.to_owned(), Decoder::open(entry)?);
+            self.followed.insert(stream.to_owned(), Decoder::open(entry)?);
         }
-        let decoder =
-            self.followed.get_mut(camera).ok_or_else(|| protocol_says("decoder is gone"))?;
-        let mut pictures = Vec::new();
-        decoder.decode(units, |Decoded { unit, picture }| {
-            let sound = !picture.is_corrupt() && !picture.has_decode_errors();
-            if sound && wanted.get(unit).copied().unwrap_or(false) {
-                let luma: Luma = decode::luma(&picture, width, height)?;
-                pictures.push((u32::try_from(unit).unwrap_or(u32::MAX), luma.pixels().to_vec()));
-            }
-            Ok(())
-        })?;
-        Ok(pictures)
+        self.followed.get_mut(stream).ok_or_else(|| protocol_says("decoder is gone"))
     }
+}
+
+/// Pixels of each wanted unit, with its number.
+fn lumas(
+    decoder: &mut Decoder,
+    units: &[&[u8]],
+    (width, height): (u16, u16),
+    wanted: impl Fn(usize) -> bool,
+) -> Result<Vec<(u32, Vec<u8>)>, Error> {
+    let mut pictures = Vec::new();
+    decoder.decode(units, |Decoded { unit, picture }| {
+        let sound = !picture.is_corrupt() && !picture.has_decode_errors();
+        if sound && wanted(unit) {
+            let luma: Luma = decode::luma(&picture, width, height)?;
+            pictures.push((u32::try_from(unit).unwrap_or(u32::MAX), luma.pixels().to_vec()));
+        }
+        Ok(())
+    })?;
+    Ok(pictures)
 }
 
 fn protocol_says(what: &'static str) -> Error {

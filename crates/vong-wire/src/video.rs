@@ -70,6 +70,8 @@ pub enum VideoForm {
     Fragments,
     /// Key frames as JPEG, made by the server because the client cannot show the codec.
     Stills,
+    /// The same of all frames, or as many as the server manages: of the tile that is looked at.
+    MotionJpeg,
 }
 
 /// How pictures are coded.
@@ -88,7 +90,8 @@ pub struct VideoTile {
     pub camera_id: String,
     pub stream: VideoStreamName,
     pub mode: VideoMode,
-    /// Somebody looks at this one: it keeps all frames when the client cannot keep up.
+    /// Somebody looks at this one: it keeps all frames when the client cannot keep up, and gets them
+    /// as JPEG where the client cannot decode them.
     pub keep: bool,
 }
 

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use vong_hub::VideoHub;
+use vong_media::VideoParameters;
 use vong_model::{AccessDenied, Action, Assets, CameraId, Principal, authorize_camera};
 use vong_runtime::{Clock, Current, Shutdown};
 
+use super::motion::Motion;
 use super::stills::SharedStills;
+use super::tile::{Picture, Tile};
 use crate::app::App;
 use crate::metrics::HttpMetrics;
 
@@ -31,6 +34,25 @@ impl VideoDoor {
             metrics: app.metrics.clone(),
             shutdown: app.shutdown.clone(),
         }
+    }
+
+    /// What a tile gets whose page cannot decode the camera: all frames as JPEG if it is looked at and
+    /// a decoder is free, else stills.
+    pub(super) fn drawn(&self, tile: &Tile, parameters: &Arc<VideoParameters>) -> Picture {
+        if !self.stills.can_make() {
+            return Picture::Unplayable;
+        }
+        if tile.wants_motion()
+            && let Some(motion) = self.motion(tile, parameters)
+        {
+            return Picture::Motion(motion);
+        }
+        Picture::Stills { parameters: Arc::clone(parameters), busy: false }
+    }
+
+    /// A decoder for all frames of a tile, if one is free.
+    pub(super) fn motion(&self, tile: &Tile, parameters: &Arc<VideoParameters>) -> Option<Motion> {
+        Some(Motion::new(self.stills.motion(&tile.camera)?, Arc::clone(parameters)))
     }
 
     /// Whether `caller` may see a camera, by role and by what was granted.

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use vong_hub::{Shedding, TileMode, Verdict, VideoEvent, VideoStream, VideoWall};
-use vong_media::{AccessUnit, StillError, VideoParameters};
+use vong_media::{AccessUnit, LiveFragmenter, StillError, VideoParameters};
 use vong_model::{EventTime, Principal};
 use vong_wire::VIDEO_PROTOCOL;
 use vong_wire::live::ByeCode;
@@ -55,11 +55,11 @@ pub(super) struct Screen {
     shedding: Shedding,
     /// Tiles that the page was last told are slow; it may have begun anew with any of them since.
     told_slow: BTreeSet<u16>,
-    /// At most one per tile.
+    /// At most one per tile and set-up.
     making: FuturesUnordered<BoxFuture<'static, Made>>,
 }
 
-/// A still that was made, or not.
+/// A picture that was made, or not.
 type Made = (PictureHeader, Result<Bytes, StillError>);
 
 /// What happens next.
@@ -135,7 +135,8 @@ impl Screen {
         };
         match serde_json::from_str(&text) {
             Ok(VideoClientMessage::Show { plays, form, tiles }) => {
-                if form == VideoForm::Stills || tiles.len() > MAX_TILES {
+                let is_ours = matches!(form, VideoForm::Stills | VideoForm::MotionJpeg);
+                if is_ours || tiles.len() > MAX_TILES {
                     let told =
                         format!("form is frames or fragments, tiles are {MAX_TILES} at most");
                     return Err(self.protest(&told).await);
@@ -164,13 +165,8 @@ impl Screen {
         self.crowded = asked.iter().filter(|tile| tile.mode == VideoMode::Full).count() > CROWD;
         let mut before = std::mem::take(&mut self.tiles);
         for tile in asked {
-            let known = before.remove(&tile.tile).filter(|known| {
-                same_player
-                    && (&known.asked.camera_id, known.asked.stream)
-                        == (&tile.camera_id, tile.stream)
-                    && known.asked.mode != VideoMode::Off
-                    && tile.mode != VideoMode::Off
-            });
+            let known =
+                before.remove(&tile.tile).filter(|known| same_player && known.goes_on_as(&tile));
             match known {
                 Some(mut known) => {
                     known.asked = tile;
@@ -253,14 +249,26 @@ impl Screen {
             }
             return Ok(()); // its parameters come next
         }
-        let form = if playable {
-            Some(self.form)
-        } else {
-            self.door.stills.can_make().then_some(VideoForm::Stills)
+        tile.picture = Picture::Unknown; // what it was may hold a decoder
+        let picture = match self.form {
+            VideoForm::Fragments if playable => Picture::Fragments(LiveFragmenter::new()),
+            _ if playable => Picture::Frames,
+            _ => self.door.drawn(tile, parameters),
         };
+        self.give(number, parameters, picture).await
+    }
+
+    /// Tells the page what the tile's payloads are from here on.
+    async fn give(
+        &mut self,
+        number: u16,
+        parameters: &VideoParameters,
+        picture: Picture,
+    ) -> Result<(), Ended> {
+        let load = self.load();
+        let Some(tile) = self.tiles.get_mut(&number) else { return Ok(()) };
         self.setups += 1;
-        let setup = self.setups;
-        let message = form.and_then(|form| tile.begin(parameters, form, setup));
+        let message = tile.begin(parameters, picture, self.setups);
         if message.is_none() {
             tile.picture = Picture::Unplayable;
         }
@@ -273,6 +281,24 @@ impl Screen {
                 let codec = Some(codec_name(parameters.codec));
                 self.refuse(number, VideoRefusal::Codec, codec).await
             }
+        }
+    }
+
+    /// Tiles that are looked at and show stills get all frames as soon as a decoder is free.
+    async fn offer_motion(&mut self) -> Result<(), Ended> {
+        let Self { tiles, door, .. } = &*self;
+        let offered = tiles.iter().find_map(|(number, tile)| match &tile.picture {
+            Picture::Stills { parameters, .. } if tile.wants_motion() => {
+                let motion = door.motion(tile, parameters)?;
+                Some((*number, Arc::clone(parameters), motion))
+            }
+            _ => None,
+        });
+        match offered {
+            Some((number, parameters, motion)) => {
+                self.give(number, &parameters, Picture::Motion(motion)).await
+            }
+            None => Ok(()),
         }
     }
 
@@ -304,6 +330,21 @@ impl Screen {
                 }
                 Ok(())
             }
+            Picture::Motion(motion) => {
+                motion.push(unit, skipped);
+                self.ask_motion(number);
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_motion(&mut self, number: u16) {
+        let Some(tile) = self.tiles.get_mut(&number) else { return };
+        let Picture::Motion(motion) = &mut tile.picture else { return };
+        if let Some((unit, skipped, still)) = motion.next() {
+            // Each picture stands for itself.
+            let header = PictureHeader { key: true, ..tile.header(&unit, skipped) };
+            self.making.push(Box::pin(async move { (header, still.await) }));
         }
     }
 
@@ -312,10 +353,14 @@ impl Screen {
         if tile.setup != header.setup {
             return Ok(());
         }
-        if let Picture::Stills { busy, .. } = &mut tile.picture {
-            *busy = false;
+        match &mut tile.picture {
+            Picture::Stills { busy, .. } => *busy = false,
+            Picture::Motion(motion) => motion.made(made.is_ok()),
+            _ => {}
         }
+        self.ask_motion(header.tile);
         match made {
+            Ok(jpeg) if jpeg.is_empty() => Ok(()), // held back by the decoder
             Ok(jpeg) => {
                 let message = picture(&header, &jpeg);
                 self.send_picture(message, jpeg.len()).await
@@ -337,6 +382,7 @@ impl Screen {
         if self.shedding.tick(now) == Some(Verdict::Restore) {
             self.follow_load().await?;
         }
+        self.offer_motion().await?;
         self.say(&VideoServerMessage::Mark { server_time_ms: self.now_ms() }).await
     }
 

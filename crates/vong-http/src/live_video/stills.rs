@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
 use parking_lot::Mutex;
 use vong_hub::VideoStream;
-use vong_media::{AccessUnit, StillError, StillMaker, StillRequest, VideoParameters};
+use vong_media::{AccessUnit, MotionJpeg, StillError, StillMaker, StillRequest, VideoParameters};
 use vong_model::CameraId;
 
 /// Wide enough for one of sixteen tiles at 4K, and for one that somebody looks at.
@@ -42,6 +42,11 @@ impl SharedStills {
 
     pub(super) fn can_make(&self) -> bool {
         self.maker.is_some()
+    }
+
+    /// Decodes `camera` whole, if that many are not decoded yet.
+    pub(super) fn motion(&self, camera: &CameraId) -> Option<Box<dyn MotionJpeg>> {
+        self.maker.as_ref()?.motion(camera)
     }
 
     /// The picture of key frame `unit`; `None` where nothing makes stills.

@@ -2,19 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use vong_hub::{HubMetrics, VideoHub, VideoSink, VideoStream};
 use vong_media::{
-    AccessUnit, AccessUnitSink as _, Codec, Still, StillMaker, StillRequest, VideoParameters,
+    AccessUnit, AccessUnitSink as _, Codec, MotionJpeg, MotionRequest, Still, StillError,
+    StillMaker, StillRequest, VideoParameters,
 };
 use vong_model::{CameraId, EventTime};
 use vong_runtime::{Current, OnFailure, Shutdown, SystemClock, Tasks};
@@ -215,6 +217,7 @@ fn in_short(told: &VideoServerMessage) -> String {
                 VideoForm::Frames => "frames",
                 VideoForm::Fragments => "fragments",
                 VideoForm::Stills => "stills",
+                VideoForm::MotionJpeg => "motion_jpeg",
             };
             let stream = if *stream == VideoStreamName::Main { "main" } else { "sub" };
             let codec = if *codec == VideoCodec::H264 { "h264" } else { "h265" };
@@ -412,6 +415,99 @@ impl StillMaker for Painter {
             Ok(Bytes::from(text))
         })
     }
+
+    fn motion(&self, _camera: &CameraId) -> Option<Box<dyn MotionJpeg>> {
+        None
+    }
+}
+
+/// Decodes one camera at a time, and writes down what it is given.
+#[derive(Clone, Debug, Default)]
+struct Cinema {
+    given: Arc<Mutex<Vec<String>>>,
+    taken: Arc<AtomicBool>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Cinema {
+    fn given(&self) -> String {
+        std::mem::take(&mut *self.given.lock()).join(", ")
+    }
+}
+
+impl StillMaker for Cinema {
+    fn jpeg(&self, _request: StillRequest) -> Still {
+        Box::pin(async { Ok(Bytes::from_static(b"still")) })
+    }
+
+    fn motion(&self, _camera: &CameraId) -> Option<Box<dyn MotionJpeg>> {
+        let is_free = !self.taken.swap(true, Ordering::SeqCst);
+        is_free.then(|| Box::new(Reel(self.clone())) as Box<dyn MotionJpeg>)
+    }
+}
+
+#[derive(Debug)]
+struct Reel(Cinema);
+
+impl MotionJpeg for Reel {
+    fn next(&self, request: MotionRequest) -> Still {
+        let restart = if request.restart { "anew " } else { "" };
+        self.0.given.lock().push(format!("{restart}{}", request.units.len()));
+        let fails = self.0.fails.load(Ordering::SeqCst);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if fails { Err(StillError::Undecodable) } else { Ok(Bytes::from_static(b"jpeg")) }
+        })
+    }
+}
+
+impl Drop for Reel {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn h265_that_somebody_looks_at_moves_and_what_waited_becomes_one_picture() {
+    let cinema = Cinema::default();
+    let house = House::new(Some(Arc::new(cinema.clone()))).await;
+    let mut camera = house.camera("CAM-10", VideoStream::Main, Codec::H265);
+    camera.film(15);
+    let mut page = house.page().await;
+    page.show("frames", &["CAM-10 main full keep"]).await;
+    assert_eq!(page.take(3).await, "setup 0#1 motion_jpeg main h265 640, 0#1 10k, 0#1 14k");
+    assert_eq!(cinema.given(), "anew 1, 4");
+    camera.film(1);
+    assert_eq!(page.next().await, "0#1 15k");
+    assert_eq!(cinema.given(), "1");
+    cinema.fails.store(true, Ordering::SeqCst);
+    camera.film(1);
+    while cinema.given() != "1" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    cinema.fails.store(false, Ordering::SeqCst);
+    camera.film(5); // up to the second frame of the next group
+    assert_eq!(page.take(2).await, "0#1 20k, 0#1 21k");
+    assert_eq!(cinema.given(), "anew 1, 1", "nothing between the failure and the key frame");
+}
+
+#[tokio::test]
+async fn decoder_that_is_taken_gives_stills_until_it_is_free() {
+    let cinema = Cinema::default();
+    let house = House::new(Some(Arc::new(cinema.clone()))).await;
+    let mut camera = house.camera("CAM-10", VideoStream::Main, Codec::H265);
+    camera.film(11);
+    let (mut one, mut two) = (house.page().await, house.page().await);
+    one.show("frames", &["CAM-10 main full keep"]).await;
+    assert_eq!(one.take(2).await, "setup 0#1 motion_jpeg main h265 640, 0#1 10k");
+    two.show("frames", &["CAM-10 main full keep"]).await;
+    assert_eq!(two.take(2).await, "setup 0#1 stills main h265 640, 0#1 10k");
+    one.show("frames", &["CAM-10 main full"]).await;
+    assert_eq!(one.take(2).await, "setup 0#2 stills main h265 640, 0#2 10k");
+    assert_eq!(two.next().await, "setup 0#2 motion_jpeg main h265 640");
+    camera.film(11);
+    assert_eq!(two.take(2).await, "0#2 20k, 0#2 21k");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use vong_wire::video::{
     VideoStreamName, VideoTile,
 };
 
+use super::motion::Motion;
 use super::stills::{LARGE_WIDTH, Place, TILE_WIDTH};
 
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub(super) enum Picture {
         parameters: Arc<VideoParameters>,
         busy: bool,
     },
+    Motion(Motion),
     /// Nothing can be shown until the parameters change.
     Unplayable,
 }
@@ -74,26 +76,39 @@ impl Tile {
         shedding && self.asked.mode == VideoMode::Full && !self.asked.keep
     }
 
-    /// Begins with `parameters` in the given form; `None` when they cannot be put into it.
+    /// Whether it gets all frames as JPEG where its page cannot decode them.
+    pub(super) fn wants_motion(&self) -> bool {
+        wants_motion(&self.asked)
+    }
+
+    /// Whether it stays as it is when the page asks for `asked`.
+    pub(super) fn goes_on_as(&self, asked: &VideoTile) -> bool {
+        let is_jpeg = matches!(self.picture, Picture::Stills { .. } | Picture::Motion(_));
+        (&self.asked.camera_id, self.asked.stream) == (&asked.camera_id, asked.stream)
+            && self.asked.mode != VideoMode::Off
+            && asked.mode != VideoMode::Off
+            && !(is_jpeg && self.wants_motion() != wants_motion(asked))
+    }
+
+    /// Begins with `parameters` as `picture`; `None` when they cannot be shown so.
     pub(super) fn begin(
         &mut self,
-        parameters: &Arc<VideoParameters>,
-        form: VideoForm,
+        parameters: &VideoParameters,
+        picture: Picture,
         setup: u32,
     ) -> Option<VideoServerMessage> {
-        let data = match form {
-            VideoForm::Frames => crate::clip_facts::hex(parameters.decoder_configuration()?),
-            VideoForm::Fragments => crate::clip_facts::hex(&init_segment(parameters).ok()?),
-            VideoForm::Stills => String::new(),
-        };
-        self.picture = match form {
-            VideoForm::Frames => Picture::Frames,
-            VideoForm::Fragments => Picture::Fragments(LiveFragmenter::new()),
-            VideoForm::Stills => {
-                Picture::Stills { parameters: Arc::clone(parameters), busy: false }
+        let (form, data) = match &picture {
+            Picture::Frames => {
+                (VideoForm::Frames, crate::clip_facts::hex(parameters.decoder_configuration()?))
             }
+            Picture::Fragments(_) => {
+                (VideoForm::Fragments, crate::clip_facts::hex(&init_segment(parameters).ok()?))
+            }
+            Picture::Stills { .. } => (VideoForm::Stills, String::new()),
+            Picture::Motion(_) => (VideoForm::MotionJpeg, String::new()),
+            Picture::Unknown | Picture::Unplayable => return None,
         };
-        self.setup = setup;
+        (self.picture, self.setup) = (picture, setup);
         Some(VideoServerMessage::Setup {
             tile: self.asked.tile,
             setup,
@@ -128,6 +143,10 @@ impl Tile {
             camera_us: unit.camera_time.map(|time| time.0),
         }
     }
+}
+
+fn wants_motion(asked: &VideoTile) -> bool {
+    asked.keep && asked.mode == VideoMode::Full
 }
 
 /// Header and payload in one message.

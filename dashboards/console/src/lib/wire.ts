@@ -220,13 +220,14 @@ export type VideoMode = "full" | "key" | "off";
 
 export type VideoStreamName = "main" | "sub";
 
-export type VideoForm = "frames" | "fragments" | "stills";
+export type VideoForm = "frames" | "fragments" | "stills" | "motion_jpeg";
 
 export type VideoCodec = "h264" | "h265";
 
 export type VideoTile = { tile: number, camera_id: string, stream: VideoStreamName, mode: VideoMode, 
 /**
- * Somebody looks at this one: it keeps all frames when the client cannot keep up.
+ * Somebody looks at this one: it keeps all frames when the client cannot keep up, and gets them
+ * as JPEG where the client cannot decode them.
  */
 keep: boolean, };
 

@@ -100,6 +100,7 @@ export const en: Messages = {
     notAllowed: 'not allowed to be seen',
     codec: (codec: string) => `This browser cannot show ${codec.replace('h', 'H.')}. Switch on the camera's H.264 sub-stream (live_url).`,
     stills: 'H.265 · stills',
+    motionJpeg: 'H.265 · decoded by the server',
     slow: 'slow machine',
     sub: 'sub-stream · main is H.265',
     coverage: (n: number, all: number) => `${n}/${all} cameras connected`,

@@ -102,6 +102,7 @@ export const vi = {
     notAllowed: 'không được phép xem',
     codec: (codec: string) => `Trình duyệt này không phát được ${codec.replace('h', 'H.')}. Hãy bật luồng phụ H.264 của camera (live_url).`,
     stills: 'H.265 · ảnh tĩnh',
+    motionJpeg: 'H.265 · máy chủ giải mã',
     slow: 'máy chậm',
     sub: 'luồng phụ · luồng chính là H.265',
     coverage: (n: number, all: number) => `${n}/${all} camera đang nối`,

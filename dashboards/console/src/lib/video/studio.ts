@@ -29,7 +29,7 @@ type Tile = {
   page: PageTile;
   setup: Setup | null;
   decoder: TileDecoder | null;
-  /** A still is being decoded; another one meanwhile is left out. */
+  /** A JPEG is being decoded; another one meanwhile is left out. */
   busy: boolean;
   askedAt: number;
   /** Local time of the last picture; 0 before the first. */
@@ -195,7 +195,7 @@ export class Studio {
       return;
     }
     this.#link?.taken(payload.byteLength);
-    if (tile.setup.form === 'stills') this.#still(tile, header, payload);
+    if (tile.setup.form === 'stills' || tile.setup.form === 'motion_jpeg') this.#jpeg(tile, header, payload);
     else {
       // Live once the page's player has it on the screen, not before.
       tile.fedAt = Date.now();
@@ -300,7 +300,7 @@ export class Studio {
     }
   }
 
-  #still(tile: Tile, header: PictureHeader, payload: Uint8Array<ArrayBuffer>): void {
+  #jpeg(tile: Tile, header: PictureHeader, payload: Uint8Array<ArrayBuffer>): void {
     if (tile.busy) {
       tile.report.left += 1;
       return;
