@@ -30,7 +30,7 @@ use report::{Row, Scale};
 /// Name of a bench and what it does; a bench may give several rows.
 type Bench = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 26] = [
+const BENCHES: [Bench; 27] = [
     // First, because what the others leave behind would be counted as room for rules.
     ("windows, idle rules", windows::idle_rules),
     ("windows, joined tables", windows::joined),
@@ -57,6 +57,7 @@ const BENCHES: [Bench; 26] = [
     ("installation, players", installation::players),
     ("installation, wall", installation::wall),
     ("vision, health", vision::health),
+    ("vision, motion", vision::motion),
     ("vision, decision", vision::decision),
 ];
 

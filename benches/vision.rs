@@ -10,6 +10,7 @@ use vong_runtime::processor_time;
 use vong_sim::City;
 use vong_sim::camera::{CameraSpec, Codec, Studio};
 use vong_vision::health::{HEIGHT, Health, Look, WIDTH};
+use vong_vision::offline::StreamDecoder;
 use vong_vision::{EventKind, EventState, offline};
 
 use crate::report::{Row, Scale, Target, median};
@@ -57,24 +58,53 @@ pub(crate) fn health(scale: &Scale) -> Result<Vec<Row>> {
         }
         let per_key_frame_s = median(turns);
         let share = per_key_frame_s * CAMERAS as f64 / GOP_S;
-        let whole = whole_stream_s(codec, scale)? * CAMERAS as f64 * 25.0;
+        let mut decoded = |decoder: &mut StreamDecoder, unit: &[u8]| {
+            decoder.next(unit, &[])?;
+            Ok(())
+        };
+        let whole = frame_s(codec, scale, &mut decoded)? * CAMERAS as f64 * 25.0;
         let title = format!("vision, 64 x 1080p key frames, {name}");
         rows.push(Row::time(title, "cores", (share, whole), Target::Below(1.0)));
     }
     Ok(rows)
 }
 
-/// Processor time of one frame where every frame is decoded.
-fn whole_stream_s(codec: Codec, scale: &Scale) -> Result<f64> {
+/// Share of one core of a camera in H.265 that somebody looks at, as motion JPEG; the baseline is
+/// decoding it alone.
+pub(crate) fn motion(scale: &Scale) -> Result<Vec<Row>> {
+    let codec = Codec::H265;
+    let mut bytes = Vec::new();
+    let mut shown = |decoder: &mut StreamDecoder, unit: &[u8]| {
+        let jpeg = decoder.jpeg(unit, 1_280)?.context("a picture of every frame")?;
+        bytes.push(jpeg.len() as f64);
+        Ok(())
+    };
+    let shown_s = frame_s(codec, scale, &mut shown)?;
+    let decoded_s = frame_s(codec, scale, &mut |decoder, unit| {
+        decoder.next(unit, &[])?;
+        Ok(())
+    })?;
+    println!("{:.0} KB a picture of motion JPEG", median(bytes) / 1e3);
+    let title = "vision, motion JPEG of a 1080p25 camera, h265 / decoding alone";
+    let cores = (shown_s * 25.0, decoded_s * 25.0);
+    Ok(vec![Row::time(title, "cores", cores, Target::Below(0.5))])
+}
+
+/// Processor time of one frame where every frame is decoded and `treated`.
+fn frame_s(
+    codec: Codec,
+    scale: &Scale,
+    treated: &mut dyn FnMut(&mut StreamDecoder, &[u8]) -> Result<()>,
+) -> Result<f64> {
     let spec = CameraSpec { width: 1_920, height: 1_080, ..CameraSpec::new("CAM-01", codec) };
     let mut studio = Studio::new(spec, 1, City::new(1).scene(), 0);
     let frames = u64::try_from(scale.of(60).max(4))?;
     let units =
         (0..frames).map(|n| Ok(studio.coded(n, n == 0)?.data)).collect::<Result<Vec<_>>>()?;
-    let mut decoder = offline::StreamDecoder::open(&studio.sample_entry())?;
+    let mut decoder = StreamDecoder::open(&studio.sample_entry())?;
     let begun = processor_time();
     for unit in &units {
-        decoder.next(unit, &[])?;
+        treated(&mut decoder, unit)?;
     }
     Ok((processor_time() - begun).as_secs_f64() / frames as f64)
 }

@@ -6,7 +6,7 @@ use ffmpeg::format::Pixel;
 use ffmpeg::{Dictionary, Packet, Rational, frame};
 
 use crate::Error;
-use crate::decode::{fitting, scaled};
+use crate::decode::{Decoded, Decoder, fitting, scaled};
 
 /// Quantiser of every macroblock, 2 (best) to 31.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,21 @@ pub(crate) struct Quantiser(u8);
 /// A street at 640 × 360 takes about 40 KiB.
 pub(crate) const STILL: Quantiser = Quantiser(4);
 /// What moves is looked at less closely, and comes 25 times a second.
-pub(crate) const MOTION: Quantiser = Quantiser(8);
+const MOTION: Quantiser = Quantiser(8);
+
+/// The picture of motion JPEG after `units`; none where the decoder holds it back.
+pub(crate) fn after(
+    decoder: &mut Decoder,
+    units: &[&[u8]],
+    max_width: u32,
+) -> Result<Option<Vec<u8>>, Error> {
+    let mut last = None;
+    decoder.decode(units, |Decoded { picture, .. }| {
+        last = Some(picture);
+        Ok(())
+    })?;
+    last.map(|picture| encode(&picture, max_width, MOTION)).transpose()
+}
 
 /// `picture`, at most `max_width` pixels wide.
 pub(crate) fn encode(

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::decode::{self, Decoded, Decoder};
+use crate::jpeg;
 use crate::luma::Luma;
 
 /// Decodes one stream whole, frame after frame.
@@ -32,6 +33,15 @@ impl StreamDecoder {
             Ok(())
         })?;
         Ok(lumas)
+    }
+
+    /// The next unit's picture as in motion JPEG, at most `max_width` pixels wide; none where the
+    /// decoder holds it back.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn jpeg(&mut self, unit: &[u8], max_width: u32) -> Result<Option<Vec<u8>>, Error> {
+        jpeg::after(&mut self.inner, &[unit], max_width)
     }
 }
 

@@ -74,16 +74,10 @@ impl Bench {
                 Ok((Outcome::Lumas { width, height, units }, pictures))
             }
             Work::Motion { stream, restart, max_width } => {
-                let last = self.decode(&stream, restart, entry, |decoder| {
-                    let mut last = None;
-                    decoder.decode(&units, |Decoded { picture, .. }| {
-                        last = Some(picture);
-                        Ok(())
-                    })?;
-                    Ok(last)
+                let jpeg = self.decode(&stream, restart, entry, |decoder| {
+                    jpeg::after(decoder, &units, max_width)
                 })?;
-                let Some(last) = last else { return Ok((Outcome::Done, Vec::new())) };
-                Ok((Outcome::Jpeg, vec![jpeg::encode(&last, max_width, jpeg::MOTION)?]))
+                Ok(jpeg.map_or((Outcome::Done, vec![]), |jpeg| (Outcome::Jpeg, vec![jpeg])))
             }
             Work::Forget { stream } => {
                 self.followed.remove(&stream);
