@@ -114,6 +114,9 @@ fn tell(seen: &Value) {
         let name = format!("wall of 16: glass to glass, {share} / Media Source");
         figure(&name, "ms", (of("frames"), of("fragments")), below);
     }
+    let of = |share: &str| seen["motion"]["glass_to_glass"][share].as_f64().unwrap();
+    let name = "wall of 16: H.265 enlarged, glass to glass, p50 / p99";
+    figure(name, "ms", (of("p50"), of("p99")), 150.0);
     // All at once: on a page that opens, and on one that was hidden.
     let starts = |of: &Value| serde_json::from_value::<Vec<f64>>(of.clone()).unwrap();
     let middle = |of: &[f64]| of[(of.len() - 1) / 2];

@@ -1,5 +1,5 @@
 //! Motion JPEG: streams that are decoded whole because somebody looks at them and his browser has no
-//! decoder. Few at a time: one costs about a third of a core.
+//! decoder. Few at a time: one in 1080p costs about a quarter of a core.
 
 use std::sync::Arc;
 
