@@ -45,7 +45,7 @@ impl HttpMetrics {
             ),
             video_stills_missing: metrics.counter(
                 "vong_http_video_stills_missing_total",
-                "Key frames of which no still could be made.",
+                "Requests for a still or a picture of motion JPEG that came to nothing.",
             ),
             video_closed_slow: metrics.counter(
                 "vong_http_video_closed_slow_total",

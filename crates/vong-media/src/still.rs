@@ -20,8 +20,9 @@ pub const STILL_BYTES: u64 = GopLimits::BYTES - (64 << 10);
 /// Most units of one request: those of the longest group.
 pub const STILL_UNITS: usize = GopLimits::FRAMES;
 
-/// Most units of one [`MotionRequest`]: what any decoder here does well within a worker's time.
-pub const MOTION_UNITS: usize = 25;
+/// Most units of one [`MotionRequest`]: of the largest pictures, on a busy machine, they are decoded
+/// long before the worker is taken for hung.
+pub const MOTION_UNITS: usize = 8;
 
 /// One picture that is asked for.
 #[derive(Clone, Debug)]
@@ -65,8 +66,8 @@ pub type Still = Pin<Box<dyn Future<Output = Result<Bytes, StillError>> + Send>>
 
 /// A camera's frames as motion JPEG, decoded whole and in order; ends by being dropped.
 pub trait MotionJpeg: Send + Sync + fmt::Debug {
-    /// The picture of the last unit; no bytes where the decoder holds it back. After an error only a
-    /// request that restarts goes on.
+    /// The newest picture after these units, which with reordering is of an earlier one; no bytes
+    /// where the decoder holds all back. After an error only a request that restarts goes on.
     fn next(&self, request: MotionRequest) -> Still;
 }
 
@@ -76,4 +77,7 @@ pub trait StillMaker: Send + Sync + fmt::Debug {
 
     /// `None` while as many cameras as the machine should bear are decoded whole.
     fn motion(&self, camera: &CameraId) -> Option<Box<dyn MotionJpeg>>;
+
+    /// Whether [`Self::motion`] would give one now.
+    fn has_free_motion(&self) -> bool;
 }

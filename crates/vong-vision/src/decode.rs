@@ -32,9 +32,10 @@ impl std::fmt::Debug for Decoder {
     }
 }
 
-/// A decoded picture and the number of the unit it came from.
+/// A decoded picture and the number of the unit it came from; `None`: one of an earlier call, which
+/// the decoder held back.
 pub(crate) struct Decoded {
-    pub(crate) unit: usize,
+    pub(crate) unit: Option<usize>,
     pub(crate) picture: frame::Video,
 }
 
@@ -69,10 +70,8 @@ impl Decoder {
         mut each: impl FnMut(Decoded) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let first = self.sent;
-        let mut each = |pts: i64, picture| match usize::try_from(pts - first) {
-            Ok(unit) => each(Decoded { unit, picture }),
-            Err(_of_an_earlier_call) => Ok(()),
-        };
+        let mut each =
+            |pts: i64, picture| each(Decoded { unit: usize::try_from(pts - first).ok(), picture });
         for unit in units {
             let mut coded = if self.sent == 0 { self.sets.annex_b.clone() } else { Vec::new() };
             nal::append_unit(&mut coded, unit)?;
@@ -88,7 +87,7 @@ impl Decoder {
 
     /// Takes out what the decoder still holds; it must not be used afterwards.
     fn finish(&mut self, mut each: impl FnMut(Decoded) -> Result<(), Error>) -> Result<(), Error> {
-        let mut each = |_pts, picture| each(Decoded { unit: 0, picture });
+        let mut each = |_pts, picture| each(Decoded { unit: None, picture });
         let failed = |source| Error::Codec { action: "end the stream", source };
         self.inner.send_eof().map_err(failed)?;
         self.drain(&mut each)

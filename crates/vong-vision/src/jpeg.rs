@@ -17,7 +17,8 @@ pub(crate) const STILL: Quantiser = Quantiser(4);
 /// What moves is looked at less closely, and comes 25 times a second.
 const MOTION: Quantiser = Quantiser(8);
 
-/// The picture of motion JPEG after `units`; none where the decoder holds it back.
+/// The picture of motion JPEG after `units`: the newest that the decoder gives, which with reordering
+/// is of an earlier unit; none where it holds all back.
 pub(crate) fn after(
     decoder: &mut Decoder,
     units: &[&[u8]],

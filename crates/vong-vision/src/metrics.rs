@@ -41,7 +41,10 @@ impl VisionMetrics {
                 "vong_vision_cameras_set_aside",
                 "Cameras whose frames brought the worker down and are not decoded for a while.",
             ),
-            stills: metrics.counter("vong_vision_stills_total", "Pictures made for screens: stills, and pictures of motion JPEG."),
+            stills: metrics.counter(
+                "vong_vision_stills_total",
+                "Pictures made for screens: stills, and pictures of motion JPEG.",
+            ),
             decode_seconds: metrics.histogram(
                 "vong_vision_decode_seconds",
                 "From asking the worker to its answer.",

@@ -1,4 +1,4 @@
-//! Motion JPEG: streams that are decoded whole because somebody looks at them and his browser has no
+//! Motion JPEG: streams that are decoded whole because somebody looks at them whose browser has no
 //! decoder. Few at a time: one in 1080p costs about a quarter of a core.
 
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl MotionJpeg for Motion {
             return Box::pin(async { Err(StillError::Undecodable) });
         }
         let work = Work::Motion { stream: self.stream(), restart, max_width };
-        self.stills.ask(Ask { camera: self.camera.clone(), work, parameters, units })
+        self.stills.ask_first(Ask { camera: self.camera.clone(), work, parameters, units })
     }
 }
 
@@ -60,11 +60,13 @@ impl Drop for Motion {
 impl Slots {
     fn take(&self) -> Option<usize> {
         let mut slots = self.0.lock();
-        let free = slots.iter().position(|taken| !taken)?;
-        if let Some(slot) = slots.get_mut(free) {
-            *slot = true;
-        }
+        let (free, taken) = slots.iter_mut().enumerate().find(|(_, taken)| !**taken)?;
+        *taken = true;
         Some(free)
+    }
+
+    pub(crate) fn has_free(&self) -> bool {
+        self.0.lock().contains(&false)
     }
 
     fn free(&self, slot: usize) {

@@ -26,8 +26,9 @@ impl StreamDecoder {
     /// [`Error::Undecodable`]; the stream goes on at the next key frame.
     pub fn next(&mut self, unit: &[u8], sizes: &[(u16, u16)]) -> Result<Vec<Luma>, Error> {
         let mut lumas = Vec::new();
-        self.inner.decode(&[unit], |Decoded { picture, .. }| {
-            for (width, height) in sizes {
+        self.inner.decode(&[unit], |Decoded { unit, picture }| {
+            // Not those of earlier units: what is scored has no reordering.
+            for (width, height) in sizes.iter().filter(|_| unit.is_some()) {
                 lumas.push(decode::luma(&picture, *width, *height)?);
             }
             Ok(())
@@ -35,8 +36,8 @@ impl StreamDecoder {
         Ok(lumas)
     }
 
-    /// The next unit's picture as in motion JPEG, at most `max_width` pixels wide; none where the
-    /// decoder holds it back.
+    /// The picture of motion JPEG after the next unit, at most `max_width` pixels wide; none where the
+    /// decoder holds all back.
     ///
     /// # Errors
     /// As [`Self::next`].

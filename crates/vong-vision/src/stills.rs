@@ -21,6 +21,8 @@ use crate::protocol::{Outcome, Work};
 
 /// Requests that may wait; a further one is told that the decoder is busy.
 const QUEUE: usize = 32;
+/// One of each stream of motion JPEG, and those of streams that have just ended.
+const MOTION_QUEUE: usize = 16;
 
 /// One picture that is wanted of the worker.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ enum Wanted {
 #[derive(Clone, Debug)]
 pub struct Stills {
     queue: Sender<Wanted>,
+    motion: Sender<Wanted>,
     slots: Slots,
 }
 
@@ -49,6 +52,8 @@ pub struct Stills {
 #[derive(Debug)]
 pub(crate) struct StillService {
     queue: Receiver<Wanted>,
+    /// Served first: frames of a stream cannot be left out, and somebody looks at it.
+    motion: Receiver<Wanted>,
     worker: Arc<Worker>,
     metrics: VisionMetrics,
 }
@@ -56,16 +61,21 @@ pub(crate) struct StillService {
 impl StillService {
     pub(crate) fn new(worker: Arc<Worker>, metrics: VisionMetrics) -> (Self, Stills) {
         // `Wait` with `offer`: who asks is told at once that the decoder is busy.
-        let (sender, queue) =
+        let (stills, queue) =
             channel::bounded("vision/stills", Capacity::items(QUEUE), WhenFull::Wait);
-        (Self { queue, worker, metrics }, Stills { queue: sender, slots: Slots::default() })
+        let (first, motion) =
+            channel::bounded("vision/motion", Capacity::items(MOTION_QUEUE), WhenFull::Wait);
+        let stills = Stills { queue: stills, motion: first, slots: Slots::default() };
+        (Self { queue, motion, worker, metrics }, stills)
     }
 
     pub(crate) async fn run(mut self, shutdown: Shutdown) -> Result<(), Infallible> {
         loop {
             let wanted = tokio::select! {
-                wanted = self.queue.recv() => wanted,
+                biased;
                 () = shutdown.requested() => return Ok(()),
+                wanted = self.motion.recv() => wanted,
+                wanted = self.queue.recv() => wanted,
             };
             match wanted {
                 None => return Ok(()),
@@ -111,33 +121,42 @@ impl StillService {
 }
 
 impl Stills {
-    pub(crate) fn ask(&self, ask: Ask) -> Still {
-        let (answer, made) = oneshot::channel();
-        let offered = self.queue.offer(Wanted::Picture(ask, answer));
-        Box::pin(async move {
-            match offered {
-                Ok(()) => made.await.unwrap_or(Err(StillError::Busy)),
-                Err(SendError::Full(_) | SendError::Closed(_)) => Err(StillError::Busy),
-            }
-        })
+    /// Asks for the next picture of motion JPEG.
+    pub(crate) fn ask_first(&self, ask: Ask) -> Still {
+        picture(&self.motion, ask)
     }
 
     /// Frees a stream's decoder. Where the queue is full the slot's next stream does it.
     pub(crate) fn forget(&self, stream: String) {
-        if self.queue.offer(Wanted::Forget(stream)).is_err() {
+        if self.motion.offer(Wanted::Forget(stream)).is_err() {
             debug!("a decoder is freed later");
         }
     }
 }
 
+fn picture(queue: &Sender<Wanted>, ask: Ask) -> Still {
+    let (answer, made) = oneshot::channel();
+    let offered = queue.offer(Wanted::Picture(ask, answer));
+    Box::pin(async move {
+        match offered {
+            Ok(()) => made.await.unwrap_or(Err(StillError::Busy)),
+            Err(SendError::Full(_) | SendError::Closed(_)) => Err(StillError::Busy),
+        }
+    })
+}
+
 impl StillMaker for Stills {
     fn jpeg(&self, request: StillRequest) -> Still {
         let StillRequest { camera, parameters, units, max_width } = request;
-        self.ask(Ask { camera, work: Work::Jpeg { max_width }, parameters, units })
+        picture(&self.queue, Ask { camera, work: Work::Jpeg { max_width }, parameters, units })
     }
 
     fn motion(&self, camera: &CameraId) -> Option<Box<dyn MotionJpeg>> {
         let motion = Motion::begin(self.clone(), &self.slots, camera)?;
         Some(Box::new(motion))
+    }
+
+    fn has_free_motion(&self) -> bool {
+        self.slots.has_free()
     }
 }

@@ -154,6 +154,51 @@ fn motion_goes_on_over_requests_until_it_is_forgotten() {
     assert_eq!(told[4], jpeg);
 }
 
+/// A stream with B frames, as ffmpeg writes it: one fragment a frame (ISO/IEC 14496-12).
+fn reordered() -> Coded {
+    let source = "testsrc2=size=320x240:rate=25:duration=1";
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p"])
+        .args(["-c:v", "libx265", "-x265-params", "bframes=3:b-adapt=0:log-level=none"])
+        .args(["-tag:v", "hvc1", "-movflags", "empty_moov+default_base_moof+frag_every_frame"])
+        .args(["-f", "mp4", "pipe:1"])
+        .output()
+        .expect("ffmpeg starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let film = Bytes::from(output.stdout);
+    let boxed = |at: usize| {
+        let size = u32::from_be_bytes(film[at..at + 4].try_into().unwrap());
+        film.slice(at..at + usize::try_from(size).unwrap())
+    };
+    let named = film.windows(4).position(|name| name == b"hvc1").unwrap();
+    let (mut units, mut at) = (Vec::new(), 0);
+    // `hvc1` is also a brand of the first box.
+    let entry = film[named + 4..].windows(4).position(|name| name == b"hvc1");
+    let entry = boxed(entry.map_or(named, |after| named + 4 + after) - 4);
+    while at < film.len() {
+        let whole = boxed(at);
+        at += whole.len();
+        if &whole[4..8] == b"mdat" {
+            units.push(whole.slice(8..));
+        }
+    }
+    Coded { entry, units }
+}
+
+#[test]
+fn motion_of_a_stream_with_b_frames_misses_only_what_the_decoder_holds_back_at_its_end() {
+    let coded = reordered();
+    assert_eq!(coded.units.len(), 25);
+    let one = |n: usize| Coded { entry: coded.entry.clone(), units: vec![coded.units[n].clone()] };
+    let motion =
+        |n| Work::Motion { stream: "motion/0".to_owned(), restart: n == 0, max_width: 320 };
+    let requests: Vec<_> = (0..25).map(|n| request(n as u64, motion(n), &one(n))).collect();
+    let told = answers(&requests);
+    let shown = told.iter().filter(|(outcome, _)| *outcome == Outcome::Jpeg).count();
+    let held = told.iter().filter(|(outcome, _)| *outcome == Outcome::Done).count();
+    assert!(shown >= 20 && shown + held == 25, "{shown} shown, {held} held back");
+}
+
 #[test]
 fn model_sees_pictures_of_its_width() {
     let told = answers(&[request(0, Work::Detect, &street(Codec::H264, 1))]);

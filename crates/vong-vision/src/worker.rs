@@ -66,7 +66,7 @@ impl Bench {
                 Ok((Outcome::Jpeg, vec![jpeg::encode(&picture, max_width, jpeg::STILL)?]))
             }
             Work::Follow { stream, restart, width, height, wanted } => {
-                let wanted = |unit| wanted.get(unit).copied().unwrap_or(false);
+                let wanted = |unit: usize| wanted.get(unit).copied().unwrap_or(false);
                 let lumas = self.decode(&stream, restart, entry, |decoder| {
                     lumas(decoder, &units, (width, height), wanted)
                 })?;
@@ -140,6 +140,7 @@ fn lumas(
 ) -> Result<Vec<(u32, Vec<u8>)>, Error> {
     let mut pictures = Vec::new();
     decoder.decode(units, |Decoded { unit, picture }| {
+        let Some(unit) = unit else { return Ok(()) };
         let sound = !picture.is_corrupt() && !picture.has_decode_errors();
         if sound && wanted(unit) {
             let luma: Luma = decode::luma(&picture, width, height)?;

@@ -42,17 +42,12 @@ impl VideoDoor {
         if !self.stills.can_make() {
             return Picture::Unplayable;
         }
-        if tile.wants_motion()
-            && let Some(motion) = self.motion(tile, parameters)
-        {
-            return Picture::Motion(motion);
+        let stream = tile.wants_motion().then(|| self.stills.motion(&tile.camera)).flatten();
+        let parameters = Arc::clone(parameters);
+        match stream {
+            Some(stream) => Picture::Motion(Motion::new(stream, parameters)),
+            None => Picture::Stills { parameters, busy: false },
         }
-        Picture::Stills { parameters: Arc::clone(parameters), busy: false }
-    }
-
-    /// A decoder for all frames of a tile, if one is free.
-    pub(super) fn motion(&self, tile: &Tile, parameters: &Arc<VideoParameters>) -> Option<Motion> {
-        Some(Motion::new(self.stills.motion(&tile.camera)?, Arc::clone(parameters)))
     }
 
     /// Whether `caller` may see a camera, by role and by what was granted.

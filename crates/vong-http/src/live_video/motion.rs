@@ -1,6 +1,6 @@
 //! Motion JPEG of one tile: all its frames go to a decoder, in order; while it is at work they wait
-//! here, and what waited becomes one picture, the newest. So a slow machine shows fewer pictures and
-//! none that is late.
+//! here, and what waited becomes one picture, the newest. So a slow machine shows fewer pictures; one
+//! that cannot even decode them all is late by a group at most.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -117,7 +117,7 @@ impl Screen {
             match next {
                 Next::Heard(received) => self.hear(received).await?,
                 Next::Event(tile, event) => self.show(tile, event).await?,
-                Next::Made(made) => self.send_still(made).await?,
+                Next::Made(made) => self.send_jpeg(made).await?,
                 Next::Tick => self.tick().await?,
                 Next::Stop => {
                     return Err(self.bye(ByeCode::Shutdown, 1_000, "the server stops").await);
@@ -224,7 +224,12 @@ impl Screen {
                 }
                 self.send_unit(number, &unit, skipped).await
             }
-            VideoEvent::Interrupted => self.say(&VideoServerMessage::Lost { tile: number }).await,
+            VideoEvent::Interrupted => {
+                if let Some(tile) = self.tiles.get_mut(&number) {
+                    tile.picture = Picture::Unknown; // it may hold a decoder that others wait for
+                }
+                self.say(&VideoServerMessage::Lost { tile: number }).await
+            }
         }
     }
 
@@ -239,6 +244,7 @@ impl Screen {
         let playable = self.plays.contains(&codec_name(parameters.codec));
         let Some((wanted, shown)) = self.wall.streams(number) else { return Ok(()) };
         tile.stream = shown;
+        tile.picture = Picture::Unknown; // what it was may hold a decoder
         // A tile that wants the sub-stream already gets it as soon as there is one.
         let has_other = wanted == VideoStream::Main && self.door.video.has_sub_stream(&tile.camera);
         if !playable && has_other {
@@ -249,7 +255,6 @@ impl Screen {
             }
             return Ok(()); // its parameters come next
         }
-        tile.picture = Picture::Unknown; // what it was may hold a decoder
         let picture = match self.form {
             VideoForm::Fragments if playable => Picture::Fragments(LiveFragmenter::new()),
             _ if playable => Picture::Frames,
@@ -284,21 +289,14 @@ impl Screen {
         }
     }
 
-    /// Tiles that are looked at and show stills get all frames as soon as a decoder is free.
+    /// A tile that is looked at and shows stills begins anew, with all frames, once a decoder is free.
     async fn offer_motion(&mut self) -> Result<(), Ended> {
-        let Self { tiles, door, .. } = &*self;
-        let offered = tiles.iter().find_map(|(number, tile)| match &tile.picture {
-            Picture::Stills { parameters, .. } if tile.wants_motion() => {
-                let motion = door.motion(tile, parameters)?;
-                Some((*number, Arc::clone(parameters), motion))
-            }
-            _ => None,
-        });
-        match offered {
-            Some((number, parameters, motion)) => {
-                self.give(number, &parameters, Picture::Motion(motion)).await
-            }
-            None => Ok(()),
+        let is_waiting =
+            |tile: &&Tile| tile.wants_motion() && matches!(tile.picture, Picture::Stills { .. });
+        let waiting = self.tiles.values().find(is_waiting).map(|tile| tile.asked.clone());
+        match waiting {
+            Some(asked) if self.door.stills.has_free_motion() => self.begin(Tile::new(asked)).await,
+            _ => Ok(()),
         }
     }
 
@@ -348,7 +346,7 @@ impl Screen {
         }
     }
 
-    async fn send_still(&mut self, (header, made): Made) -> Result<(), Ended> {
+    async fn send_jpeg(&mut self, (header, made): Made) -> Result<(), Ended> {
         let Some(tile) = self.tiles.get_mut(&header.tile) else { return Ok(()) };
         if tile.setup != header.setup {
             return Ok(());
@@ -356,7 +354,7 @@ impl Screen {
         match &mut tile.picture {
             Picture::Stills { busy, .. } => *busy = false,
             Picture::Motion(motion) => motion.made(made.is_ok()),
-            _ => {}
+            _ => return Ok(()), // the camera was lost meanwhile
         }
         self.ask_motion(header.tile);
         match made {

@@ -49,6 +49,10 @@ impl SharedStills {
         self.maker.as_ref()?.motion(camera)
     }
 
+    pub(super) fn has_free_motion(&self) -> bool {
+        self.maker.as_ref().is_some_and(|maker| maker.has_free_motion())
+    }
+
     /// The picture of key frame `unit`; `None` where nothing makes stills.
     pub(super) fn of(
         &self,

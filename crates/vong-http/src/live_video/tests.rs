@@ -419,6 +419,10 @@ impl StillMaker for Painter {
     fn motion(&self, _camera: &CameraId) -> Option<Box<dyn MotionJpeg>> {
         None
     }
+
+    fn has_free_motion(&self) -> bool {
+        false
+    }
 }
 
 /// Decodes one camera at a time, and writes down what it is given.
@@ -443,6 +447,10 @@ impl StillMaker for Cinema {
     fn motion(&self, _camera: &CameraId) -> Option<Box<dyn MotionJpeg>> {
         let is_free = !self.taken.swap(true, Ordering::SeqCst);
         is_free.then(|| Box::new(Reel(self.clone())) as Box<dyn MotionJpeg>)
+    }
+
+    fn has_free_motion(&self) -> bool {
+        !self.taken.load(Ordering::SeqCst)
     }
 }
 
@@ -505,9 +513,34 @@ async fn decoder_that_is_taken_gives_stills_until_it_is_free() {
     assert_eq!(two.take(2).await, "setup 0#1 stills main h265 640, 0#1 10k");
     one.show("frames", &["CAM-10 main full"]).await;
     assert_eq!(one.take(2).await, "setup 0#2 stills main h265 640, 0#2 10k");
-    assert_eq!(two.next().await, "setup 0#2 motion_jpeg main h265 640");
+    // From the group that is there, not from some later key frame.
+    assert_eq!(two.take(2).await, "setup 0#2 motion_jpeg main h265 640, 0#2 10k");
     camera.film(11);
-    assert_eq!(two.take(2).await, "0#2 20k, 0#2 21k");
+    assert_eq!(
+        two.take(2).await,
+        "0#2 11k, 0#2 21k",
+        "what fell behind is left out at a key frame"
+    );
+}
+
+#[tokio::test]
+async fn lost_camera_holds_no_decoder() {
+    let cinema = Cinema::default();
+    let house = House::new(Some(Arc::new(cinema.clone()))).await;
+    let (main, h265) = (VideoStream::Main, Codec::H265);
+    let mut cameras = ["CAM-10", "CAM-11"].map(|id| house.camera(id, main, h265));
+    cameras.iter_mut().for_each(|camera| camera.film(11));
+    let (mut one, mut two) = (house.page().await, house.page().await);
+    one.show("frames", &["CAM-10 main full keep"]).await;
+    assert_eq!(one.take(2).await, "setup 0#1 motion_jpeg main h265 640, 0#1 10k");
+    two.show("frames", &["CAM-11 main full keep"]).await;
+    assert_eq!(two.take(2).await, "setup 0#1 stills main h265 640, 0#1 10k");
+    cameras[0].sink.interrupted();
+    assert_eq!(one.next().await, "lost 0");
+    assert_eq!(two.take(2).await, "setup 0#2 motion_jpeg main h265 640, 0#2 10k");
+    cameras[0].sink.parameters(&parameters(h265, 640));
+    cameras[0].film(10);
+    assert_eq!(one.take(2).await, "setup 0#2 stills main h265 640, 0#2 20k");
 }
 
 #[tokio::test]

@@ -352,7 +352,8 @@ export class Studio {
 
   #judge(tile: Tile, now: number): void {
     if (tile.page.off || tile.report.condition === 'refused') return;
-    const rare = tile.report.slow || tile.setup?.form === 'stills';
+    // Of motion JPEG nothing comes between a damaged frame and the next key frame.
+    const rare = tile.report.slow || tile.setup?.form === 'stills' || tile.setup?.form === 'motion_jpeg';
     const since = Math.max(tile.paintedAt, tile.askedAt);
     if (now - since <= (rare ? LOST_KEYS_MS : LOST_MS)) return;
     // Data come and no picture does: the player stands still.
