@@ -42,14 +42,15 @@ impl Vision {
     ) -> Self {
         let (writer, findings) = FindingWriter::new(log, Arc::clone(clock));
         tasks.spawn("vision/findings", OnFailure::StopProcess, writer.run(tasks.shutdown()));
-        let worker = || {
+        let worker = |nice| {
             let (clock, findings) = (Arc::clone(clock), findings.clone());
-            Arc::new(Worker::new(command.clone(), clock, findings, metrics.clone()))
+            let command = WorkerCommand { nice, ..command.clone() };
+            Arc::new(Worker::new(command, clock, findings, metrics.clone()))
         };
         // Three processes: whole streams keep one busy, and neither key frames nor people may wait
-        // behind them.
-        let (watching, following) = (worker(), worker());
-        let (service, stills) = StillService::new(worker(), metrics.clone());
+        // behind them. What people look at does not stand back: on a busy machine it would stand still.
+        let (watching, following) = (worker(command.nice), worker(command.nice));
+        let (service, stills) = StillService::new(worker(0), metrics.clone());
         tasks.spawn("vision/stills", OnFailure::Continue, service.run(tasks.shutdown()));
         let (tasks, clock) = (tasks.clone(), Arc::clone(clock));
         Self { tasks, watching, following, detecting: None, clock, findings, metrics, stills }

@@ -174,7 +174,11 @@ const KEYS: &[Key] = &[
         "1024",
         "Address space of each process that decodes; it dies and is started again when it wants more.",
     ),
-    key("vision.worker_nice", "10", "How far those processes stand back behind all else, 0 to 19."),
+    key(
+        "vision.worker_nice",
+        "10",
+        "How far those of them that watch cameras stand back behind all else, 0 to 19; the one that makes pictures for screens does not.",
+    ),
     key("query.concurrent", "4", "Analyst queries that run at the same time; further ones wait."),
     key("query.deadline_s", "30", "A query is stopped after this time."),
     key("query.max_rows", "1000000", "A query is stopped after so many rows of result."),
