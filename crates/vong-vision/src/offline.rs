@@ -27,8 +27,10 @@ impl StreamDecoder {
     pub fn next(&mut self, unit: &[u8], sizes: &[(u16, u16)]) -> Result<Vec<Luma>, Error> {
         let mut lumas = Vec::new();
         self.inner.decode(&[unit], |Decoded { unit, picture }| {
-            // Not those of earlier units: what is scored has no reordering.
-            for (width, height) in sizes.iter().filter(|_| unit.is_some()) {
+            if unit.is_none() {
+                return Ok(()); // of an earlier one
+            }
+            for (width, height) in sizes {
                 lumas.push(decode::luma(&picture, *width, *height)?);
             }
             Ok(())

@@ -1,6 +1,7 @@
 //! The worker's own code over pipes in one process: real encoders, real decoders.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use bytes::Bytes;
 use vong_sim::City;
@@ -13,6 +14,12 @@ use crate::worker;
 struct Coded {
     entry: Bytes,
     units: Vec<Bytes>,
+}
+
+impl Coded {
+    fn part(&self, units: Range<usize>) -> Self {
+        Self { entry: self.entry.clone(), units: self.units[units].to_vec() }
+    }
 }
 
 /// `frames` of a simulated street, the first a key frame.
@@ -98,10 +105,6 @@ fn still_is_a_jpeg_of_the_last_unit_at_the_size_that_was_asked_for() {
 #[test]
 fn followed_stream_goes_on_over_requests_and_gives_the_wanted_frames() {
     let coded = street(Codec::H264, 20);
-    let part = |from: usize, to: usize| Coded {
-        entry: coded.entry.clone(),
-        units: coded.units[from..to].to_vec(),
-    };
     let follow = |restart, wanted: &[usize]| Work::Follow {
         stream: "CAM-01".to_owned(),
         restart,
@@ -110,9 +113,9 @@ fn followed_stream_goes_on_over_requests_and_gives_the_wanted_frames() {
         wanted: (0..10).map(|unit| wanted.contains(&unit)).collect(),
     };
     let told = answers(&[
-        request(0, follow(true, &[0, 9]), &part(0, 10)),
-        request(1, follow(false, &[3]), &part(10, 20)),
-        request(2, SMALL, &part(0, 1)),
+        request(0, follow(true, &[0, 9]), &coded.part(0..10)),
+        request(1, follow(false, &[3]), &coded.part(10..20)),
+        request(2, SMALL, &coded.part(0..1)),
     ]);
     let units: Vec<_> = told
         .iter()
@@ -128,18 +131,14 @@ fn followed_stream_goes_on_over_requests_and_gives_the_wanted_frames() {
 #[test]
 fn motion_goes_on_over_requests_until_it_is_forgotten() {
     let coded = street(Codec::H265, 12);
-    let part = |from: usize, to: usize| Coded {
-        entry: coded.entry.clone(),
-        units: coded.units[from..to].to_vec(),
-    };
     let (stream, max_width) = ("motion/0".to_owned(), 320);
     let motion = |restart| Work::Motion { stream: stream.clone(), restart, max_width };
     let told = answers(&[
-        request(0, motion(true), &part(0, 1)),
-        request(1, motion(false), &part(1, 9)),
-        request(2, Work::Forget { stream: stream.clone() }, &part(0, 0)),
-        request(3, motion(false), &part(9, 12)),
-        request(4, motion(true), &part(0, 12)),
+        request(0, motion(true), &coded.part(0..1)),
+        request(1, motion(false), &coded.part(1..9)),
+        request(2, Work::Forget { stream: stream.clone() }, &coded.part(0..0)),
+        request(3, motion(false), &coded.part(9..12)),
+        request(4, motion(true), &coded.part(0..12)),
     ]);
     let told: Vec<_> = told
         .iter()
@@ -189,10 +188,10 @@ fn reordered() -> Coded {
 fn motion_of_a_stream_with_b_frames_misses_only_what_the_decoder_holds_back_at_its_end() {
     let coded = reordered();
     assert_eq!(coded.units.len(), 25);
-    let one = |n: usize| Coded { entry: coded.entry.clone(), units: vec![coded.units[n].clone()] };
     let motion =
         |n| Work::Motion { stream: "motion/0".to_owned(), restart: n == 0, max_width: 320 };
-    let requests: Vec<_> = (0..25).map(|n| request(n as u64, motion(n), &one(n))).collect();
+    let requests: Vec<_> =
+        (0..25).map(|n| request(n as u64, motion(n), &coded.part(n..n + 1))).collect();
     let told = answers(&requests);
     let shown = told.iter().filter(|(outcome, _)| *outcome == Outcome::Jpeg).count();
     let held = told.iter().filter(|(outcome, _)| *outcome == Outcome::Done).count();

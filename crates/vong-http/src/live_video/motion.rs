@@ -10,7 +10,7 @@ use vong_media::{
     VideoParameters,
 };
 
-/// Wide enough for what a person sees in motion; at twice the pixels a picture costs twice as much.
+/// Pixels: wide enough for what a person sees in motion.
 const MOTION_WIDTH: u32 = 1_280;
 
 #[derive(Debug)]
