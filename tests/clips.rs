@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cameras::probe;
 use crate::footage::{RATE, recorded};
-use crate::support::{Vong, browser, figure, has_program, shared, wait_until};
+use crate::support::{Browser, Vong, figure, has_program, shared, wait_until};
 
 /// Ticks of a second in a recorded file.
 const TICKS: f64 = 90_000.0;
@@ -60,7 +60,9 @@ fn pictures(program: &mut Command) -> Result<Vec<Picture>> {
 fn with_ffmpeg(file: &Path) -> Result<Vec<Picture>> {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-i"]).arg(file);
-    pictures(ffmpeg.args(["-fps_mode", "passthrough", "-copyts", "-f", "framemd5", "-"]))
+    // Told nothing of it, ffmpeg rounds instants to the nominal rate.
+    ffmpeg.args(["-fps_mode", "passthrough", "-copyts", "-enc_time_base", "1/90000"]);
+    pictures(ffmpeg.args(["-f", "framemd5", "-"]))
 }
 
 /// mpv playing into a list of its pictures instead of a window. It is told to start at the start:
@@ -202,7 +204,7 @@ fn assert_exact(cut: &Cut) -> Result<f64> {
 
 /// Chromium steps through every frame; it must say of H.265 that it cannot.
 fn step_in_chromium(vong: &Vong, cuts: &[Cut]) -> Result<()> {
-    let Some(mut node) = browser("clips.mjs") else { return Ok(()) };
+    let Some(browser) = Browser::with("clips.mjs") else { return Ok(()) };
     let list: Vec<Value> = cuts
         .iter()
         .map(|cut| {
@@ -214,10 +216,7 @@ fn step_in_chromium(vong: &Vong, cuts: &[Cut]) -> Result<()> {
         .collect();
     let todo = vong.path("clips.json");
     std::fs::write(&todo, serde_json::to_vec(&list)?)?;
-    let driven = node.arg(todo).output()?;
-    let told = String::from_utf8_lossy(&driven.stdout);
-    ensure!(driven.status.success(), "{}\n{told}", String::from_utf8_lossy(&driven.stderr));
-    println!("{}", told.trim());
+    browser.drive(&[&todo])?;
     Ok(())
 }
 

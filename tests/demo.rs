@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::support::{browser, command, free_port, wait_until};
+use crate::support::{Browser, command, free_port, screenshots, wait_until};
 
 /// A running sample city; ended in order when dropped.
 pub(crate) struct Demo {
@@ -86,12 +87,7 @@ fn the_sample_city_raises_its_scenarios_and_a_person_sees_them_acknowledges_and_
         demo.said()
     );
 
-    let Some(mut node) = browser("drive.mjs") else { return };
-    let shots = xtask::root().join("target/screenshots");
-    std::fs::create_dir_all(&shots).unwrap();
-    let driven = node.arg(format!("http://{}", demo.http)).arg(&shots).output().unwrap();
-    let (seen, why) =
-        (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
-    assert!(driven.status.success(), "{why}\n{seen}\n{}", demo.said());
-    println!("{seen}");
+    let Some(browser) = Browser::with("drive.mjs") else { return };
+    let driven = browser.drive(&[&format!("http://{}", demo.http), &screenshots()]);
+    driven.with_context(|| demo.said()).unwrap();
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::cameras::{Farm, cameras, now_ms, probe};
 use crate::disks::alerts_of;
-use crate::support::{Vong, has_program, run_in, shared, wait_until};
+use crate::support::{Browser, Vong, has_program, run_in, shared, wait_until};
 
 const RULE: &str = "CREATE ALERT RULE seen SEVERITY low TITLE vi 'a' en 'a' ACTION vi 'a' en 'a' \
                     AS SELECT camera_id FROM camera_events WHERE state = 'connected';";
@@ -109,20 +109,7 @@ fn tampered(good: &Path, into: &Path) -> BTreeMap<&'static str, &'static str> {
 
 /// What the page says of each folder: verdict and codes.
 fn judged_in_chromium(page: &Path, archive: &Path, folders: &Path, key: &str) -> Option<Value> {
-    let modules = xtask::root().join("dashboards/console/node_modules/playwright-core");
-    if !has_program("node") || !has_program("chromium") || !modules.is_dir() {
-        println!("skipped: needs node, chromium and the console's modules");
-        return None;
-    }
-    let output = Command::new("node")
-        .arg(xtask::root().join("tests/browser/verify.mjs"))
-        .args([page, archive, folders])
-        .arg(key)
-        .output()
-        .unwrap();
-    let (told, failed) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{failed}\n{told}");
+    let told = Browser::with("verify.mjs")?.drive(&[&page, &archive, &folders, &key]).unwrap();
     Some(serde_json::from_str(&told).unwrap())
 }
 

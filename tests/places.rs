@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::Value;
 use vong_footage::{ClipForm, Footage, FootageConfig, FootageMetrics};
 use vong_model::EventTime;
@@ -11,7 +12,7 @@ use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
 
 use crate::demo::Demo;
-use crate::support::{Vong, browser, command, free_port, wait_until};
+use crate::support::{Browser, Vong, command, free_port, screenshots, wait_until};
 
 /// The sensors and cameras of the sample city without an engine; ended when dropped.
 struct City {
@@ -178,18 +179,10 @@ fn a_reviewer_steps_through_the_clip_of_an_alert_and_the_decision_stands_in_sql(
     ));
     assert!(joined.iter().any(|row| row["clip_id"] == clip_id.as_str()), "{joined:?}");
 
-    let Some(mut node) = browser("review.mjs") else { return };
-    let shots = xtask::root().join("target/screenshots");
-    std::fs::create_dir_all(&shots).unwrap();
-    let driven = node
-        .args([format!("http://{}", demo.http), alert_id.clone()])
-        .arg(&shots)
-        .output()
-        .unwrap();
-    let (seen, why) =
-        (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
-    assert!(driven.status.success(), "{why}\n{seen}\n{}", demo.said());
-    println!("{seen}");
+    let Some(browser) = Browser::with("review.mjs") else { return };
+    let shots = screenshots();
+    let driven = browser.drive(&[&format!("http://{}", demo.http), &alert_id, &shots]);
+    let seen = driven.with_context(|| demo.said()).unwrap();
 
     let exported = std::fs::read(shots.join("export.mp4")).unwrap();
     let url = format!("http://{}/api/v1/clips/{clip_id}.mp4", demo.http);

@@ -1,9 +1,11 @@
 //! A real vong in its own directory, started, asked, killed and started again by a test.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -32,19 +34,50 @@ pub(crate) fn has_program(name: &str) -> bool {
     found
 }
 
-/// node with one of the drivers of `tests/browser`, where node, a browser and its modules are there;
-/// says so when they are not.
-pub(crate) fn browser(driver: &str) -> Option<Command> {
-    if !xtask::root().join("dashboards/console/node_modules/playwright-core").is_dir() {
-        println!("skipped the browser: needs `make console`");
-        return None;
+/// A driver of `tests/browser` and its turn: two browsers at once would measure each other, and
+/// starve what they look at on two cores.
+pub(crate) struct Browser {
+    node: Command,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Browser {
+    /// Waits for the turn. Nothing, and the reason on the screen, where node, Chromium or the
+    /// console's modules are not there.
+    pub(crate) fn with(driver: &str) -> Option<Self> {
+        static TURN: Mutex<()> = Mutex::new(());
+        if !xtask::root().join("dashboards/console/node_modules/playwright-core").is_dir() {
+            println!("skipped the browser: needs `make console`");
+            return None;
+        }
+        if !has_program("chromium") || !has_program("node") {
+            return None;
+        }
+        let mut node = Command::new("node");
+        node.arg(xtask::root().join("tests/browser").join(driver));
+        // A driver that failed took its turn with it; the next begins with a browser of its own.
+        Some(Self { node, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) })
     }
-    if !has_program("chromium") || !has_program("node") {
-        return None;
+
+    /// What the driver printed.
+    ///
+    /// # Errors
+    /// It cannot be run, or it ended with a reason and what it had seen until then.
+    pub(crate) fn drive(mut self, arguments: &[&dyn AsRef<OsStr>]) -> Result<String> {
+        let driven = self.node.args(arguments).output().context("node")?;
+        let (seen, why) =
+            (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
+        ensure!(driven.status.success(), "{why}\n{seen}");
+        println!("{seen}");
+        Ok(seen.into_owned())
     }
-    let mut node = Command::new("node");
-    node.arg(xtask::root().join("tests/browser").join(driver));
-    Some(node)
+}
+
+/// Where drivers leave what the screens looked like.
+pub(crate) fn screenshots() -> PathBuf {
+    let directory = xtask::root().join("target/screenshots");
+    std::fs::create_dir_all(&directory).expect("the project's directory can be written");
+    directory
 }
 
 /// What a test measured by the way, for who collects it (`benches/installation.rs`): a line of the file

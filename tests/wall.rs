@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 use std::process::{Child, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::support::{Vong, browser, command, figure, free_port, wait_until};
+use crate::support::{Browser, Vong, command, figure, free_port, screenshots, wait_until};
 
 /// The sample city alone; ended when dropped.
 struct City {
@@ -67,25 +67,16 @@ impl Drop for City {
     }
 }
 
-/// Two browsers at once would measure each other.
-static BROWSER: Mutex<()> = Mutex::new(());
-
 /// Drives the browser over a wall of so many cameras; gives what it saw.
 fn drive(cameras: usize) -> Option<Value> {
-    let mut node = browser("wall.mjs")?;
-    let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let browser = Browser::with("wall.mjs")?;
     let city = City::start();
     let mut vong = Vong::new("").unwrap();
     vong.write("cameras.csv", &city.cameras(cameras)).unwrap();
     vong.start().unwrap();
-    let shots = xtask::root().join("target/screenshots");
-    std::fs::create_dir_all(&shots).unwrap();
-    node.arg(vong.url("")).arg(&shots).arg(city.process.id().to_string());
-    let driven = node.arg(cameras.to_string()).output().unwrap();
-    let (seen, why) =
-        (String::from_utf8_lossy(&driven.stdout), String::from_utf8_lossy(&driven.stderr));
-    assert!(driven.status.success(), "{why}\n{seen}\n{}", vong.said());
-    println!("{seen}");
+    let (pid, tiles) = (city.process.id().to_string(), cameras.to_string());
+    let driven = browser.drive(&[&vong.url(""), &screenshots(), &pid, &tiles]);
+    let seen = driven.with_context(|| vong.said()).unwrap();
     Some(serde_json::from_str(&seen).unwrap())
 }
 

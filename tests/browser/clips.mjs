@@ -3,10 +3,9 @@
 // Prints one line of what was seen; any expectation that fails ends with a reason and status 1.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 
-const require = createRequire(new URL('../../dashboards/console/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
+import { launch } from './chromium.mjs';
+
 const clips = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
 /** The clips under their numbers, and an empty page. */
@@ -55,7 +54,7 @@ async function step({ url, times, seconds }) {
   return { duration: video.duration, presented };
 }
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'] });
+const browser = await launch();
 const page = await browser.newPage();
 await page.goto(`http://127.0.0.1:${server.address().port}/page`);
 let frames = 0;

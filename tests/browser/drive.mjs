@@ -1,14 +1,11 @@
 // Drives Debian's Chromium over the wall and the operator page of a running vong, as a person would.
-// usage: node drive.mjs BASE_URL SCREENSHOT_DIRECTORY   (resolves playwright-core from the console)
+// usage: node drive.mjs BASE_URL SCREENSHOT_DIRECTORY
 // Prints one JSON object of what was seen; any expectation that fails ends with a reason and status 1.
-import { createRequire } from 'node:module';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { SCREEN, launch, picture, tell } from './chromium.mjs';
+
 const [base, shots] = process.argv.slice(2);
-const require = createRequire(new URL('../../dashboards/console/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
 
 const seen = { strangers: [], errors: [], failures: [] };
 const expect = (condition, what) => {
@@ -44,10 +41,10 @@ async function wall(context) {
   seen.alertsOnWall = await page.locator('[data-testid=alert-row]').count();
   seen.liveTiles = await page.locator('[data-testid=camera-tile][data-state=live]').count();
   seen.sensors = await page.locator('[data-testid=sensor-count]').first().innerText();
-  await page.screenshot({ path: join(shots, 'wall-1080p.png') });
+  await picture(page, join(shots, 'wall-1080p.png'));
   await page.setViewportSize({ width: 3840, height: 2160 });
   await page.waitForTimeout(3_000);
-  await page.screenshot({ path: join(shots, 'wall-4k.png') });
+  await picture(page, join(shots, 'wall-4k.png'));
   await page.close();
 }
 
@@ -56,12 +53,12 @@ async function operator(context) {
   await page.locator('[data-testid=alert-row]').first().waitFor({ timeout: 30_000 });
   const clip = await clipOfAnyAlert(page);
   seen.clip = clip;
-  await page.screenshot({ path: join(shots, 'operator-1080p.png') });
+  await picture(page, join(shots, 'operator-1080p.png'));
 
-  const row = page.locator('[data-testid=alert-row]:has([data-testid=ack-button])').first();
-  const id = await row.getAttribute('data-alert-id');
-  await row.locator('[data-testid=ack-button]').click();
+  const id = await page.locator('[data-testid=alert-row]:has([data-testid=ack-button])').first().getAttribute('data-alert-id');
+  // By its name: the first of the queue may be another one by now.
   const same = page.locator(`[data-testid=alert-row][data-alert-id="${id}"]`);
+  await same.locator('[data-testid=ack-button]').click();
   await page.waitForFunction(
     (id) => {
       const row = document.querySelector(`[data-testid=alert-row][data-alert-id="${id}"]`);
@@ -78,10 +75,10 @@ async function operator(context) {
   await page.waitForTimeout(300);
   const after = await page.locator('[data-testid=console]').innerText();
   expect(before !== after, 'the language switch to change the words');
-  await page.screenshot({ path: join(shots, 'operator-english.png') });
+  await picture(page, join(shots, 'operator-english.png'));
   await page.setViewportSize({ width: 3840, height: 2160 });
   await page.waitForTimeout(1_000);
-  await page.screenshot({ path: join(shots, 'operator-4k.png') });
+  await picture(page, join(shots, 'operator-4k.png'));
   await page.close();
 }
 
@@ -111,29 +108,12 @@ async function clipOfAnyAlert(page) {
   throw new Error('no clip of any alert played within a minute');
 }
 
-const browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'vong-browser-')), {
-  executablePath: '/usr/bin/chromium',
-  headless: true,
-  viewport: { width: 1920, height: 1080 },
-  locale: 'vi-VN',
-  args: [
-    '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-    '--disable-sync', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--autoplay-policy=no-user-gesture-required',
-  ],
-});
-let failed = null;
-try {
-  await wall(browser);
-  await operator(browser);
+const browser = await launch(['--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--autoplay-policy=no-user-gesture-required']);
+await tell(browser, seen, async () => {
+  const context = await browser.newContext(SCREEN);
+  await wall(context);
+  await operator(context);
   expect(seen.strangers.length === 0, 'no request to another origin');
   expect(seen.errors.length === 0, 'no error in a page');
   expect(seen.failures.length === 0, 'no request that fails');
-} catch (error) {
-  failed = error;
-}
-await browser.close();
-console.log(JSON.stringify(seen));
-if (failed) {
-  console.error(String(failed.message ?? failed));
-  process.exit(1);
-}
+});

@@ -2,12 +2,11 @@
 // usage: node review.mjs BASE_URL ALERT_ID DIRECTORY
 // Leaves the exported clip and the snapshot in DIRECTORY and prints one JSON object of what was seen;
 // any expectation that fails ends with a reason and status 1.
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+import { SCREEN, launch, picture, tell } from './chromium.mjs';
+
 const [base, alert, directory] = process.argv.slice(2);
-const require = createRequire(new URL('../../dashboards/console/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
 
 const seen = { errors: [], steps: [], neighbours: 0, driftFrames: null };
 const expect = (condition, what) => {
@@ -117,9 +116,9 @@ const nameless = (page) =>
       .map((e) => e.outerHTML.slice(0, 120)),
   );
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking'] });
-try {
-  const page = await (await browser.newContext({ viewport: { width: 1920, height: 1080 }, locale: 'vi-VN', acceptDownloads: true })).newPage();
+const browser = await launch();
+await tell(browser, seen, async () => {
+  const page = await (await browser.newContext({ ...SCREEN, acceptDownloads: true })).newPage();
   page.on('pageerror', (error) => seen.errors.push(String(error)));
   await page.goto(`${base}/review?alert=${encodeURIComponent(alert)}`);
   await page.locator('[data-testid=review-screen][data-mode=video]').waitFor({ timeout: 30_000 });
@@ -135,7 +134,7 @@ try {
   const tables = new Map();
   for (const screen of [main, ...others]) tables.set(screen.camera, await table(page, screen.src));
   await inStep(page, 'at first');
-  await page.screenshot({ path: join(directory, 'review.png') });
+  await picture(page, join(directory, 'review.png'));
   await framesMoveByOne(page, tables.get(main.camera));
   const before = (await screens(page)).main.seconds;
   const after = await playsInStep(page, tables);
@@ -149,18 +148,13 @@ try {
   await saved(page, 'x', 'export.mp4');
   await page.keyboard.press('?');
   await page.locator('[data-testid=review-keys]').waitFor({ state: 'visible' });
-  await page.screenshot({ path: join(directory, 'review-keys.png') });
+  await picture(page, join(directory, 'review-keys.png'));
   await page.keyboard.press('Escape');
   await page.locator('[data-testid=review-keys]').waitFor({ state: 'hidden' });
   seen.nameless = await nameless(page);
   expect(seen.nameless.length === 0, 'a name for every control');
   await decides(page);
-  await page.screenshot({ path: join(directory, 'review-decided.png') });
+  await picture(page, join(directory, 'review-decided.png'));
   expect(seen.errors.length === 0, 'no error in the page');
-  console.log(JSON.stringify({ ...seen, size: [tables.get(main.camera).width, tables.get(main.camera).height] }));
-} catch (failure) {
-  console.error(failure.message);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+  seen.size = [tables.get(main.camera).width, tables.get(main.camera).height];
+});

@@ -1,14 +1,13 @@
 // Drives Debian's Chromium over the walls of camera tiles of a running vong.
-// usage: node wall.mjs BASE_URL SCREENSHOT_DIRECTORY PID_OF_THE_CITY [64]   (resolves playwright-core from the console)
+// usage: node wall.mjs BASE_URL SCREENSHOT_DIRECTORY PID_OF_THE_CITY [64]
 // Prints one JSON object of what was seen; any expectation that fails ends with a reason and status 1.
 // At its end it stops the city, to see the tiles turn grey. With 64 it looks at a wall of 64 tiles alone.
-import { createRequire } from 'node:module';
 import http from 'node:http';
 import { join } from 'node:path';
 
+import { SCREEN, launch, picture, tell } from './chromium.mjs';
+
 const [base, shots, city, tiles] = process.argv.slice(2);
-const require = createRequire(new URL('../../dashboards/console/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
 
 const seen = { strangers: [], errors: [] };
 const expect = (condition, what) => {
@@ -91,7 +90,7 @@ async function sixteen(browser) {
   seen.skipped = (await numbers(page, 'skipped')).reduce((sum, n) => sum + n, 0);
   expect((await page.locator('[data-testid=camera-tile]').count()) === 16, 'sixteen tiles');
   expect((await page.locator('canvas').count()) === 1, 'one canvas for all tiles');
-  await page.screenshot({ path: join(shots, 'wall-16.png') });
+  await picture(page, join(shots, 'wall-16.png'));
   return page;
 }
 
@@ -109,10 +108,10 @@ async function sixtyFour(browser) {
   expect((await page.locator('canvas').count()) === 1, 'one canvas for all tiles');
   // The last camera has no stream that this browser decodes, but stills of it.
   expect(seen.live >= 63, 'all tiles but one live');
-  await page.screenshot({ path: join(shots, 'wall-64.png') });
+  await picture(page, join(shots, 'wall-64.png'));
   await page.setViewportSize({ width: 3840, height: 2160 });
   await page.waitForTimeout(3_000);
-  await page.screenshot({ path: join(shots, 'wall-64-4k.png') });
+  await picture(page, join(shots, 'wall-64-4k.png'));
 }
 
 async function codecs(page) {
@@ -130,7 +129,7 @@ async function enlarge(page) {
   await page.locator(tile('CAM-02')).click();
   await isLarge('CAM-02', 'main');
   seen.large_start_ms = Number(await large.getAttribute('data-start-ms'));
-  await page.screenshot({ path: join(shots, 'wall-16-large.png') });
+  await picture(page, join(shots, 'wall-16-large.png'));
   const covered = Number(await page.locator(tile('CAM-03')).getAttribute('data-painted'));
   await page.waitForTimeout(2_000);
   expect(Number(await page.locator(tile('CAM-03')).getAttribute('data-painted')) <= covered + 5, 'covered tiles to stop');
@@ -157,7 +156,7 @@ async function moving(page) {
   seen.motion = await measured(page);
   seen.motion.painted_per_s = Math.round((((await painted()) - before) * 1_000) / MEASURE_MS);
   expect(seen.motion.painted_per_s >= 5, 'moving pictures of H.265');
-  await page.screenshot({ path: join(shots, 'wall-16-h265.png') });
+  await picture(page, join(shots, 'wall-16-h265.png'));
   await page.keyboard.press('Escape');
   await page.locator('[data-testid=large-tile]').waitFor({ state: 'detached', timeout: 10_000 });
   await page.locator(`${tile('CAM-16')}[data-form=stills]`).waitFor(PATIENCE);
@@ -231,17 +230,11 @@ async function lost(page) {
     if (seen.colour.lost < 12) break;
   }
   expect(seen.colour.live > 40 && seen.colour.lost < 12, 'a lost picture to lose its colours');
-  await page.screenshot({ path: join(shots, 'wall-16-lost.png') });
+  await picture(page, join(shots, 'wall-16-lost.png'));
 }
 
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  headless: true,
-  args: [
-    '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-    '--disable-sync', '--disable-gpu', '--autoplay-policy=no-user-gesture-required', '--host-resolver-rules=MAP wall.test 127.0.0.1',
-  ],
-});
+const browser = await launch(['--disable-gpu', '--autoplay-policy=no-user-gesture-required', '--host-resolver-rules=MAP wall.test 127.0.0.1']);
+
 /** Everything about a wall of sixteen. */
 async function wholeStory(browser) {
   const page = await sixteen(browser);
@@ -258,17 +251,8 @@ async function wholeStory(browser) {
   expect(seen.frames.since_received.p50 < seen.fragments.since_received.p50, 'decoded frames to be on the screen sooner than fragments');
 }
 
-let failed = null;
-try {
+await tell(browser, seen, async () => {
   await (tiles === '64' ? sixtyFour(browser) : wholeStory(browser));
   expect(seen.strangers.length === 0, 'no request to another origin');
   expect(seen.errors.length === 0, 'no error in a page');
-} catch (error) {
-  failed = error;
-}
-await browser.close();
-console.log(JSON.stringify(seen));
-if (failed) {
-  console.error(String(failed.message ?? failed));
-  process.exit(1);
-}
+});
