@@ -10,7 +10,6 @@
 mod farm;
 mod process;
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -21,6 +20,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::time::Instant;
+use vong_testkit::reels::{Film, Played, missing_frames};
 
 use crate::clips::first_byte_of_ffmpeg;
 use crate::log::directory;
@@ -28,8 +28,8 @@ use crate::report::{Row, Scale, Target, median, percentile};
 use farm::Farm;
 use process::{Usage, Watched};
 
-/// Frames of each group of the farm's films.
-const GROUP: f64 = 50.0;
+/// What the farm's cameras play.
+const FILM: Film = Film { group_frames: 50, frame_us: 40_000 };
 
 /// ffmpeg's use is flat: longer says no more.
 const LONGEST_BASELINE: Duration = Duration::from_secs(120);
@@ -220,7 +220,7 @@ fn ours(binary: &Path, farm: &Farm, dir: &Path, length: Duration) -> Result<Ours
     let ended_ms = now_ms()?;
     let usage = Usage { core: (after.core - before.core) / length.as_secs_f64(), ..after };
     println!("ours: {before:?} to {after:?}");
-    let (lost_frames, lost_packets) = http.lost(began_ms, ended_ms)?;
+    let (lost_frames, lost_packets) = http.lost(farm.cameras(), began_ms, ended_ms)?;
     // What is asked for is asked while all cameras are recorded.
     let first = |n: usize, from_ms: i64, to_ms: i64| {
         let camera = n * 7 % farm.cameras();
@@ -244,6 +244,19 @@ fn ours(binary: &Path, farm: &Farm, dir: &Path, length: Duration) -> Result<Ours
 fn now_ms() -> Result<i64> {
     use vong_runtime::Clock as _;
     Ok(vong_runtime::SystemClock.now() / 1_000)
+}
+
+/// A row of `video_gops`.
+fn played(row: &Value) -> Result<Played> {
+    let text = |name: &str| row[name].as_str().map(str::to_owned).with_context(|| name.to_owned());
+    let micros = |name: &str| row[name].as_i64().with_context(|| name.to_owned());
+    Ok(Played {
+        camera: text("camera_id")?,
+        hash: text("sha256")?,
+        frames: row["frames"].as_u64().context("frames")?,
+        start_us: micros("start_us")?,
+        end_us: micros("end_us")?,
+    })
 }
 
 /// A vong's HTTP door.
@@ -279,42 +292,23 @@ impl Http {
         first.with_context(|| format!("{sql}: no number"))
     }
 
-    /// Frames of the source that are missing between the first and the last that were recorded, and
-    /// packets that never came.
-    ///
-    /// The cameras play the same groups of [`GROUP`] frames round and round, each known by its hash.
-    /// A short group, and a group that does not follow the one it follows everywhere else, miss
-    /// frames; by the latter a group is meant, if not more.
-    fn lost(&self, from_ms: i64, to_ms: i64) -> Result<(f64, f64)> {
+    /// Frames that the farm played in the span and that were not recorded, and packets that never
+    /// came.
+    fn lost(&self, cameras: usize, from_ms: i64, to_ms: i64) -> Result<(f64, f64)> {
         let rows = self.sql(&format!(
-            "SELECT camera_id, sha256, frames, lost_packets FROM video_gops \
-             WHERE start_time >= to_timestamp_millis({from_ms}) \
+            "SELECT camera_id, sha256, frames, lost_packets, \
+             arrow_cast(start_time, 'Int64') AS start_us, arrow_cast(end_time, 'Int64') AS end_us \
+             FROM video_gops WHERE start_time >= to_timestamp_millis({from_ms}) \
              AND end_time <= to_timestamp_millis({to_ms}) ORDER BY camera_id, file, byte_offset"
         ))?;
-        let (mut frames, mut packets) = (0.0, 0.0);
-        let mut follows: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for row in &rows {
-            frames += GROUP - row["frames"].as_f64().unwrap_or_default();
-            packets += row["lost_packets"].as_f64().unwrap_or_default();
-        }
-        let hash = |row: &'_ Value| row["sha256"].as_str().unwrap_or_default().to_owned();
-        let hashes: Vec<String> = rows.iter().map(hash).collect();
-        for (pair, two) in rows.windows(2).zip(hashes.windows(2)) {
-            if let ([a, b], [before, after]) = (pair, two)
-                && a["camera_id"] == b["camera_id"]
-            {
-                *follows.entry((before, after)).or_default() += 1;
-            }
-        }
-        let mut most: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((before, _), times) in &follows {
-            let best = most.entry(before).or_default();
-            *best = (*best).max(*times);
-        }
-        let all: u64 = follows.values().sum();
-        frames += GROUP * (all - most.values().sum::<u64>()) as f64;
-        println!("{} groups of {} different ones recorded", rows.len(), most.len());
-        Ok((frames, packets))
+        let groups: Result<Vec<Played>> = rows.iter().map(played).collect();
+        let groups = groups?;
+        let packets: f64 = rows.iter().filter_map(|row| row["lost_packets"].as_f64()).sum();
+        let names: Vec<String> = (0..cameras).map(|n| format!("CAM-{n}")).collect();
+        let (span, edge_us) = ((from_ms * 1_000, to_ms * 1_000), LONGEST_GROUP_MS as u64 * 1_000);
+        let frames = missing_frames(FILM, &names, &groups, (span, edge_us));
+        println!("{} groups of {cameras} cameras recorded, {frames} frames missing", groups.len());
+        Ok((frames as f64, packets))
     }
 
     /// Milliseconds from asking to the first byte of the clip.

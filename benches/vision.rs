@@ -109,16 +109,21 @@ fn frame_s(
     Ok((processor_time() - begun).as_secs_f64() / frames as f64)
 }
 
-/// From a key frame that shows a covered light to the finding: decoding and judging, wall time. The
-/// rule's own time is the bench `latency`; together with one group of pictures they are the wait.
+/// From a key frame to the finding: decoding and judging, wall time. A dark picture, of which there is
+/// something to tell, is decoded quickly; a usual one takes what a covered or moved camera would, so
+/// the slower of both counts. The rule's own time is the bench `latency`; together with one group of
+/// pictures they are the wait.
 pub(crate) fn decision(scale: &Scale) -> Result<Vec<Row>> {
     let film = film(Codec::H264)?;
     let black = black_frame()?;
     let mut waits = Vec::new();
     for _ in 0..scale.of(60) {
         let mut health = Health::new();
+        let mut usual = Duration::ZERO;
         for (n, unit) in (0..).zip(&film.units) {
+            let begun = tokio::time::Instant::now();
             looked_at(&film, unit, &mut health, n)?;
+            usual = begun.elapsed();
         }
         let begun = tokio::time::Instant::now();
         let size = (u16::try_from(WIDTH)?, u16::try_from(HEIGHT)?);
@@ -128,7 +133,7 @@ pub(crate) fn decision(scale: &Scale) -> Result<Vec<Row>> {
         let told =
             events.iter().any(|e| e.kind == EventKind::Black && e.state == EventState::Began);
         anyhow::ensure!(told, "the black picture was not told: {events:?}");
-        waits.push(begun.elapsed().as_secs_f64() * 1e3);
+        waits.push(begun.elapsed().max(usual).as_secs_f64() * 1e3);
     }
     let limit = Duration::from_millis(50).as_secs_f64() * 1e3;
     let wait = median(waits);

@@ -11,8 +11,12 @@ use vong_model::EventTime;
 use vong_runtime::SystemClock;
 use vong_telemetry::Metrics;
 
+use crate::clips::grey;
 use crate::demo::Demo;
-use crate::support::{Browser, Vong, command, free_port, screenshots, wait_until};
+use crate::support::{Browser, Vong, command, free_port, has_program, screenshots, wait_until};
+
+/// Frames a second of the sample city's cameras.
+const SAMPLE_RATE: f64 = 10.0;
 
 /// The sensors and cameras of the sample city without an engine; ended when dropped.
 struct City {
@@ -141,8 +145,23 @@ fn cameras_come_change_and_go_while_the_others_are_recorded_without_a_gap() {
     let (footage, _) = Footage::open(config, Arc::new(SystemClock), metrics).unwrap();
     let clip = footage.clip(&"STAYS".into(), from, to, ClipForm::Faststart).unwrap();
     assert_eq!(clip.gaps(), [], "from {from} to {to}");
+    // Less than a second without frames is no gap yet; two reloads must not cost that either.
+    let due = (to.0 - from.0) as f64 / 1e6 * SAMPLE_RATE;
+    assert!((clip.frames() as f64 - due).abs() <= 4.0, "{} frames of {due}", clip.frames());
     let stopped = footage.span(&"COMES".into()).unwrap().1;
     assert!(stopped < to, "COMES was recorded until {stopped}, long after it had gone");
+}
+
+/// Which picture of a film is most like a still, both grey and of the still's size.
+fn nearest(film: &[u8], still: &[u8]) -> u64 {
+    let apart = |picture: &[u8]| -> u64 {
+        let dots = picture.iter().zip(still);
+        dots.map(|(one, other)| u64::from(one.abs_diff(*other).pow(2))).sum()
+    };
+    let all = film.chunks_exact(still.len()).map(apart).enumerate();
+    let (index, apart) = all.min_by_key(|(_, apart)| *apart).unwrap();
+    println!("the still is picture {index}, {apart} squares of a shade off");
+    index as u64
 }
 
 /// An alert whose best clip is H.264 and complete, with ten seconds behind it; and that clip's id.
@@ -193,6 +212,11 @@ fn a_reviewer_steps_through_the_clip_of_an_alert_and_the_decision_stands_in_sql(
     let number =
         |at: usize| png[at..at + 4].iter().fold(0, |n: u64, byte| n << 8 | u64::from(*byte));
     assert_eq!(seen["size"], serde_json::json!([number(16), number(20)])); // IHDR
+    if has_program("ffmpeg") {
+        let pictures = [grey(&shots.join("export.mp4")), grey(&shots.join("snapshot.png"))];
+        let [film, still] = pictures.map(|file| std::fs::read(file).unwrap());
+        assert_eq!(Some(nearest(&film, &still)), seen["snapshotFrame"].as_u64());
+    }
 
     let decided = demo.sql(&format!(
         "SELECT decision, decided_by, note FROM reviews WHERE alert_id = '{alert_id}'"

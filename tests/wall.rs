@@ -105,6 +105,11 @@ fn tell(seen: &Value) {
         let name = format!("wall of 16: glass to glass, {share} / Media Source");
         figure(&name, "ms", (of("frames"), of("fragments")), below);
     }
+    // Of fifteen tiles at ten pictures a second.
+    let missing = (150.0 - seen["frames"]["per_s"].as_f64().unwrap()).max(0.0);
+    figure("wall of 16: pictures a second left out / due", "pictures", (missing, 150.0), 15.0);
+    let pause = seen["frames"]["longest_pause_ms"].as_f64().unwrap();
+    figure("wall of 16: longest pause of a tile / between pictures", "ms", (pause, 100.0), 1_000.0);
     let of = |share: &str| seen["motion"]["glass_to_glass"][share].as_f64().unwrap();
     let name = "wall of 16: H.265 enlarged, glass to glass, p50 / p99";
     figure(name, "ms", (of("p50"), of("p99")), 150.0);

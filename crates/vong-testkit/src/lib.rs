@@ -7,6 +7,7 @@ pub mod camera;
 pub mod labels;
 mod mosquitto;
 mod publisher;
+pub mod reels;
 mod wait;
 
 pub use mosquitto::{Mosquitto, MosquittoOptions};

@@ -1,6 +1,7 @@
 //! Clips of real video: the pictures that come out are the pictures of the interval.
 
 use vong_media::{ClipForm, Codec, Gap};
+use vong_model::EventTime;
 
 use super::fixture::{
     Site, at, bytes_of, camera, gops, parameters, pictures, probe, push_all, real, times, units,
@@ -61,6 +62,37 @@ fn h265_clip_is_exact_to_the_picture() {
     clip_is_exact_to_the_picture(Codec::H265);
 }
 
+/// A camera that leaves frames out in the dark, or that takes each when it can.
+#[test]
+fn frames_at_uneven_times_keep_their_instants() {
+    let site = Site::new();
+    let Some(mut source) = real(site.dir.path(), Codec::H264, 10) else { return };
+    let mut pts_90k = 0;
+    for (unit, step) in source.units.iter_mut().zip([3_600, 1_503, 6_750, 2_997].iter().cycle()) {
+        unit.pts_90k = pts_90k;
+        unit.received_at = EventTime(at(0).micros() + pts_90k * 100 / 9);
+        pts_90k += step;
+    }
+    let all = pictures(&source.file);
+    let starts: Vec<i64> = source.units.iter().map(|unit| unit.pts_90k).collect();
+    let (footage, _) = site.open();
+    let mut writer = footage.writer(&camera()).unwrap();
+    push_all(&mut writer, &gops(&source.parameters, &source.units));
+    assert!(site.files().len() >= 3, "the clip must cross files");
+    for (from_ms, to_ms) in [(0, 9_000), (1_010, 8_990), (2_017, 2_018), (3_950, 4_100)] {
+        let first = starts.partition_point(|start| *start <= from_ms * 90) - 1;
+        let last = starts.partition_point(|start| *start < to_ms * 90);
+        let clip = footage.clip(&camera(), at(from_ms), at(to_ms), ClipForm::Faststart).unwrap();
+        let path = site.dir.path().join("clip.mp4");
+        std::fs::write(&path, bytes_of(&clip)).unwrap();
+        assert_eq!(pictures(&path), all[first..last], "{from_ms}..{to_ms}");
+        let wanted: Vec<_> = starts[first..last].iter().map(|at| at - starts[first]).collect();
+        assert_eq!(times(&path), wanted, "{from_ms}..{to_ms}");
+        let length = starts[last] - starts[first];
+        assert_eq!(clip.duration_90k(), length as u64, "{from_ms}..{to_ms}");
+    }
+}
+
 #[test]
 fn footage_file_plays_without_our_index() {
     let site = Site::new();
@@ -88,6 +120,9 @@ fn clip_over_a_gap_keeps_time_and_declares_the_gap() {
     assert_eq!(probe(&path), "h264,75 5.000000");
     let all = pictures(&source.file);
     assert_eq!(pictures(&path), [&all[25..50], &all[100..150]].concat());
+    // The frame before the gap is held for as long as it lasts.
+    let wanted: Vec<_> = (25..50).chain(100..150).map(|n| (n - 25) * 3_600).collect();
+    assert_eq!(times(&path), wanted);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which clips an alert gets.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{UInt32Array, UInt64Array};
 use vong_footage::{Footage, FootageConfig, FootageMetrics};
@@ -223,73 +224,106 @@ async fn damage_of_the_log_costs_the_clips_of_the_alerts_it_hit_and_is_counted()
     assert!(told.contains("vong_clips_lost_records_total 2"), "{told}");
 }
 
-/// A log that takes no clips: its disk is full.
+/// A log that takes no clips while its disk is full.
 #[derive(Debug)]
-struct Full(MemLog);
+struct Filling {
+    log: MemLog,
+    is_full: AtomicBool,
+}
 
-impl Log for Full {
+impl Log for Filling {
     fn append(
         &self,
         entries: Vec<Entry>,
     ) -> vong_log::BoxFuture<'_, Result<Range<Offset>, vong_log::Error>> {
-        if entries.iter().any(|entry| entry.stream == Stream::Clips) {
+        let is_full = self.is_full.load(Ordering::Relaxed);
+        if is_full && entries.iter().any(|entry| entry.stream == Stream::Clips) {
             let source = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
             let full = vong_log::Error::DiskFull { path: "log".into(), source };
             return Box::pin(async { Err(full) });
         }
-        self.0.append(entries)
+        self.log.append(entries)
     }
     fn append_blocking(&self, entries: Vec<Entry>) -> Result<Range<Offset>, vong_log::Error> {
-        self.0.append_blocking(entries)
+        self.log.append_blocking(entries)
     }
     fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Record>, vong_log::Error> {
-        self.0.read(from, max_bytes)
+        self.log.read(from, max_bytes)
     }
     fn floor(&self) -> Offset {
-        self.0.floor()
+        self.log.floor()
     }
     fn head(&self) -> Offset {
-        self.0.head()
+        self.log.head()
     }
     fn watch(&self) -> tokio::sync::watch::Receiver<Offset> {
-        self.0.watch()
+        self.log.watch()
     }
     fn epoch(&self) -> &str {
-        self.0.epoch()
+        self.log.epoch()
     }
     fn sealed(&self) -> Vec<vong_log::SealedRange> {
-        self.0.sealed()
+        self.log.sealed()
     }
     fn trim(&self, below: Offset) -> Result<(), vong_log::Error> {
-        self.0.trim(below)
+        self.log.trim(below)
     }
     fn cursor_get(&self, name: &str) -> Result<Option<Offset>, vong_log::Error> {
-        self.0.cursor_get(name)
+        self.log.cursor_get(name)
     }
     fn cursor_set(&self, name: &str, offset: Offset) -> Result<(), vong_log::Error> {
-        self.0.cursor_set(name, offset)
+        self.log.cursor_set(name, offset)
     }
 }
 
-#[tokio::test]
-async fn clips_that_the_log_did_not_take_before_the_end_are_filed_at_the_next_start() {
-    let full = Full(MemLog::new(Arc::new(SystemClock)));
-    // So many that one read of them moves the cursor, which is coarse.
-    for n in 0..1_030 {
-        let state = if n == 5 { "firing" } else { "resolved" };
-        let batch = transition(&format!("a{n}"), state, "TR-001");
-        full.0.append(vec![Entry::new(Stream::AlertTransitions, batch)]).await.unwrap();
+/// Ids of all clips in `log`, sorted.
+fn filed(log: &dyn Log) -> Vec<String> {
+    let mut ids = Vec::new();
+    for record in log.read(log.floor(), usize::MAX).unwrap() {
+        if record.stream == Stream::Clips {
+            let clips = Columns::new(Stream::Clips, &record.batch).texts("clip_id").unwrap();
+            ids.extend(clips.iter().flatten().map(str::to_owned));
+        }
     }
-    let log: Arc<dyn Log> = Arc::new(full);
-    let stop = Shutdown::new();
-    let running = filer(&log, &Metrics::new()).run(stop.clone());
+    ids.sort();
+    ids
+}
+
+/// Runs a filer until `is_enough`, and ends it.
+async fn file_until(log: &Arc<dyn Log>, is_enough: impl Fn(&str) -> bool) {
+    let (metrics, stop) = (Metrics::new(), Shutdown::new());
+    let running = filer(log, &metrics).run(stop.clone());
     let stopping = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let told = async {
+            while !is_enough(&metrics.render()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.expect("what is waited for");
         stop.request();
     };
     let (ended, ()) = tokio::join!(running, stopping);
     ended.unwrap();
+}
+
+#[tokio::test]
+async fn clips_that_the_log_did_not_take_before_the_end_are_filed_at_the_next_start() {
+    let filling = Filling { log: MemLog::new(Arc::new(SystemClock)), is_full: true.into() };
+    // So many that one read of them moves the cursor, which is coarse.
+    for n in 0..1_030 {
+        let state = if n == 5 { "firing" } else { "resolved" };
+        let batch = transition(&format!("a{n}"), state, "TR-001");
+        filling.log.append(vec![Entry::new(Stream::AlertTransitions, batch)]).await.unwrap();
+    }
+    let filling = Arc::new(filling);
+    let log: Arc<dyn Log> = filling.clone();
+    file_until(&log, |told| told.contains("vong_clips_filing_failures_total 1")).await;
     assert_eq!(log.cursor_get(ClipFiler::CURSOR).unwrap(), None);
+    assert_eq!(filed(&*log), Vec::<String>::new());
+
+    filling.is_full.store(false, Ordering::Relaxed);
+    file_until(&log, |told| told.contains("vong_clips_filed_total 2")).await;
+    assert_eq!(filed(&*log), ["a5-CAM-01", "a5-CAM-02"]);
 }
 
 /// A recorder that records nothing.
