@@ -1,5 +1,6 @@
 //! Cameras and their places: a register that grows while Vọng runs, and what an alert makes of it.
 
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,11 +153,18 @@ fn cameras_come_change_and_go_while_the_others_are_recorded_without_a_gap() {
     assert!(stopped < to, "COMES was recorded until {stopped}, long after it had gone");
 }
 
+/// The time of day, s, in a name like `CAM-02_20261123-163659.904.png`.
+fn clock(name: &Value) -> f64 {
+    let (_, time) = name.as_str().unwrap().rsplit_once('-').unwrap();
+    let number = |range: Range<usize>| time[range].parse::<f64>().unwrap();
+    number(0..2) * 3_600.0 + number(2..4) * 60.0 + number(4..10)
+}
+
 /// Which picture of a film is most like a still, both grey and of the still's size.
 fn nearest(film: &[u8], still: &[u8]) -> u64 {
     let apart = |picture: &[u8]| -> u64 {
         let dots = picture.iter().zip(still);
-        dots.map(|(one, other)| u64::from(one.abs_diff(*other).pow(2))).sum()
+        dots.map(|(one, other)| u64::from(one.abs_diff(*other)).pow(2)).sum()
     };
     let all = film.chunks_exact(still.len()).map(apart).enumerate();
     let (index, apart) = all.min_by_key(|(_, apart)| *apart).unwrap();
@@ -215,7 +223,10 @@ fn a_reviewer_steps_through_the_clip_of_an_alert_and_the_decision_stands_in_sql(
     if has_program("ffmpeg") {
         let pictures = [grey(&shots.join("export.mp4")), grey(&shots.join("snapshot.png"))];
         let [film, still] = pictures.map(|file| std::fs::read(file).unwrap());
-        assert_eq!(Some(nearest(&film, &still)), seen["snapshotFrame"].as_u64());
+        // Both are named after their instants; the film begins with the frame on screen at its own.
+        let after = clock(&seen["snapshot.png"]) - clock(&seen["export.mp4"]);
+        let frame = (after.rem_euclid(86_400.0) * SAMPLE_RATE - 1e-6).ceil();
+        assert_eq!(nearest(&film, &still) as f64, frame, "{seen}");
     }
 
     let decided = demo.sql(&format!(

@@ -147,7 +147,6 @@ await tell(browser, seen, async () => {
   await page.keyboard.press('e');
   await inStep(page, 'at the moment of the alert');
   await saved(page, 'p', 'snapshot.png');
-  seen.snapshotFrame = (await screens(page)).main.frame;
   await saved(page, 'x', 'export.mp4');
   await page.keyboard.press('?');
   await page.locator('[data-testid=review-keys]').waitFor({ state: 'visible' });

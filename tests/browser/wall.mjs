@@ -57,12 +57,16 @@ async function measured(page) {
   };
 }
 
-/** A tile that stands still has no pictures that could be late: how many tiles moved, the fewest pictures of one, its longest pause. */
+/**
+ * A tile that stands still has no pictures that could be late: how many tiles showed any, and of all but the one of stills
+ * the fewest pictures and the longest pause.
+ */
 function evenly(samples) {
   const shown = new Map();
   for (const [tile, , , shownAt] of samples) shown.set(tile, [...(shown.get(tile) ?? []), shownAt / 1_000]);
-  const pauses = [...shown.values()].flatMap((times) => times.slice(1).map((time, n) => time - times[n]));
-  return { tiles: shown.size, fewest: Math.min(...[...shown.values()].map(({ length }) => length)), longest_pause_ms: Math.round(Math.max(...pauses)) };
+  const moving = [...shown.values()].sort((a, b) => b.length - a.length).slice(0, Math.max(1, shown.size - 1));
+  const pauses = moving.flatMap((times) => times.slice(1).map((time, n) => time - times[n]));
+  return { tiles: shown.size, fewest: moving.at(-1)?.length, longest_pause_ms: Math.round(Math.max(...pauses)) };
 }
 
 const numbers = (page, name) => page.locator('[data-testid=camera-tile]').evaluateAll((all, name) => all.map((e) => Number(e.dataset[name] || 'NaN')), name);
@@ -96,8 +100,8 @@ async function sixteen(browser) {
   await playing(page, 14, 'frames');
   seen.frames = await measured(page);
   seen.frames.starts_ms = await starts(page);
-  // All but the camera of which there are stills; ten pictures a second each, of which a busy machine may leave out some.
-  expect(seen.frames.tiles === 15, 'pictures of every tile');
+  // Ten pictures a second each, of which a busy machine may leave out some.
+  expect(seen.frames.tiles === 16, 'pictures of every tile');
   expect(seen.frames.fewest >= (MEASURE_MS / 1_000) * 2.5, 'no tile to stand still');
   seen.skipped = (await numbers(page, 'skipped')).reduce((sum, n) => sum + n, 0);
   expect((await page.locator('[data-testid=camera-tile]').count()) === 16, 'sixteen tiles');
