@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cameras::probe;
@@ -162,11 +162,11 @@ fn is_even(frames: &[Shown]) -> bool {
 }
 
 /// An interval of up to five seconds, ms since 1970, in even time from two seconds before it on; if so
-/// wanted, one over the edge of a file.
+/// wanted, one over the edge of a file, where time is even there.
 fn interval(frames: &[Shown], dice: &mut Dice, is_over_an_edge: bool) -> Result<(u64, u64)> {
     let (first, last) = (frames.first().context("frames")?, frames.last().context("frames")?);
     let reach_ms = ((last.start_us - first.start_us) / 1e3) as u64;
-    let mut left_out = 0;
+    let (mut left_out, mut even) = (0, None);
     for _ in 0..2_000 {
         let length = 200 + dice.below(5_000);
         let from = (first.start_us / 1e3).ceil() as u64 + dice.below(reach_ms - length);
@@ -175,15 +175,16 @@ fn interval(frames: &[Shown], dice: &mut Dice, is_over_an_edge: bool) -> Result<
             left_out += 1;
             continue;
         }
+        even = Some((from, from + length));
         let inside = on_screen(frames, around(from, 0), around(from + length, 0));
         if !is_over_an_edge || inside.iter().skip(1).any(|frame| frame.begins_file) {
-            if left_out > 0 {
-                println!("{left_out} intervals left out: our clock was set anew in them");
-            }
-            return Ok((from, from + length));
+            break;
         }
     }
-    bail!("no such interval: the machine is too busy for the farm's cameras to run evenly")
+    if left_out > 0 {
+        println!("{left_out} intervals left out, because our clock was set anew in them");
+    }
+    even.context("the machine is too busy for the farm's cameras to run evenly")
 }
 
 fn cut(

@@ -182,7 +182,7 @@ fn kills_while_recording_cost_at_most_the_group_being_received() {
     let name = format!("{kills} kills while recording: until the next frame, most / usual");
     figure(&name, "ms", (blind, usually_blind), 5_000.0);
     // The machine may be busy with other tests; a group held back would show in the middle.
-    assert!(usual <= group, "usually {usual} ms are missing");
+    assert!(usual <= group + 300.0, "usually {usual} ms are missing");
     assert!(longest <= group + 1_500.0, "{longest} ms are missing");
     assert!(usually_blind <= 10_000.0, "usually {usually_blind} ms until the next frame");
     play_without_the_index(&mut vong);

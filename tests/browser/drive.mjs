@@ -19,8 +19,9 @@ async function open(context, path) {
     if (!/^(blob|data):/.test(url) && new URL(url).host !== new URL(base).host) seen.strangers.push(url);
   });
   page.on('requestfailed', (request) => {
-    // A clip that is no longer looked at is given up on purpose.
-    if (!request.url().includes('.mp4')) seen.failures.push(`${request.method()} ${request.url()} ${request.failure()?.errorText}`);
+    const why = request.failure()?.errorText;
+    // What is no longer looked at is given up on purpose.
+    if (why !== 'net::ERR_ABORTED') seen.failures.push(`${request.method()} ${request.url()} ${why}`);
   });
   page.on('pageerror', (error) => seen.errors.push(String(error)));
   await page.goto(base + path);

@@ -100,9 +100,9 @@ async function sixteen(browser) {
   await playing(page, 14, 'frames');
   seen.frames = await measured(page);
   seen.frames.starts_ms = await starts(page);
-  // Ten pictures a second each, of which a busy machine may leave out some.
+  // Of ten a second each; a busy machine is given fewer, down to its key frames.
   expect(seen.frames.tiles === 16, 'pictures of every tile');
-  expect(seen.frames.fewest >= (MEASURE_MS / 1_000) * 2.5, 'no tile to stand still');
+  expect(seen.frames.fewest >= 2, 'no tile to stand still');
   seen.skipped = (await numbers(page, 'skipped')).reduce((sum, n) => sum + n, 0);
   expect((await page.locator('[data-testid=camera-tile]').count()) === 16, 'sixteen tiles');
   expect((await page.locator('canvas').count()) === 1, 'one canvas for all tiles');
