@@ -57,6 +57,8 @@ pub fn missing_frames(
 /// Which group follows which, as most recordings have it.
 struct Reel<'g> {
     next: BTreeMap<&'g str, &'g str>,
+    /// Some of the groups are seen to come again.
+    comes_round: bool,
 }
 
 impl<'g> Reel<'g> {
@@ -72,7 +74,9 @@ impl<'g> Reel<'g> {
             let best = most.entry(before).or_default();
             *best = (*best).max((count, after));
         }
-        Self { next: most.into_iter().map(|(before, (_, after))| (before, after)).collect() }
+        let next = most.into_iter().map(|(before, (_, after))| (before, after)).collect();
+        let reel = Self { next, comes_round: false };
+        Self { comes_round: reel.next.keys().any(|hash| reel.length(hash).is_some()), ..reel }
     }
 
     /// How many groups further `to` comes, at least one; `None` if it never does.
@@ -94,8 +98,8 @@ impl<'g> Reel<'g> {
     }
 
     fn missing_in(&self, film: Film, group: &Played) -> u64 {
-        let comes_round = self.next.keys().any(|hash| self.length(hash).is_some());
-        if group.frames >= film.group_frames && comes_round && self.length(&group.hash).is_none() {
+        let is_strange = self.comes_round && self.length(&group.hash).is_none();
+        if group.frames >= film.group_frames && is_strange {
             return film.group_frames;
         }
         film.group_frames.saturating_sub(group.frames)
